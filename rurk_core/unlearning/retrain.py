@@ -1,0 +1,46 @@
+"""Re-train: the gold reference, a fresh network that never sees the forget set."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..models import Classifier
+from ..training import OnStep, TrainConfig, fit
+from .base import Samples, register, trainable_copy
+
+
+@register(
+    title="Re-train",
+    config=TrainConfig,
+    needs="S_r",
+    source="a = A(S_r), the definition of unlearning",
+    summary="starts again from random weights on the retain set alone; exact, and as dear as training",
+    batch_norm="starts afresh",
+    presets={"quick look": {"epochs": 5}},
+)
+def retrain(
+    original: Classifier,
+    retain: Samples,
+    forget: Samples,
+    config: Any,
+    *,
+    generator: torch.Generator,
+    on_step: OnStep | None = None,
+) -> Classifier:
+    """A network of the Original's shape, re-initialised (batch statistics included) and trained on S_r."""
+    seed = generator.initial_seed()
+    fresh = reinitialised(original, seed)
+    return fit(fresh, retain.images, retain.labels, config, seed=seed, on_step=on_step)
+
+
+def reinitialised(model: Classifier, seed: int) -> Classifier:
+    """A copy of ``model`` with every layer's weights and statistics drawn anew."""
+    fresh = trainable_copy(model)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for module in fresh.modules():
+            if hasattr(module, "reset_parameters"):
+                module.reset_parameters()
+    return fresh
