@@ -335,9 +335,8 @@ def default_device() -> torch.device:
 
 
 def memory_format(images: Tensor) -> torch.memory_format:
-    """channels-last for images of several channels: convolutions run 1.2 to 1.7 times faster in it."""
-    several = images.dim() == 4 and images.shape[1] > 1
-    return torch.channels_last if several else torch.contiguous_format
+    """channels-last for images: convolutions run 1.5 to 3 times faster in it on a CPU."""
+    return torch.channels_last if images.dim() == 4 else torch.contiguous_format
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -1,0 +1,116 @@
+"""A data set is four tensors, class names and a fingerprint."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import RurkError
+
+Progress = Callable[[int, int, str], None]
+"""Called as ``progress(done, total, what)`` while data is read or fetched."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything an experiment needs to know about its data.
+
+    Attributes:
+        name: registry key, or the name of the file or folder it came from.
+        train_images, test_images: uint8 N×C×H×W for 8-bit images (a batch becomes floats by :func:`to_pixels`, so
+            60,000 images take 184 MB and may stay on disk), float32 in [0, 1] otherwise (N×C×H×W or N×D).
+        train_labels, test_labels: int64 N, from 0.
+        classes: a name per class; plain text, whatever it holds.
+        licence, source: one line each.
+        fingerprint: 16 hex digits of the SHA-256 over pixels, labels and class names of both splits.
+    """
+
+    name: str
+    train_images: Tensor
+    train_labels: Tensor
+    test_images: Tensor
+    test_labels: Tensor
+    classes: tuple[str, ...]
+    licence: str
+    source: str
+    fingerprint: str
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(C, H, W) or (D,)."""
+        return tuple(self.train_images.shape[1:])
+
+    @property
+    def is_image(self) -> bool:
+        return self.train_images.dim() == 4
+
+
+def to_pixels(images: Tensor) -> Tensor:
+    """uint8 → float32 in [0, 1]; float32 is returned as it is."""
+    return images.float().div_(255) if images.dtype == torch.uint8 else images
+
+
+def make_dataset(
+    name: str,
+    train: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    classes: Sequence[str],
+    *,
+    licence: str,
+    source: str,
+    fingerprint: str | None = None,
+) -> Dataset:
+    """Check the parts and put them together.
+
+    Raises:
+        RurkError: a label out of range, no sample at all, fewer than two classes or a class nobody can learn.
+    """
+    if len(classes) < 2:
+        raise RurkError(f"The data set '{name}' has {len(classes)} class; telling apart needs at least two.")
+    for split, (images, labels) in (("training", train), ("test", test)):
+        if not len(labels) or len(images) != len(labels):
+            raise RurkError(f"The data set '{name}' has no {split} samples.")
+        low, high = int(labels.min()), int(labels.max())
+        if low < 0 or high >= len(classes):
+            wrong = low if low < 0 else high
+            raise RurkError(
+                f"The data set '{name}' has the label {wrong} among its {split} samples, "
+                f"but labels run from 0 to {len(classes) - 1}."
+            )
+    present = torch.bincount(train[1], minlength=len(classes))
+    if (present == 1).any():
+        single = classes[int((present == 1).nonzero()[0])]
+        raise RurkError(f"The class '{single}' of '{name}' has a single training image; add more or remove the class.")
+    print_ = fingerprint or fingerprint_of([*train, *test], classes)
+    return Dataset(name, *train, *test, tuple(classes), licence, source, print_)
+
+
+def fingerprint_of(tensors: Sequence[Tensor], classes: Sequence[str]) -> str:
+    """16 hex digits of the SHA-256 over tensors (with their shapes) and class names."""
+    digest = hashlib.sha256("\0".join(classes).encode())
+    for tensor in tensors:
+        array = np.ascontiguousarray(tensor.numpy())
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()[:16]
+
+
+def split_by_class(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Indices of a seeded split that keeps the classes' proportions: (training, test), each sorted.
+
+    Every class with at least two samples has at least one on either side.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    train, test = [], []
+    for label in labels.unique():
+        members = (labels == label).nonzero()[:, 0]
+        members = members[torch.randperm(len(members), generator=generator)]
+        cut = min(max(1, round(share * len(members))), len(members) - 1) if len(members) > 1 else 1
+        train.append(members[:cut])
+        test.append(members[cut:])
+    return torch.cat(train).sort().values, torch.cat(test).sort().values

@@ -1,0 +1,206 @@
+"""Which training samples are to be forgotten: rules, and the small file that hands a set to somebody else."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import UsageError
+from .dataset import Dataset
+
+FORMAT = "rurk-forget-set/1"
+MAX_FILE_BYTES = 64 * 2**20
+
+
+@dataclass(frozen=True)
+class ForgetSet:
+    """Training indices to forget, sorted, with the rule that chose them and the data they belong to."""
+
+    dataset: str
+    fingerprint: str
+    rule: str
+    indices: tuple[int, ...]
+
+    def to_json(self) -> str:
+        """The file that :meth:`from_json` reads."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "dataset": self.dataset,
+                "fingerprint": self.fingerprint,
+                "rule": self.rule,
+                "indices": list(self.indices),
+            },
+            ensure_ascii=False,
+        )
+
+    @classmethod
+    def from_json(cls, text: str, dataset: Dataset) -> ForgetSet:
+        """A set saved for this very data.
+
+        Raises:
+            UsageError: not such a file, made for other data, or not a valid set.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError):
+            raise UsageError("The forget-set file is not valid JSON.") from None
+        if not isinstance(values, dict) or values.get("format") != FORMAT:
+            raise UsageError(f'The file is not a forget set: it lacks \'"format": "{FORMAT}"\'.')
+        if values.get("fingerprint") != dataset.fingerprint:
+            raise UsageError(
+                f"The forget set was made for '{str(values.get('dataset'))[:60]}' with fingerprint "
+                f"{str(values.get('fingerprint'))[:16]}, but '{dataset.name}' has {dataset.fingerprint}."
+            )
+        indices, rule = values.get("indices"), values.get("rule", "")
+        if not isinstance(indices, list) or not all(type(index) is int for index in indices):
+            raise UsageError("The forget set's indices must be a list of whole numbers.")
+        if not isinstance(rule, str):
+            raise UsageError("The forget set's rule must be text.")
+        return checked(dataset, rule, indices)
+
+
+def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> ForgetSet:
+    """The samples a rule chooses.
+
+    Rules: ``class:0`` or ``class:cat`` (a whole class), ``class:0:0.5`` (a seeded random share of it, ``class:0:0.5:3``
+    with seed 3), ``indices:0-9,42``, ``random:50`` or ``random:50:3``, ``hardest:50`` (highest loss of the Original),
+    ``memorised:50`` (lowest), ``file:set.json``.
+
+    Args:
+        losses: the Original's loss on every training sample, float N, for the rules that need it.
+
+    Raises:
+        UsageError: the rule cannot be read, or chooses nothing, everything, something twice or out of range.
+    """
+    kind, _, rest = rule.partition(":")
+    if kind == "file":
+        return ForgetSet.from_json(_read(rest), dataset)
+    n = len(dataset.train_labels)
+    if kind == "class":
+        chosen = _of_class(dataset, rest, rule)
+    elif kind == "indices":
+        chosen = parse_indices(rest, limit=n)
+    elif kind == "random":
+        count, seed = _count(rest, rule, n)
+        chosen = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:count].tolist()
+    elif kind in ("hardest", "memorised"):
+        count, _ = _count(rest, rule, n)
+        if losses is None or len(losses) != n:
+            raise UsageError(f"The rule '{rule}' needs the losses of a trained Original.")
+        order = losses.double().argsort(descending=kind == "hardest", stable=True)
+        chosen = order[:count].tolist()
+    else:
+        raise UsageError(
+            f"The rule '{rule[:60]}' cannot be read; write class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, "
+            "memorised:50 or file:set.json."
+        )
+    return checked(dataset, rule, chosen)
+
+
+def needs_losses(rule: str) -> bool:
+    """Whether the rule can only be answered once the Original is trained."""
+    return rule.partition(":")[0] in ("hardest", "memorised")
+
+
+def retain_indices(dataset: Dataset, forget: ForgetSet) -> Tensor:
+    """int64: the training indices that stay, sorted."""
+    keep = torch.ones(len(dataset.train_labels), dtype=torch.bool)
+    keep[torch.tensor(forget.indices)] = False
+    return keep.nonzero()[:, 0]
+
+
+def checked(dataset: Dataset, rule: str, indices: Iterable[int]) -> ForgetSet:
+    """A forget set from indices, or the reason why they are none."""
+    chosen = list(indices)
+    n = len(dataset.train_labels)
+    if not chosen:
+        raise UsageError("The forget set is empty; choose at least one sample.")
+    if len(set(chosen)) != len(chosen):
+        seen: set[int] = set()
+        twice = next(index for index in chosen if index in seen or seen.add(index))
+        raise UsageError(f"The forget set names sample {twice} twice; each sample can be forgotten once.")
+    wrong = next((index for index in chosen if not 0 <= index < n), None)
+    if wrong is not None:
+        raise UsageError(f"The forget set names sample {wrong}, but '{dataset.name}' has samples 0 to {n - 1}.")
+    if len(chosen) == n:
+        raise UsageError("The forget set is the whole training set; at least one sample has to stay.")
+    return ForgetSet(dataset.name, dataset.fingerprint, rule, tuple(sorted(chosen)))
+
+
+def parse_indices(text: str, *, limit: int) -> list[int]:
+    """``"0-3,9"`` → [0, 1, 2, 3, 9]; ranges include both ends.
+
+    Raises:
+        UsageError: not written like this, or reaching ``limit`` or beyond.
+    """
+    found: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?\s*", part, re.ASCII)
+        if not match:
+            raise UsageError(f"Indices are written like 3,5-9,42; '{part.strip()[:40]}' is not.")
+        low = int(match[1])
+        high = int(match[2]) if match[2] else low
+        if high < low:
+            raise UsageError(f"The range {part.strip()} runs backwards.")
+        if high >= limit:
+            raise UsageError(f"There is no sample {high}; samples run from 0 to {limit - 1}.")
+        found += range(low, high + 1)
+    return found
+
+
+def _of_class(dataset: Dataset, rest: str, rule: str) -> list[int]:
+    name, share, seed = _class_parts(dataset, rest)
+    members = (dataset.train_labels == name).nonzero()[:, 0]
+    if share is None:
+        return members.tolist()
+    try:
+        fraction, number = float(share), int(seed or 0)
+    except ValueError:
+        fraction, number = -1.0, 0
+    if not 0 < fraction <= 1 or number < 0:
+        raise UsageError(f"In '{rule[:60]}' the share must be above 0 and at most 1, and the seed a whole number.")
+    count = max(1, round(fraction * len(members))) if len(members) else 0
+    order = torch.randperm(len(members), generator=torch.Generator().manual_seed(number))
+    return members[order[:count]].tolist()
+
+
+def _class_parts(dataset: Dataset, rest: str) -> tuple[int, str | None, str | None]:
+    """Class index, share and seed of ``"0:0.5:3"``; a class name may itself hold colons."""
+    for label, name in enumerate(dataset.classes):
+        if rest == name or rest.startswith(f"{name}:"):
+            tail = rest[len(name) + 1 :].split(":") if len(rest) > len(name) else []
+            if len(tail) <= 2:
+                return label, *(tail + [None, None])[:2]  # type: ignore[return-value]
+    parts: list[Any] = [*rest.split(":"), None, None]
+    if len(parts) <= 5 and re.fullmatch(r"[0-9]{1,6}", parts[0], re.ASCII) and int(parts[0]) < len(dataset.classes):
+        return int(parts[0]), parts[1], parts[2]
+    known = ", ".join(dataset.classes[:12]) + (", ..." if len(dataset.classes) > 12 else "")
+    raise UsageError(f"There is no class '{rest[:40]}'; name one of 0 to {len(dataset.classes) - 1} or of {known}.")
+
+
+def _count(rest: str, rule: str, limit: int) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,9})(?::([0-9]{1,9}))?", rest, re.ASCII)
+    if not match:
+        raise UsageError(f"In '{rule[:60]}' write how many samples, as in {rule.partition(':')[0][:20]}:50.")
+    count = int(match[1])
+    if count > limit:
+        raise UsageError(f"The rule '{rule[:60]}' asks for {count} of {limit} samples.")
+    return count, int(match[2] or 0)
+
+
+def _read(name: str) -> str:
+    path = Path(name).expanduser()
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise UsageError(f"The file {path} is too large to be a forget set.")
+        return path.read_text()
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"The forget-set file {path} cannot be read.") from None

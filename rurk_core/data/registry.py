@@ -1,0 +1,293 @@
+"""The data sets by name, and :func:`load_dataset`, which also takes a path."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import RurkError, UsageError
+from .dataset import Dataset, Progress, make_dataset, split_by_class
+from .images import ImageSet
+from .sources import fetch, load_parquet, load_path, read_cifar_binary
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A registered data set.
+
+    Attributes:
+        title, licence, source: for people, one line each.
+        kind: "image" or "table".
+        default_model: the network an experiment takes unless told otherwise.
+        load: (root, progress) → Dataset.
+        pretrain_on: the data set whose model the Original and its Re-trains start from, if any.
+    """
+
+    title: str
+    licence: str
+    source: str
+    kind: str
+    default_model: str
+    load: Callable[[Path, Progress | None], Dataset]
+    pretrain_on: str | None = None
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Where data sets lie: the argument, the variable RURK_DATA, or a folder in the user's cache."""
+    return Path(root or os.environ.get("RURK_DATA") or Path.home() / ".cache" / "rurk" / "data").expanduser()
+
+
+def load_dataset(name: str, root: str | Path | None = None, *, progress: Progress | None = None) -> Dataset:
+    """A data set by name, or from a path to Parquet files or an image folder.
+
+    Args:
+        name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size).
+        root: see :func:`data_root`.
+        progress: called while images are fetched and decoded, the first time.
+
+    Raises:
+        RurkError: the data is missing or damaged; the sentence says what to do.
+
+    >>> load_dataset("digits").input_shape
+    (1, 8, 8)
+    """
+    if name in DATASETS:
+        return DATASETS[name].load(data_root(root), progress)
+    if not any(mark in name for mark in "/\\.?") and not Path(name).exists():
+        raise UsageError(f"There is no data set '{name}'; choose one of {', '.join(DATASETS)}, or name a path.")
+    found = load_path(name, progress)
+    title = Path(name.partition("?")[0]).expanduser().resolve().stem or name
+    return _from_images(title, found, "as given by its owner", f"{name}")
+
+
+def _from_images(name: str, found: ImageSet, licence: str, source: str) -> Dataset:
+    return make_dataset(
+        name,
+        found.train,
+        found.test,
+        found.classes,
+        licence=licence,
+        source=source,
+        fingerprint=found.fingerprint,
+    )
+
+
+# --- sets that ship with scikit-learn -----------------------------------------------------------------------
+
+
+def _split(name: str, images: Tensor, labels: Tensor, classes: list[str]) -> Dataset:
+    train, test = split_by_class(labels, 0.8, seed=0)
+    entry = DATASETS[name]
+    return make_dataset(
+        name,
+        (images[train], labels[train]),
+        (images[test], labels[test]),
+        classes,
+        licence=entry.licence,
+        source=entry.source,
+    )
+
+
+def _digits(root: Path, progress: Progress | None) -> Dataset:
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    images = torch.from_numpy(found.images / 16).float().unsqueeze(1)
+    return _split("digits", images, torch.from_numpy(found.target).long(), [str(i) for i in range(10)])
+
+
+def _iris(root: Path, progress: Progress | None) -> Dataset:
+    from sklearn.datasets import load_iris
+
+    found = load_iris()
+    low, high = found.data.min(0), found.data.max(0)
+    rows = torch.from_numpy((found.data - low) / (high - low)).float()
+    return _split("iris", rows, torch.from_numpy(found.target).long(), [str(name) for name in found.target_names])
+
+
+def _moons(root: Path, progress: Progress | None) -> Dataset:
+    from sklearn.datasets import make_moons
+
+    rows, labels = make_moons(1000, noise=0.15, random_state=0)
+    low, high = rows.min(0), rows.max(0)
+    return _split(
+        "moons",
+        torch.from_numpy((rows - low) / (high - low)).float(),
+        torch.from_numpy(labels).long(),
+        ["upper moon", "lower moon"],
+    )
+
+
+# --- published image sets -----------------------------------------------------------------------------------
+
+
+def _parquet_below(name: str, root: Path, label: str | None, progress: Progress | None) -> ImageSet | None:
+    """The set as Parquet under the root, if it lies there."""
+    if root.exists() and not root.is_dir():
+        raise RurkError(f"The data root {root} is a file; name the folder that holds the data sets.")
+    for folder in (root / name, root / name / "data"):
+        files = sorted(folder.glob("*.parquet"))
+        if files:
+            return load_parquet(files, label_column=label, progress=progress)
+    return None
+
+
+def _published(
+    name: str, root: Path, label: str | None, read: Callable[[Path], tuple[dict, list[str]]], progress: Progress | None
+) -> Dataset:
+    entry = DATASETS[name]
+    found = _parquet_below(name, root, label, progress)
+    if found:
+        return _from_images(name, found, entry.licence, f"{entry.source}; read from {root / name}")
+    splits, classes = read(root / name)
+    tensors = {
+        split: (torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
+        for split, (images, labels) in splits.items()
+    }
+    return make_dataset(name, tensors["train"], tensors["test"], classes, licence=entry.licence, source=entry.source)
+
+
+def _cifar(name: str, file: str, md5: str, folder: str, coarse: int, names_file: str, label: str | None):
+    def load(root: Path, progress: Progress | None) -> Dataset:
+        def read(place: Path) -> tuple[dict, list[str]]:
+            import tarfile
+
+            from torchvision.datasets import CIFAR10
+
+            url = f"{CIFAR10.url.rpartition('/')[0]}/{file}"
+            where = f"put {file}, or Parquet files called train*.parquet and test*.parquet, into {place}"
+            archive = fetch(url, place / file, md5, progress=progress, where=where)
+            splits = read_cifar_binary(archive, coarse_bytes=coarse, folder=folder)
+            with tarfile.open(archive) as tar:
+                names = tar.extractfile(f"{folder}/{names_file}")
+                assert names is not None
+                return splits, names.read().decode().split()
+
+        return _published(name, root, label, read, progress)
+
+    return load
+
+
+def _mnist(name: str, kind: str):
+    def load(root: Path, progress: Progress | None) -> Dataset:
+        def read(place: Path) -> tuple[dict, list[str]]:
+            import torchvision.datasets
+
+            source = getattr(torchvision.datasets, kind)
+            arrays = []
+            for file, md5 in source.resources:
+                where = f"put {', '.join(name for name, _ in source.resources)} into {place}"
+                path = fetch(f"{source.mirrors[-1]}{file}", place / file, md5, progress=progress, where=where)
+                with gzip.open(path) as packed:
+                    data = np.frombuffer(packed.read(), np.uint8)
+                images = data[3] == 3  # the fourth byte of the header counts the dimensions
+                arrays.append(data[16:].reshape(-1, 1, 28, 28) if images else data[8:].astype(np.int64))
+            classes = [str(c).split(" - ")[-1] for c in source.classes]
+            return {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}, classes
+
+        return _published(name, root, None, read, progress)
+
+    return load
+
+
+def _small_cifar5(root: Path, progress: Progress | None) -> Dataset:
+    whole = load_dataset("cifar10", root, progress=progress)
+    entry = DATASETS["small_cifar5"]
+
+    def first(labels: Tensor) -> Tensor:
+        return torch.cat([(labels == label).nonzero()[:200, 0] for label in range(5)])
+
+    train, test = first(whole.train_labels), first(whole.test_labels)
+    return make_dataset(
+        "small_cifar5",
+        (whole.train_images[train], whole.train_labels[train]),
+        (whole.test_images[test], whole.test_labels[test]),
+        whole.classes[:5],
+        licence=entry.licence,
+        source=f"{entry.source}; from {whole.source}",
+    )
+
+
+_CIFAR_LICENCE = "free for research with citation (no formal licence)"
+_CIFAR_SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
+
+DATASETS: dict[str, DatasetEntry] = {
+    "digits": DatasetEntry(
+        "Handwritten digits, 8×8",
+        "CC BY 4.0",
+        "UCI Optical Recognition of Handwritten Digits, as in scikit-learn; a seeded fifth held out",
+        "image",
+        "cnn",
+        _digits,
+    ),
+    "iris": DatasetEntry(
+        "Iris flowers",
+        "CC BY 4.0",
+        "UCI Iris (Fisher 1936), as in scikit-learn; scaled to [0, 1]",
+        "table",
+        "mlp",
+        _iris,
+    ),
+    "moons": DatasetEntry(
+        "Two moons", "BSD-3-Clause", "scikit-learn make_moons(1000, noise=0.15, random_state=0)", "table", "mlp", _moons
+    ),
+    "small_cifar5": DatasetEntry(
+        "Small CIFAR-5",
+        _CIFAR_LICENCE,
+        "the paper's subset of CIFAR-10: first five classes, the first 200 training and test images of each",
+        "image",
+        "resnet9",
+        _small_cifar5,
+        pretrain_on="cifar10",
+    ),
+    "cifar10": DatasetEntry(
+        "CIFAR-10",
+        _CIFAR_LICENCE,
+        _CIFAR_SOURCE,
+        "image",
+        "resnet9",
+        _cifar(
+            "cifar10",
+            "cifar-10-binary.tar.gz",
+            "c32a1d4ab5d03f1284b67883e8d87530",
+            "cifar-10-batches-bin",
+            0,
+            "batches.meta.txt",
+            "label",
+        ),
+    ),
+    "cifar100": DatasetEntry(
+        "CIFAR-100",
+        _CIFAR_LICENCE,
+        _CIFAR_SOURCE,
+        "image",
+        "resnet9",
+        _cifar(
+            "cifar100",
+            "cifar-100-binary.tar.gz",
+            "03b5dce01913d631647c71ecec9e9cb8",
+            "cifar-100-binary",
+            1,
+            "fine_label_names.txt",
+            None,
+        ),
+    ),
+    "mnist": DatasetEntry(
+        "MNIST", "CC BY-SA 3.0", "LeCun et al. 1998, the MNIST database", "image", "cnn", _mnist("mnist", "MNIST")
+    ),
+    "fashion_mnist": DatasetEntry(
+        "Fashion-MNIST",
+        "MIT",
+        "Xiao et al. 2017 (arXiv 1708.07747)",
+        "image",
+        "cnn",
+        _mnist("fashion_mnist", "FashionMNIST"),
+    ),
+}
