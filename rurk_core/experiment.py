@@ -30,7 +30,7 @@ from .perturbations import ATTACKS
 from .residual import Verdicts, summarise
 from .spec import MethodSpec, Spec, spec_from_dict
 from .store import Store, load_tensors, save_tensors
-from .training import Diverged, default_device, fit, fit_references, logits_of, memory_format
+from .training import Diverged, default_device, fit, fit_references, logits_of, place
 from .unlearning import METHODS, Samples
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 
@@ -391,7 +391,7 @@ def _pretrained(work: _Work) -> str | None:
         model = create_model(work.spec.model, dataset.input_shape, len(dataset.classes), seed=seed)
         images, labels = dataset.train_images.to(work.device), dataset.train_labels.to(work.device)
         fit(model, images, labels, config, seed=seed, on_step=work.tracker.step)
-        correct = logits_of(model, dataset.test_images.to(work.device)).argmax(1).cpu() == dataset.test_labels
+        correct = logits_of(model, dataset.test_images).argmax(1) == dataset.test_labels
         _put_model(
             work.store,
             key,
@@ -483,7 +483,7 @@ def _unlearned(work: _Work, method: MethodSpec, original_key: str, original: Cla
         retain = retain_indices(work.dataset, work.forget)
         everything = Samples(work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device))
         model = METHODS[method.key].run(
-            original.to(work.device, memory_format=memory_format(everything.images)),
+            place(original, everything.images),
             everything.take(retain.to(work.device)),
             everything.take(torch.tensor(work.forget.indices, device=work.device)),
             method.config,
@@ -507,7 +507,7 @@ def _verdicts(work: _Work, keys: dict[str, str], models: dict[str, Classifier]) 
         for source in others if kind.uses_model else [""]:
             stage = f"Verdicts, {kind.title}" + (f" on {source}" if source else "")
             judges = [*dict.fromkeys(["original", source]), *references] if source else [*others, *references]
-            spec = {
+            spec: dict[str, Any] = {
                 "data": work.dataset.fingerprint,
                 "attack": attack,
                 "source": source,
@@ -546,17 +546,13 @@ def score(model: Classifier, dataset: Dataset, device: torch.device, tracker: Tr
 
     Returns ``train_loss``, ``test_loss`` (float32, −log p(y|x)) and ``train_class``, ``test_class`` (int64).
     """
-    model = model.to(device, memory_format=memory_format(dataset.train_images))
+    place(model, dataset.train_images[:1].to(device))
     found = {}
     for split, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
     ):
-        parts = []
-        for chunk in images.split(1024):
-            parts.append(logits_of(model, chunk.to(device)).cpu())
-            tracker.step(0, 1)
-        logits = torch.cat(parts)
+        logits = logits_of(model, images, on_chunk=lambda done, total: tracker.step(0, 1))
         found[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
         found[f"{split}_class"] = logits.argmax(1)
     return found

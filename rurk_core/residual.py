@@ -11,6 +11,7 @@ A ratio never travels alone: what returns one returns its numerator and denomina
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +180,7 @@ def summarise(verdicts: Verdicts, model: str) -> list[dict]:
     band = reference_band(references)
     rows = []
     for t, tau in enumerate(verdicts.taus):
-        row = {"tau": float(tau), **{name: _plain(values[t]) for name, values in pooled.items()}}
+        row: dict[str, Any] = {"tau": float(tau), **{name: _plain(values[t]) for name, values in pooled.items()}}
         row["reference_band"] = [_plain(edge[t]) for edge in band]
         row["per_reference"] = [
             {"reference": name} | {key: _plain(values[t]) for key, values in figures.items()}
@@ -204,7 +205,7 @@ def _figures(u: Ints, v: Floats | Ints, agreement: Ints, draws: int) -> dict[str
     }
 
 
-def _plain(value: np.number) -> int | float | None:
+def _plain(value: Any) -> int | float | None:
     """A JSON number; None for NaN; whole numbers without a fraction."""
     number = value.item()
     if number != number:

@@ -95,15 +95,11 @@ class Store:
     ({'r': 1.5}, ['First'])
     """
 
-    def __init__(
-        self, url: str | Path, *, bundled: Iterable[str | Path] = (), read_only: bool = False
-    ) -> None:
+    def __init__(self, url: str | Path, *, bundled: Iterable[str | Path] = (), read_only: bool = False) -> None:
         text = os.path.expanduser(os.fspath(url))
         if not text or "\0" in text:
             raise UsageError("Name a folder or a URL for the store.")
-        self.local = (
-            isinstance(url, Path) or ("://" not in text and "::" not in text) or text.startswith("file://")
-        )
+        self.local = isinstance(url, Path) or ("://" not in text and "::" not in text) or text.startswith("file://")
         try:
             self.fs, self.root = url_to_fs(f"file://{os.path.abspath(text)}" if "://" not in text else text)
         except (ValueError, ImportError) as error:
@@ -172,8 +168,7 @@ class Store:
             "title": clean_title(spec.get("title", "")),
             "versions": _versions(),
             "files": {
-                name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-                for name, data in files.items()
+                name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
             },
         }
         contents = files | {"spec.json": json.dumps(document, indent=1).encode()}
@@ -196,9 +191,7 @@ class Store:
             raise UsageError(f"'{name}' cannot be the name of a stored file.")
         holder = self._holder(check_key(key))
         if holder is None:
-            raise RurkError(
-                f"There is no entry {key} in the store {self.url}; run the experiment that makes it."
-            )
+            raise RurkError(f"There is no entry {key} in the store {self.url}; run the experiment that makes it.")
         if name == "spec.json":
             return holder._bytes(key, name)
         noted = holder._document(key)["files"].get(name)
@@ -248,11 +241,7 @@ class Store:
         self._writable(key)
         if not self._present(key):
             came = any(store.has(key) for store in self.bundled)
-            why = (
-                "comes along with the program and cannot be renamed"
-                if came
-                else f"is not in the store {self.url}"
-            )
+            why = "comes along with the program and cannot be renamed" if came else f"is not in the store {self.url}"
             raise UsageError(f"The entry {key} {why}.")
         data = clean_title(title).encode()
         try:
@@ -293,9 +282,7 @@ class Store:
 
     def _listed(self, db: sqlite3.Connection, kind: str | None) -> list[Entry]:
         self._sync(db, self._keys(), complete=True)
-        rows = db.execute(
-            "SELECT key, kind, created, bytes, title FROM entries WHERE ?1 IS NULL OR kind = ?1", (kind,)
-        )
+        rows = db.execute("SELECT key, kind, created, bytes, title FROM entries WHERE ?1 IS NULL OR kind = ?1", (kind,))
         return [Entry(*row) for row in rows]
 
     def _bundled_list(self, kind: str | None) -> list[Entry]:
@@ -486,9 +473,7 @@ class Store:
                 pass
         except OSError as error:
             if isinstance(error, FileExistsError | NotADirectoryError):
-                raise RurkError(
-                    f"The store {self.root} cannot be opened: a file is where a folder must be."
-                ) from None
+                raise RurkError(f"The store {self.root} cannot be opened: a file is where a folder must be.") from None
             self._fail(error, "The store")
         with contextlib.suppress(OSError):
             for item in os.scandir(self._runs):
@@ -520,9 +505,7 @@ class Store:
 def check_key(key: str) -> str:
     """``key`` if it can name an entry; nothing else ever becomes part of a path."""
     if not isinstance(key, str) or not KEY.fullmatch(key):
-        raise UsageError(
-            f"{str(key)[:80]!r} is not the key of a stored entry; keys look like run-0123456789abcdef."
-        )
+        raise UsageError(f"{str(key)[:80]!r} is not the key of a stored entry; keys look like run-0123456789abcdef.")
     return key
 
 
@@ -535,9 +518,7 @@ def canonical_json(spec: dict[str, Any]) -> str:
     try:
         return json.dumps(spec, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"The description of an experiment must be plain JSON values: {_one_line(error)}."
-        ) from None
+        raise UsageError(f"The description of an experiment must be plain JSON values: {_one_line(error)}.") from None
 
 
 def clean_title(title: Any) -> str:
@@ -550,13 +531,9 @@ def explain(error: Exception, what: str, place: str | Path, verb: str = "saved")
     """One sentence for an error of reading or writing."""
     number = error.errno if isinstance(error, OSError) else None
     if number in DISK_FULL:
-        return (
-            f"{what} could not be {verb} because the disk is full ({place}); free some space and start again."
-        )
+        return f"{what} could not be {verb} because the disk is full ({place}); free some space and start again."
     if number in FORBIDDEN:
-        return (
-            f"{what} could not be {verb} because {place} may not be written or read; change its permissions."
-        )
+        return f"{what} could not be {verb} because {place} may not be written or read; change its permissions."
     detail = error.strerror if isinstance(error, OSError) and error.strerror else _one_line(error)
     return f"{what} could not be {verb} in {place} ({detail})."
 
@@ -582,9 +559,7 @@ def _create_table(db: sqlite3.Connection) -> None:
         return
     with db:
         db.execute("DROP TABLE IF EXISTS entries")
-        db.execute(
-            "CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT)"
-        )
+        db.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT)")
         db.execute(f"PRAGMA user_version = {INDEX_VERSION}")
 
 

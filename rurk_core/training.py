@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .config import Config, choice, number
 from .data import to_pixels
-from .errors import Cancelled, RurkError
+from .errors import RurkError
 from .models import Classifier
 
 OnStep = Callable[[int, int, float], None]
@@ -72,7 +72,7 @@ def fit(
         Cancelled: raised by ``on_step``.
     """
     device = images.device
-    model.to(device, memory_format=memory_format(images)).train()
+    place(model, images).train()
     optimizer = torch.optim.SGD(
         model.parameters(),
         lr=config.lr,
@@ -170,6 +170,7 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
     for child in children:
         child.start()
     done: dict[int, int] = dict.fromkeys(seeds, 0)
+    steps, loss = 1, 0.0
     left = len(seeds)
     try:
         while left:
@@ -177,7 +178,7 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
                 kind, seed, payload = messages.get(timeout=0.5)
             except queue.Empty:
                 if on_step and any(done.values()):
-                    on_step(sum(done.values()), steps * len(seeds), loss)  # noqa: F821  (a chance to cancel)
+                    on_step(sum(done.values()), steps * len(seeds), loss)  # a chance to cancel
                 dead = [c for c in children if c.exitcode not in (None, 0)]
                 if dead and messages.empty():
                     raise RurkError(
@@ -222,7 +223,7 @@ def fit_stacked(
 
     device = images.device
     models = [build(seed).to(device).train() for seed in seeds]
-    parameters, buffers = stack_module_state(models)  # type: ignore[arg-type]
+    parameters, buffers = stack_module_state(models)
     template = models[0]
     optimizer = torch.optim.SGD(
         parameters.values(),
@@ -334,6 +335,11 @@ def default_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def place(model: Classifier, images: Tensor) -> Classifier:
+    """Move ``model`` (in place) to the device of ``images`` and into their memory format."""
+    return model.to(images.device).to(memory_format=memory_format(images))
+
+
 def memory_format(images: Tensor) -> torch.memory_format:
     """channels-last for images: convolutions run 1.5 to 3 times faster in it on a CPU."""
     return torch.channels_last if images.dim() == 4 else torch.contiguous_format
@@ -355,19 +361,26 @@ def autocast(device: torch.device, precision: str) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=use)
 
 
+def default_batch(shape: tuple[int, ...], device: torch.device) -> int:
+    """Images in a forward pass: 128 CIFAR images or 512 digits on a CPU (its cache), 256 MB on a GPU."""
+    pixels = 4 * math.prod(shape)
+    if device.type == "cuda":
+        return min(max(256 * 2**20 // pixels, 32), 16_384)
+    return min(max(3 * 2**19 // pixels, 32), 512)
+
+
 @torch.no_grad()
-def logits_of(model: nn.Module, images: Tensor, *, batch: int = 1024) -> Tensor:
-    """float32 logits N×classes of uint8 or float32 images, model in eval mode, in chunks of ``batch``."""
+def logits_of(model: nn.Module, images: Tensor, *, on_chunk: Callable[[int, int], None] | None = None) -> Tensor:
+    """float32 logits N×classes, on the CPU, of uint8 or float32 images wherever they lie; eval mode, in chunks.
+
+    The model stays on its device and in its memory format; ``on_chunk(done, total)`` may raise to stop.
+    """
     model.eval()
-    return torch.cat([model(to_pixels(chunk)).float() for chunk in images.split(batch)])
-
-
-__all__ = [
-    "Cancelled",
-    "Diverged",
-    "OnStep",
-    "TrainConfig",
-    "fit",
-    "fit_references",
-    "fit_stacked",
-]
+    device = next(model.parameters()).device
+    parts = []
+    for chunk in images.split(default_batch(tuple(images.shape[1:]), device)):
+        pixels = to_pixels(chunk.to(device))
+        parts.append(model(pixels.contiguous(memory_format=memory_format(pixels))).float().cpu())
+        if on_chunk:
+            on_chunk(sum(map(len, parts)), len(images))
+    return torch.cat(parts)

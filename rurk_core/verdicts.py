@@ -21,7 +21,7 @@ from .errors import RurkError, UsageError
 from .perturbations import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks
 from .residual import Verdicts
 from .store import load_tensors, save_tensors, tensor_metadata
-from .training import memory_format
+from .training import default_batch, memory_format
 
 OnChunk = Callable[[int, int], None]
 """Called as ``on_chunk(copies judged, copies in all)``; raising in it stops the measurement."""
@@ -39,8 +39,7 @@ def frozen_copy(model: nn.Module, device: torch.device, images: Tensor | None = 
     for parent in list(clone.modules()):
         children = list(parent.named_children())
         for (conv_name, conv), (norm_name, norm) in pairwise(children):
-            follows = isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-            if follows and conv.out_channels == norm.num_features:
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, norm_name, nn.Identity())
     return clone.requires_grad_(False)
@@ -142,14 +141,6 @@ def count_verdicts(
         counts=counts.to(torch.int32).cpu().numpy(),
         agreement=agreement.to(torch.int32).cpu().numpy(),
     )
-
-
-def default_batch(shape: tuple[int, ...], device: torch.device) -> int:
-    """Copies in a forward pass: 128 CIFAR images or 512 digits on a CPU (its cache), 256 MB on a GPU."""
-    pixels = 4 * int(np.prod(shape))
-    if device.type == "cuda":
-        return int(np.clip(256 * 2**20 // pixels, 32, 16_384))
-    return int(np.clip(3 * 2**19 // pixels, 32, 512))
 
 
 def verdicts_to_bytes(verdicts: Verdicts) -> bytes:

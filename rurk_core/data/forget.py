@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +125,7 @@ def checked(dataset: Dataset, rule: str, indices: Iterable[int]) -> ForgetSet:
     if not chosen:
         raise UsageError("The forget set is empty; choose at least one sample.")
     if len(set(chosen)) != len(chosen):
-        seen: set[int] = set()
-        twice = next(index for index in chosen if index in seen or seen.add(index))
+        twice = next(index for index, times in Counter(chosen).items() if times > 1)
         raise UsageError(f"The forget set names sample {twice} twice; each sample can be forgotten once.")
     wrong = next((index for index in chosen if not 0 <= index < n), None)
     if wrong is not None:
@@ -178,7 +178,7 @@ def _class_parts(dataset: Dataset, rest: str) -> tuple[int, str | None, str | No
         if rest == name or rest.startswith(f"{name}:"):
             tail = rest[len(name) + 1 :].split(":") if len(rest) > len(name) else []
             if len(tail) <= 2:
-                return label, *(tail + [None, None])[:2]  # type: ignore[return-value]
+                return label, (tail[0] if tail else None), (tail[1] if len(tail) > 1 else None)
     parts: list[Any] = [*rest.split(":"), None, None]
     if len(parts) <= 5 and re.fullmatch(r"[0-9]{1,6}", parts[0], re.ASCII) and int(parts[0]) < len(dataset.classes):
         return int(parts[0]), parts[1], parts[2]

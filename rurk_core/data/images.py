@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,7 +51,7 @@ def decode(image: Encoded, size: int | None = None) -> np.ndarray:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = Image.open(io.BytesIO(image.read()), formats=FORMATS)
+            picture: Image.Image = Image.open(io.BytesIO(image.read()), formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 raise RurkError(
                     f"The image {image.name} has {picture.width}×{picture.height} pixels; "
@@ -119,7 +120,7 @@ def stack(images: Sequence[Encoded], out: Path, *, size: int | None = None, prog
             if pixels.ndim == 3 and not colour:
                 colour = True
                 grey.flush()
-                planes = np.memmap(grey.name, np.uint8, "r", shape=(index, *shape)) if index else []
+                planes: Any = np.memmap(grey.name, np.uint8, "r", shape=(index, *shape)) if index else []
                 for plane in planes:
                     rgb.write(np.broadcast_to(plane, (3, *shape)).tobytes())
             if colour:

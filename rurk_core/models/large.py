@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from .base import Classifier, conv_bn_relu
 
 
-def _stages(block: type[nn.Module], depths: tuple[int, ...], width: int) -> tuple[dict[str, nn.Module], int]:
+def _stages(block: Any, depths: tuple[int, ...], width: int) -> tuple[dict[str, nn.Module], int]:
     """The four stages of a residual network, one entry a residual block, and the feature width.
 
     ``block`` is torchvision's BasicBlock or Bottleneck (He et al. 2016, arXiv 1512.03385).
     """
     blocks: dict[str, nn.Module] = {}
-    expansion: int = block.expansion  # type: ignore[assignment]
+    expansion: int = block.expansion
     inputs = width
     for stage, depth in enumerate(depths):
         planes = width * 2**stage
@@ -29,7 +31,7 @@ def _stages(block: type[nn.Module], depths: tuple[int, ...], width: int) -> tupl
 
 
 def _residual_network(
-    block: type[nn.Module], depths: tuple[int, ...], input_shape: tuple[int, ...], classes: int, width: int
+    block: Any, depths: tuple[int, ...], input_shape: tuple[int, ...], classes: int, width: int
 ) -> Classifier:
     if min(input_shape[1:]) < 64:  # small images: a 3×3 stem and no max-pool keep the resolution
         stem: nn.Module = conv_bn_relu(input_shape[0], width)
