@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
     run.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")
     run.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
+    run.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
     run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     run.add_argument("--title", help="a name for people")
     _where(run)
@@ -205,8 +206,9 @@ def _run(options: argparse.Namespace) -> int:
     for name in (*_SPEC_FLAGS, "title"):
         if getattr(options, name) is not None:
             values[name] = getattr(options, name)
-    if options.train:
-        values["train"] = dict(values.get("train") or {}) | dict(_setting(text) for text in options.train)
+    for name in ("train", "pretrain"):
+        if getattr(options, name):
+            values[name] = dict(values.get(name) or {}) | dict(_setting(text) for text in getattr(options, name))
     try:
         spec = make_spec(**values)
     except TypeError:

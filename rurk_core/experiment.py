@@ -63,15 +63,14 @@ def run(
         RurkError: data cannot be read, training diverged, the disk is full, ...
         Cancelled: see above.
     """
-    tracker = Tracker(progress, cancelled)
+    tracker, where = Tracker(progress, cancelled), _device(device)
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
-    work = _Work(spec, store, dataset, _device(device), tracker, root)
+    work = _Work(spec, store, dataset, where, tracker, root)
     key = store.key("run", _run_identity(work))
     if store.has(key):
         return load_result(store, key)
     started = time.time()
-    tracker.expect(_costs(work))
     result = _measure(work)
     result |= {
         "key": key,
@@ -190,10 +189,14 @@ class Tracker:
         """The stage is in the store already."""
         self.costs.pop(name, None)
 
-    def step(self, done: int, total: int, loss: float | None = None) -> None:
-        """Report; raises :class:`Cancelled` if the user wants to stop."""
+    def check(self) -> None:
+        """Raises :class:`Cancelled` if the user wants to stop."""
         if self.cancelled and self.cancelled():
             raise Cancelled("Stopped; what was finished is kept, and starting again goes on from there.")
+
+    def step(self, done: int, total: int, loss: float | None = None) -> None:
+        """Report; raises :class:`Cancelled` if the user wants to stop."""
+        self.check()
         if not self.progress:
             return
         here = self.costs.get(self.current, 0.0)
@@ -216,7 +219,8 @@ def _costs(work: _Work) -> dict[str, float]:
     """Expected cost of every stage, in forward passes of one sample (a training step counts three)."""
     spec, recipe = work.spec, work.spec.training()
     n = len(work.dataset.train_labels)
-    samples = 0.05 * n if work.forget is None else len(work.forget.indices)
+    assert work.forget is not None
+    samples = len(work.forget.indices)
     costs = {"Original": 3.0 * n * recipe.train.epochs}
     if recipe.pretrain and work.pretrain_on:
         costs["Pre-training"] = 3.0 * 50_000 * recipe.pretrain.epochs
@@ -285,14 +289,18 @@ def _run_identity(work: _Work) -> dict[str, Any]:
 def _measure(work: _Work) -> dict[str, Any]:
     """Run all stages and gather the result document."""
     spec, store, dataset, tracker = work.spec, work.store, work.dataset, work.tracker
+    late = needs_losses(spec.forget)
+    # a rule that cannot be met is refused before anything is trained
+    placeholder = torch.zeros(len(dataset.train_labels)) if late else None
+    work.forget = forget_set(dataset, spec.forget, losses=placeholder)
+    tracker.expect(_costs(work))
     start_key = _pretrained(work)
     keys = {"original": _original(work, start_key)}
     original = load_model(store, keys["original"])
-    losses = None
-    if needs_losses(spec.forget):
+    if late:
         losses = stored_scores(work, keys["original"], original)["train_loss"]
-    work.forget = forget = forget_set(dataset, spec.forget, losses=losses)
-    tracker.expect({name: cost for name, cost in _costs(work).items() if name in tracker.costs})
+        work.forget = forget_set(dataset, spec.forget, losses=losses)
+    forget = work.forget
     references = {f"reference-{k + 1}": key for k, key in enumerate(_references(work, start_key))}
     failed: dict[str, str] = {}
     for method in spec.methods:
@@ -552,7 +560,7 @@ def score(model: Classifier, dataset: Dataset, device: torch.device, tracker: Tr
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
     ):
-        logits = logits_of(model, images, on_chunk=lambda done, total: tracker.step(0, 1))
+        logits = logits_of(model, images, on_chunk=lambda done, total: tracker.check())
         found[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
         found[f"{split}_class"] = logits.argmax(1)
     return found

@@ -25,7 +25,7 @@ class Recipe:
 
 _TABLE = TrainConfig(epochs=100, lr=0.1, batch=32)
 _GREY = TrainConfig(epochs=20, lr=0.1, batch=64)
-_CIFAR_QUICK = TrainConfig(epochs=5, lr=0.2, augment="flip")
+_CIFAR_QUICK = TrainConfig(epochs=5, lr=0.1, batch=64, augment="flip")
 _FINE_TUNE = TrainConfig(epochs=25, lr=0.01, schedule="cosine")
 
 _QUICK = {
@@ -54,7 +54,7 @@ def find_recipe(name: str, dataset: str) -> Recipe:
     Raises:
         UsageError: no such recipe, or the paper has none for this data set.
     """
-    if name not in RECIPES:
+    if not isinstance(name, str) or name not in RECIPES:
         raise UsageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
     table = RECIPES[name]
     if dataset in table:

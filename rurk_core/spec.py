@@ -45,7 +45,8 @@ class Spec:
         references: K, Re-trains with different seeds.
         attacks: keys of :data:`~rurk_core.perturbations.ATTACKS`.
         taus: radii in pixel units, rising; draws: copies of a sample at each of them.
-        recipe: "quick" or "paper"; train: settings of the Original and the references that differ from it.
+        recipe: "quick" or "paper"; train: settings of the Original and the references that differ from it;
+            pretrain: settings of the model they start from that differ from it.
         seed: seeds of everything are derived from this one.
         title: a name for people; not part of the key.
     """
@@ -60,6 +61,7 @@ class Spec:
     draws: int = 100
     recipe: str = "quick"
     train: tuple[tuple[str, Any], ...] = ()
+    pretrain: tuple[tuple[str, Any], ...] = ()
     seed: int = 7
     title: str = ""
 
@@ -67,10 +69,11 @@ class Spec:
         """The recipe with this experiment's own settings on top."""
         found = find_recipe(self.recipe, self.dataset)
 
-        def own(config: TrainConfig) -> TrainConfig:
-            return TrainConfig.from_dict({**config.to_dict(), **dict(self.train)})
+        def own(config: TrainConfig, settings: tuple[tuple[str, Any], ...]) -> TrainConfig:
+            return TrainConfig.from_dict({**config.to_dict(), **dict(settings)})
 
-        return Recipe(own(found.train), own(found.reference), found.pretrain)
+        start = own(found.pretrain, self.pretrain) if found.pretrain else None
+        return Recipe(own(found.train, self.train), own(found.reference, self.train), start)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; :func:`make_spec` reads them back."""
@@ -80,6 +83,7 @@ class Spec:
             "attacks": list(self.attacks),
             "taus": list(self.taus),
             "train": dict(self.train),
+            "pretrain": dict(self.pretrain),
         }
 
 
@@ -94,6 +98,7 @@ def make_spec(
     draws: int = 100,
     recipe: str = "quick",
     train: dict[str, Any] | None = None,
+    pretrain: dict[str, Any] | None = None,
     seed: int = 7,
     title: str = "",
 ) -> Spec:
@@ -112,8 +117,9 @@ def make_spec(
         raise UsageError("Name a data set, for example 'digits'.")
     if not isinstance(forget, str) or not forget:
         raise UsageError("Say what to forget, for example 'class:0:0.5'.")
-    if train is not None and not isinstance(train, dict):
-        raise UsageError("The training settings must be names with values.")
+    for settings in (train, pretrain):
+        if settings is not None and not isinstance(settings, dict):
+            raise UsageError("The training settings must be names with values.")
     if not isinstance(title, str):
         raise UsageError("The title must be text.")
     entry = DATASETS.get(dataset)
@@ -130,6 +136,7 @@ def make_spec(
         draws=whole("draws", draws, 1, MAX_DRAWS),
         recipe=recipe,
         train=tuple(sorted((train or {}).items())),
+        pretrain=tuple(sorted((pretrain or {}).items())),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from fsspec.core import url_to_fs
+from fsspec.implementations.local import LocalFileSystem
 
 from . import __version__
 from .errors import RurkError, UsageError
@@ -71,6 +72,9 @@ class Entry:
     bundled: bool = False
 
 
+Entries = list[Entry]  # inside Store, ``list`` is its method
+
+
 class Store:
     """Finished results in a folder or under any fsspec URL, content-addressed.
 
@@ -99,11 +103,15 @@ class Store:
         text = os.path.expanduser(os.fspath(url))
         if not text or "\0" in text:
             raise UsageError("Name a folder or a URL for the store.")
-        self.local = isinstance(url, Path) or ("://" not in text and "::" not in text) or text.startswith("file://")
+        remote = ("://" in text or "::" in text) and not text.startswith(("/", "file://"))
+        self.local = isinstance(url, Path) or not remote
         try:
-            self.fs, self.root = url_to_fs(f"file://{os.path.abspath(text)}" if "://" not in text else text)
+            if self.local:
+                self.fs, self.root = LocalFileSystem(), os.path.abspath(text.removeprefix("file://"))
+            else:
+                self.fs, self.root = url_to_fs(text)
         except (ValueError, ImportError) as error:
-            raise UsageError(f"The store '{text}' cannot be opened: {_one_line(error)}") from None
+            raise UsageError(f"The store '{text}' cannot be opened: {_one_line(error)}.") from None
         self.url = self.root if self.local else text
         self.read_only = read_only
         self._runs = f"{self.root}/runs"
@@ -260,7 +268,7 @@ class Store:
 
     # --- the list ---
 
-    def list(self, kind: str | None = None) -> list[Entry]:
+    def list(self, kind: str | None = None) -> Entries:
         """All entries, newest first, those of bundled stores included."""
         own = self._indexed(lambda db: self._listed(db, kind))
         found = {entry.key: entry for store in reversed(self.bundled) for entry in store._bundled_list(kind)}
@@ -280,12 +288,12 @@ class Store:
 
         return self._indexed(rebuild)
 
-    def _listed(self, db: sqlite3.Connection, kind: str | None) -> list[Entry]:
+    def _listed(self, db: sqlite3.Connection, kind: str | None) -> Entries:
         self._sync(db, self._keys(), complete=True)
         rows = db.execute("SELECT key, kind, created, bytes, title FROM entries WHERE ?1 IS NULL OR kind = ?1", (kind,))
         return [Entry(*row) for row in rows]
 
-    def _bundled_list(self, kind: str | None) -> list[Entry]:
+    def _bundled_list(self, kind: str | None) -> Entries:
         entries = self._indexed(lambda db: self._listed(db, kind))
         return [Entry(e.key, e.kind, e.created, e.bytes, e.title, bundled=True) for e in entries]
 
@@ -342,7 +350,8 @@ class Store:
                 except sqlite3.OperationalError:
                     break  # busy for long, disk full, not writable: deleting it would help nobody
                 except sqlite3.DatabaseError:
-                    self._drop_broken_index()
+                    with contextlib.suppress(OSError):
+                        self._drop_broken_index()
             with contextlib.closing(sqlite3.connect(":memory:")) as db:
                 _create_table(db)
                 return work(db)
@@ -558,6 +567,9 @@ def _create_table(db: sqlite3.Connection) -> None:
     if db.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
         return
     with db:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
+            return  # another process was first
         db.execute("DROP TABLE IF EXISTS entries")
         db.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT)")
         db.execute(f"PRAGMA user_version = {INDEX_VERSION}")

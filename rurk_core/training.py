@@ -99,6 +99,7 @@ def fit(
             optimizer.step()
             step += 1
             report(on_step, step, steps, loss, "training")
+    optimizer.zero_grad(set_to_none=True)
     return model.eval()
 
 

@@ -48,6 +48,8 @@ def parse_model(name: str) -> tuple[Architecture, int]:
     Raises:
         UsageError: an unknown name, or a width that is not a positive whole number.
     """
+    if not isinstance(name, str):
+        raise UsageError(f"Name a model, for example 'resnet9', not {name!r}.")
     key, _, text = name.partition(":")
     if key not in MODELS:
         raise UsageError(f"There is no model '{key}'; choose one of {', '.join(MODELS)}.")

@@ -188,4 +188,5 @@ def descend(
             nn.utils.clip_grad_norm_(model.parameters(), clip)
         optimizer.step()
         report(on_step, step + 1, steps, loss, f"unlearning with {name}")
+    optimizer.zero_grad(set_to_none=True)
     return model.eval()
