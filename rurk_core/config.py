@@ -60,7 +60,7 @@ def check(field: dataclasses.Field, value: Any) -> Any:
         return value
     if "low" not in meta:
         return value
-    kind = type(field.default)
+    kind: type = type(field.default)
     wanted = f"'{name}' must be a {'whole ' if kind is int else ''}number from {meta['low']} to {meta['high']}"
     if isinstance(value, bool):
         raise UsageError(f"{wanted}, not {value}.")

@@ -468,7 +468,7 @@ def _work(folder: Path, runner: str, started: float, stop: threading.Event) -> s
         raise RurkError("The job's description is damaged; delete the job and start the experiment again.")
     cancelled = _stop_check(folder, stop)
     with _turn(folder, device_of(spec), cancelled):
-        _append(folder, {"ev": "start"})
+        _append(folder, {"ev": "start", "stage": "Starting"})
         module, _, name = runner.partition(":")
         run: Callable[..., str] = getattr(importlib.import_module(module), name)
         store = Store(about["store"], bundled=about.get("bundled") or ())

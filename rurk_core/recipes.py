@@ -25,7 +25,7 @@ class Recipe:
 
 _TABLE = TrainConfig(epochs=100, lr=0.1, batch=32)
 _GREY = TrainConfig(epochs=20, lr=0.1, batch=64)
-_CIFAR_QUICK = TrainConfig(epochs=5, lr=0.1, batch=64, augment="flip")
+_CIFAR_QUICK = TrainConfig(epochs=5, lr=0.1, batch=64, augment="flip", grow=0.4)
 _FINE_TUNE = TrainConfig(epochs=25, lr=0.01, schedule="cosine")
 
 _QUICK = {

@@ -1,0 +1,30 @@
+"""The server: warms the heavy libraries up once, then serves the script ``pages/frame.py``.
+
+Start it with ``streamlit run app.py``. The script lives in ``pages/``, not beside it: a ``pages`` folder next to the
+script would switch on Streamlit's legacy navigation, which breaks the first deep link after a start.
+"""
+
+import gc
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import streamlit as st
+
+
+@asynccontextmanager
+async def warm(_: object) -> AsyncIterator[None]:
+    """Import what every page needs before the first visitor waits for it, and keep it out of garbage collection."""
+    import plotly.graph_objects  # noqa: F401
+    import torch
+
+    import rurk_core.experiment  # noqa: F401
+
+    # the page answers short questions; long ones run in processes of their own
+    torch.set_num_threads(max(1, torch.get_num_threads() // 2))
+    gc.collect()
+    gc.freeze()
+    yield
+
+
+app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=warm)

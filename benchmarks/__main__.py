@@ -1,0 +1,22 @@
+"""``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some."""
+
+from __future__ import annotations
+
+import sys
+
+from . import cifar_original, digits, memory, references, verdicts
+
+ALL = {
+    "digits": digits.main,
+    "references": references.main,
+    "verdicts": verdicts.main,
+    "memory": memory.main,
+    "cifar_original": cifar_original.main,
+}
+
+wanted = sys.argv[1:] or list(ALL)
+for name in wanted:
+    if name not in ALL:
+        sys.exit(f"There is no benchmark '{name}'; choose from {', '.join(ALL)}.")
+for name in wanted:
+    ALL[name]()

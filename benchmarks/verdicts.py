@@ -1,0 +1,124 @@
+"""Verdicts against the raw forward pass (the limit) and against a straightforward version of the paper's protocol.
+
+The straightforward version is what the paper's own tools give: for every draw, radius and model one pass of a
+DataLoader over the forget images, perturbed by torchattacks, through the model as it is.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.models import create_model
+from rurk_core.training import default_batch, default_device, memory_format, place
+from rurk_core.verdicts import count_verdicts
+
+from .timing import in_turn, ratio
+
+NAMES = ("original", "unlearned", "reference-1", "reference-2", "reference-3")
+
+
+def main(rounds: int = 3) -> None:
+    device = default_device()
+    for dataset, draws, samples in (("digits", 100, 71), ("small_cifar5", 20, 20)):
+        data = load_dataset(dataset)
+        index = torch.tensor(forget_set(data, "class:0:0.5").indices[:samples])
+        images, labels = data.train_images[index], data.train_labels[index]
+        model = "cnn" if dataset == "digits" else "resnet9"
+        classes = len(data.classes)
+        models = {
+            name: place(create_model(model, data.input_shape, classes, seed=k), images[:1].to(device)).eval()
+            for k, name in enumerate(NAMES)
+        }
+        taus = tuple(np.linspace(0.003, 0.03, 4))
+
+        def ours(
+            attack: str,
+            models=models,
+            images=images,
+            labels=labels,
+            index=index,
+            draws=draws,
+            taus=taus,
+            classes=classes,
+        ):
+            return lambda: count_verdicts(
+                models,
+                NAMES[2:],
+                images,
+                labels,
+                index.tolist(),
+                attack=attack,
+                taus=taus,
+                draws=draws,
+                seed=0,
+                classes=classes,
+                source="unlearned",
+                device=device,
+            )
+
+        copies = len(index) * draws * len(taus)
+        raw = raw_forward(models, images, copies, device)
+        counted, limit = in_turn(ours("gaussian"), raw, rounds=rounds)
+        print(f"{dataset}, {model}, {copies * len(models):,} verdicts of {len(models)} models on {device}")
+        print(f"  verdicts per second ÷ raw forward passes per second, Gaussian: {ratio(limit, counted)}; bar 0.85×")
+        if dataset == "small_cifar5":
+            for attack in ("gaussian", "fgsm", "pgd"):
+                plain = straightforward(models, images, labels, attack, taus, draws, device)
+                ours_times, theirs = in_turn(ours(attack), plain, rounds=1 if attack == "pgd" else rounds)
+                print(f"  straightforward protocol ÷ ours, {attack}: {ratio(theirs, ours_times)}; bar 5×")
+
+
+def raw_forward(models, images, copies: int, device):
+    """The same number of images through the same models, nothing else."""
+    batch = default_batch(tuple(images.shape[1:]), device)
+    pixels = torch.rand(batch, *images.shape[1:], device=device).contiguous(memory_format=memory_format(images))
+
+    @torch.no_grad()
+    def run() -> None:
+        for model in models.values():
+            for start in range(0, copies, batch):
+                model(pixels[: min(batch, copies - start)])
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
+    return run
+
+
+def straightforward(models, images, labels, attack: str, taus, draws: int, device):
+    """One pass per draw, radius and model through torchattacks and a DataLoader."""
+    import torchattacks
+
+    classes = int(labels.max()) + 5
+    loader = DataLoader(TensorDataset(to_pixels(images), labels), batch_size=128)
+    plain = {name: model.to(memory_format=torch.contiguous_format) for name, model in models.items()}
+
+    def make(model, tau: float):
+        if attack == "gaussian":
+            return torchattacks.GN(model, std=tau)
+        if attack == "fgsm":
+            found = torchattacks.FGSM(model, eps=tau)
+        else:
+            found = torchattacks.PGD(model, eps=tau, alpha=2 / 255, steps=10)
+        found.set_mode_targeted_random(quiet=True)
+        return found
+
+    def run() -> None:
+        recognised = dict.fromkeys(plain, 0)
+        for tau in taus:
+            maker = make(plain["unlearned"], tau)
+            for _ in range(draws):
+                for name, model in plain.items():
+                    for x, y in loader:
+                        moved = maker(x.to(device), y.to(device))
+                        with torch.no_grad():
+                            recognised[name] += (model(moved).argmax(1).cpu() == y).sum().item()
+
+    assert classes
+    return run
+
+
+if __name__ == "__main__":
+    main()
