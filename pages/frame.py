@@ -1,14 +1,67 @@
+"""The frame around every page: navigation, the experiment in view, settings, the running job."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
 import streamlit as st
+from streamlit.runtime.scriptrunner import RerunException, StopException
+from ui import state
+from ui.look import CSS
+from ui.runs import badge
 
-st.set_page_config(page_title="x")
+ASSETS = Path(__file__).parents[1] / "assets"
+
+st.set_page_config(page_title="RURK Explorer", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+st.html(CSS)
+
+page = st.navigation(
+    [
+        st.Page(
+            "neighbourhood.py", title="Neighbourhood", icon=":material/blur_on:", url_path="neighbourhood", default=True
+        ),
+        st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
+        st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
+    ]
+)
 
 
-def a():
-    st.write("page A")
+def sidebar() -> None:
+    entries = {entry.key: entry for entry in state.runs()}
+    current = state.run_in_view()
+    if current:
+        state.bound(
+            st.selectbox,
+            "Experiment in view",
+            "run",
+            current,
+            options=list(entries),
+            format_func=lambda key: entries[key].title if key in entries else key,
+            help="Finished experiments of your store, newest first, then the one that came with the app.",
+        )
+    badge()
+    with st.expander("Settings", icon=":material/settings:"):
+        st.text_input(
+            "Data root",
+            key="data_root",
+            persist_state="session",
+            placeholder=os.environ.get("RURK_DATA") or "a folder, for example /data",
+            help="The folder that holds data sets, such as one with cifar10/train*.parquet in it. Empty: the variable "
+            "RURK_DATA, or a folder in your cache.",
+        )
+        st.caption(f"Results are kept in {state.plain(state.store().url)}.")
 
 
-def b():
-    st.write("page B", dict(st.query_params))
-
-
-st.navigation([st.Page(a, title="A", url_path="a"), st.Page(b, title="B", url_path="neighbourhood")]).run()
+try:
+    with st.sidebar:
+        sidebar()
+    notes = st.container()
+    page.run()
+    with notes:
+        state.show_notes()
+except (RerunException, StopException):
+    raise
+except Exception as error:
+    state.show(error)

@@ -80,8 +80,8 @@ def diagonal_importance(
             part = samples.take(index)
             logits = model(prepared(part.images))
             loss = F.cross_entropy(logits, part.labels)
-            gradients = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
-            for name, gradient in zip(parameters, gradients, strict=True):
+            of_batch = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
+            for name, gradient in zip(parameters, of_batch, strict=True):
                 total[name].addcmul_(gradient, gradient)
             if passes:
                 passes.add(logits, part.labels)
@@ -239,7 +239,7 @@ def _layer_input(module: nn.Module, value: Tensor) -> Tensor:
     """A layer's input in the form its rule multiplies with: patches of a convolution, normalised values of a BN."""
     if isinstance(module, nn.Conv2d):
         assert not isinstance(module.padding, str)
-        return F.unfold(value, module.kernel_size, module.dilation, module.padding, module.stride)  # type: ignore[arg-type]
+        return F.unfold(value, module.kernel_size, module.dilation, module.padding, module.stride)
     if isinstance(module, nn.BatchNorm2d):
         assert module.running_mean is not None and module.running_var is not None
         shape = (1, -1, 1, 1)
@@ -258,7 +258,8 @@ def _layer_gradients(module: nn.Module, value: Tensor, gradient: Tensor) -> Iter
         yield module.bias, gradient.sum((2, 3))
     else:
         assert isinstance(module, nn.Linear)
-        flat, value = gradient.flatten(1, -2) if gradient.dim() > 2 else gradient.unsqueeze(1), value
+        # a table row is a sequence of length one
+        flat = gradient.flatten(1, -2) if gradient.dim() > 2 else gradient.unsqueeze(1)
         value = value.flatten(1, -2) if value.dim() > 2 else value.unsqueeze(1)
         yield module.weight, flat.transpose(1, 2) @ value
         yield module.bias, flat.sum(1)

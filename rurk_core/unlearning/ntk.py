@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -223,18 +223,19 @@ def kernel_of(
         held = torch.empty(stop - start, classes, len(weights), dtype=weights.dtype, device=device)
         for at in range(start, stop, chunk):
             end = min(at + chunk, stop)
-            logits = jacobian(model, samples, at, end, names, held[at - start : end - start].copy_, passes)
+            rows = held[at - start : end - start]
+            logits = jacobian(model, samples, at, names, rows, passes)
             share = logits.double().softmax(1) if loss == "ce" else logits.double()
             residual[at:end] = share - F.one_hot(samples.labels[at:end], classes)
-            along[at:end] = (held[at - start : end - start] @ weights).double()
+            along[at:end] = (rows @ weights).double()
             # only the lower triangle is multiplied out
-            part = _products(held[at - start : end - start], held[: end - start])
+            part = _products(rows, held[: end - start])
             kernel[at:end, :, start:end] = part
             kernel[start:end, :, at:end] = part.permute(2, 3, 0, 1)
         passing = torch.empty(chunk, classes, len(weights), dtype=weights.dtype, device=device)
         for at in range(stop, count, chunk):
             end = min(at + chunk, count)
-            jacobian(model, samples, at, end, names, passing[: end - at].copy_, passes)
+            jacobian(model, samples, at, names, passing[: end - at], passes)
             part = _products(passing[: end - at], held)
             kernel[at:end, :, start:stop] = part
             kernel[start:stop, :, at:end] = part.permute(2, 3, 0, 1)
@@ -249,25 +250,17 @@ def _products(rows: Tensor, columns: Tensor) -> Tensor:
 
 
 def jacobian(
-    model: Classifier,
-    samples: Samples,
-    start: int,
-    stop: int,
-    names: Sequence[str],
-    put: Callable[[Tensor], object],
-    passes: Passes,
+    model: Classifier, samples: Samples, start: int, names: Sequence[str], rows: Tensor, passes: Passes
 ) -> Tensor:
-    """Hand ∂f_c(x_i)/∂w of samples start..stop, B×C×P, to ``put``; returns their logits."""
-    part = Samples(samples.images[start:stop], samples.labels[start:stop])
-    classes = model.head.out_features
-
-    def every_logit(logits: Tensor) -> Tensor:
-        return torch.eye(classes, dtype=logits.dtype, device=logits.device).expand(len(logits), -1, -1)
-
-    logits, each = sample_gradients(model, prepared(part.images), every_logit, names)
+    """Write ∂f_c(x_i)/∂w of the samples from ``start`` on into ``rows``, B×C×P; returns their logits B×C."""
+    part = Samples(samples.images[start : start + len(rows)], samples.labels[start : start + len(rows)])
+    one_hot = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
+    logits, each = sample_gradients(
+        model, prepared(part.images), lambda logits: one_hot.expand(len(logits), -1, -1), names
+    )
     passes.add(logits, part.labels)
-    rows = [torch.cat([found[name].flatten(1) for name in names], 1) for found in each]
-    put(torch.stack(rows, 1))
+    for k, found in enumerate(each):
+        torch.cat([found[name].flatten(1) for name in names], 1, out=rows[:, k])
     return logits
 
 

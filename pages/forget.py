@@ -1,0 +1,319 @@
+"""Forget: which training samples are to be forgotten, picked by eye, by rule or from a file."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import streamlit as st
+from ui import state
+from ui.forgetting import change, checked, draft, shares, sheet_of, undo
+from ui.pictures import tiles
+from ui.state import plain
+
+from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
+from rurk_core.errors import RurkError, UsageError
+
+PAGE = 200
+STRIP = 150
+RULES = {
+    "share": "Share of a class",
+    "class": "Whole class",
+    "random": "Random",
+    "indices": "Indices",
+    "hardest": "Hardest",
+    "memorised": "Most memorised",
+}
+
+
+def choose_dataset() -> Dataset | None:
+    """The data set by name or path; a sentence and None where it cannot be had."""
+    current = state.dataset_choice()
+    options = [*DATASETS, *([current] if current not in DATASETS else [])]
+    st.session_state["dataset_box"] = current
+
+    def changed() -> None:
+        picked = (st.session_state["dataset_box"] or "").strip()
+        st.session_state["typed_dataset"] = None if picked in DATASETS else picked or None
+        if picked in DATASETS:
+            state.choose("data", picked)
+        for name in ("class", "page"):
+            st.session_state.get("choices", {}).pop(name, None)
+            st.query_params.pop(name, None)
+
+    st.selectbox(
+        "Data set",
+        options,
+        key="dataset_box",
+        on_change=changed,
+        accept_new_options=True,
+        format_func=lambda key: DATASETS[key].title if key in DATASETS else Path(key).name or key,
+        help="One that is known by name, or type the path of a Parquet file or of a folder with a folder per class.",
+    )
+    try:
+        return state.dataset(current)
+    except RurkError as error:
+        state.show(error)
+        st.caption("The data root is under Settings in the sidebar; choose another data set to go on.")
+        return None
+
+
+def tray(dataset: Dataset) -> None:
+    """The set so far, always in sight."""
+    current = draft(dataset)
+    count = len(current.indices)
+    with st.container(key="tray", gap="xsmall"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            if count:
+                parts = [f"{n} of {whole} “{plain(name)}”" for name, n, whole in shares(dataset, current.indices)]
+                more = f" and {len(parts) - 3} more classes" if len(parts) > 3 else ""
+                words = f"**{count} to forget** · {', '.join(parts[:3])}{more}"
+            else:
+                words = "**Nothing chosen yet** · click pictures, or choose by rule"
+            st.markdown(words, width="stretch")
+            st.button(
+                "Undo", on_click=undo, args=(dataset,), disabled=not current.past, icon=":material/undo:", key="undo"
+            )
+            st.button(
+                "Clear",
+                on_click=change,
+                args=(dataset, ()),
+                disabled=not count,
+                icon=":material/delete_sweep:",
+                key="clear",
+            )
+            if st.button(
+                "Unlearn this set", type="primary", disabled=not count, icon=":material/play_arrow:", key="unlearn_this"
+            ):
+                st.switch_page("unlearn.py")
+        if count:
+            shown = current.indices[-STRIP:] if count > STRIP else current.indices
+            picked = tiles(
+                "tray_strip",
+                sheet_of(dataset.fingerprint, tuple(shown), dataset),
+                shown,
+                [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]} – click to keep" for i in shown],
+                label="Samples to forget",
+                side=32,
+                mode="one",
+                strip=True,
+            )
+            if count > STRIP:
+                st.caption(f"The last {STRIP} of {count} by index.")
+            if picked is not None:
+                change(dataset, set(current.indices) - {picked})
+                st.rerun()
+
+
+def losses_in_view(dataset: Dataset):
+    """The loss of every training sample under the Original of the experiment in view, if it fits; else None."""
+    from rurk_core.store import load_tensors
+
+    key = state.run_in_view()
+    if key is None:
+        return None
+    result = state.result_of(key)
+    original = next((row["key"] for row in result["models"] if row["role"] == "original"), None)
+    if result["dataset"]["fingerprint"] != dataset.fingerprint or original is None:
+        return None
+    scores = state.store().key("scores", {"model": original, "data": dataset.fingerprint})
+    if not state.store().has(scores):
+        return None
+    return load_tensors(state.store().read(scores, "scores.safetensors"))["train_loss"]
+
+
+def rules(dataset: Dataset) -> None:
+    """Choosing by rule: what it would choose replaces the set or is added to it."""
+    kind = st.segmented_control(
+        "Rule",
+        list(RULES),
+        format_func=RULES.get,
+        default="share",
+        required=True,
+        key="rule_kind",
+        label_visibility="collapsed",
+    )
+    n = len(dataset.train_labels)
+    one, two, three = st.columns([1, 1, 1], vertical_alignment="bottom")
+    classes = list(range(len(dataset.classes)))
+    rule, losses = "", None
+    if kind in ("share", "class"):
+        label = one.selectbox("Class", classes, format_func=lambda c: dataset.classes[c], key=f"rule_class_{n}")
+        rule = f"class:{label}"
+        if kind == "share":
+            share = two.slider("Share (%)", 1, 100, 50, key="rule_share")
+            seed = three.number_input("Seed", 0, 10**6, 0, key="rule_seed", help="Another seed chooses other samples.")
+            rule += f":{share / 100:g}" + (f":{seed}" if seed else "")
+    elif kind == "random":
+        count = one.number_input("How many", 1, n - 1, min(50, n - 1), key=f"rule_random_{n}")
+        seed = two.number_input("Seed", 0, 10**6, 0, key="rule_random_seed")
+        rule = f"random:{count}" + (f":{seed}" if seed else "")
+    elif kind == "indices":
+        text = one.text_input("Training indices", placeholder="3, 5-9, 42", key="rule_indices")
+        rule = f"indices:{text}" if text.strip() else ""
+    else:
+        count = one.number_input("How many", 1, n - 1, min(50, n - 1), key=f"rule_{kind}_{n}")
+        losses = losses_in_view(dataset)
+        if losses is None:
+            st.caption(
+                "This rule orders samples by the Original's loss: put an experiment on this very data set in view (in "
+                "the sidebar) to use it."
+            )
+        else:
+            rule = f"{kind}:{count}"
+    found = None
+    if rule:
+        try:
+            found = forget_set(dataset, rule, losses=losses)
+        except UsageError as error:
+            state.show(error)
+    # losses belong to the Original in view, not to the one the next run trains: keep what they chose, not the rule
+    kept = "" if losses is not None else rule
+    with st.container(horizontal=True, vertical_alignment="center"):
+        chosen = found.indices if found else ()
+        st.button(
+            f"Take these {len(chosen)}" if chosen else "Take these",
+            type="primary",
+            disabled=not chosen,
+            on_click=change,
+            args=(dataset, chosen, kept),
+            key="rule_replace",
+        )
+        st.button(
+            "Add to the set",
+            disabled=not chosen,
+            on_click=change,
+            args=(dataset, set(draft(dataset).indices) | set(chosen)),
+            key="rule_add",
+        )
+
+
+def files(dataset: Dataset) -> None:
+    """The set as a small file, out and in."""
+    current = draft(dataset)
+    try:
+        text = checked(dataset, current).to_json() if current.indices else ""
+    except UsageError as error:
+        state.show(error)
+        text = ""
+    st.download_button(
+        "Save the set",
+        text or "{}",
+        file_name=f"forget-{dataset.name}-{len(current.indices)}.json",
+        mime="application/json",
+        disabled=not text,
+        icon=":material/download:",
+        on_click="ignore",
+        key="save_set",
+    )
+    upload = st.file_uploader("Load a set", type="json", key="load_set", max_upload_size=64)
+    if upload is not None and st.session_state.get("loaded_set") != upload.file_id:
+        st.session_state["loaded_set"] = upload.file_id
+        try:
+            found = ForgetSet.from_json(upload.getvalue().decode("utf-8", errors="replace"), dataset)
+        except UsageError as error:
+            state.show(error)
+        else:
+            change(dataset, found.indices, "" if found.rule.startswith("file:") else _same(dataset, found))
+            st.rerun()
+
+
+def _same(dataset: Dataset, found: ForgetSet) -> str:
+    """The file's rule where it chooses exactly the file's samples; "" (by hand) where it does not."""
+    try:
+        return found.rule if forget_set(dataset, found.rule).indices == found.indices else ""
+    except UsageError:
+        return ""
+
+
+def gallery(dataset: Dataset) -> None:
+    """All training samples, page by page."""
+    labels = [str(c) for c in range(len(dataset.classes))]
+    only = state.choice("class", "all", state.one_of(["all", *labels]))
+    one, two = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
+    with one:
+        state.bound(
+            st.selectbox,
+            "Class",
+            "class",
+            only,
+            options=["all", *labels],
+            format_func=lambda c: "All classes" if c == "all" else dataset.classes[int(c)],
+        )
+    members = (
+        range(len(dataset.train_labels))
+        if only == "all"
+        else (dataset.train_labels == int(only)).nonzero()[:, 0].tolist()
+    )
+    pages = max(1, math.ceil(len(members) / PAGE))
+    page = state.choice("page", 1, state.whole_of(range(1, pages + 1)))
+    with two, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+        st.caption(
+            f"{len(members):,} samples"
+            + (f", {(page - 1) * PAGE + 1:,}–{min(page * PAGE, len(members)):,} here" if pages > 1 else ""),
+            width="content",
+        )
+        if pages > 1:
+            st.session_state["gallery_page"] = page
+            st.pagination(
+                pages,
+                key="gallery_page",
+                max_visible_pages=5,
+                on_change=lambda: state.choose("page", st.session_state["gallery_page"]),
+            )
+    shown = list(members[(page - 1) * PAGE : page * PAGE])
+    if not shown:
+        st.info("There is no sample of this class.")
+        return
+    chosen = set(draft(dataset).indices)
+
+    def picked() -> None:
+        """What the visitor clicked: the state of one page of pictures."""
+        found = st.session_state["gallery"].get("picks") or {}
+        of, on = found.get("of") or [], found.get("on") or []
+        if not all(type(i) is int and 0 <= i < len(dataset.train_labels) for i in [*of, *on]):
+            return
+        st.session_state["gallery_turn"] = found.get("turn", 0)
+        change(dataset, (set(draft(dataset).indices) - set(of)) | set(on))
+
+    tiles(
+        "gallery",
+        sheet_of(dataset.fingerprint, tuple(shown), dataset),
+        shown,
+        [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in shown],
+        label="Training samples",
+        side=46 if dataset.input_shape[-1] < 30 else 64,
+        mode="many",
+        selected=[i for i in shown if i in chosen],
+        seen=st.session_state.get("gallery_turn", 0),
+        on_change=picked,
+    )
+
+
+def main() -> None:
+    st.title("Forget", anchor=False)
+    st.html(
+        '<div class="rk-lead">Choose the training samples a model is to forget: click pictures (shift-click for a range, '
+        "arrow keys move), or let a rule choose.</div>"
+    )
+    box, about = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
+    with box:
+        dataset = choose_dataset()
+    if dataset is None:
+        return
+    with about:
+        shape = "×".join(map(str, dataset.input_shape))
+        st.caption(
+            f"{len(dataset.train_labels):,} training samples, {len(dataset.classes)} classes, {shape} "
+            f"values each · {plain(dataset.licence)} · {plain(dataset.source)}"
+        )
+    tray(dataset)
+    one, two = st.columns([2.4, 1], gap="medium")
+    with one, st.expander("Choose by rule", icon=":material/rule:", key="rules_box"):
+        rules(dataset)
+    with two, st.expander("Save and load", icon=":material/save:", key="files_box"):
+        files(dataset)
+    gallery(dataset)
+
+
+main()

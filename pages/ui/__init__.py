@@ -1,0 +1,1 @@
+"""What the pages share: the experiment in view, one look for every model, pictures and figures."""

@@ -1,0 +1,95 @@
+"""The set of samples to forget that is being put together, per data set, with its past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+from ui.pictures import Sheet, make_sheet
+
+from rurk_core.data import Dataset, ForgetSet, forget_set
+from rurk_core.errors import UsageError
+
+MAX_PAST = 100
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Training indices, the rule they come from ("" when chosen by hand), and what was before."""
+
+    indices: tuple[int, ...] = ()
+    rule: str = ""
+    past: tuple[tuple[tuple[int, ...], str], ...] = ()
+
+
+def draft(dataset: Dataset) -> Draft:
+    return st.session_state.setdefault("drafts", {}).get(dataset.fingerprint, Draft())
+
+
+def change(dataset: Dataset, indices: Iterable[int], rule: str = "") -> None:
+    """Make ``indices`` the set, keeping the one before for undo."""
+    old, new = draft(dataset), tuple(sorted(set(indices)))
+    if new != old.indices:
+        past = (*old.past[-MAX_PAST:], (old.indices, old.rule))
+        st.session_state["drafts"][dataset.fingerprint] = Draft(new, rule, past)
+    elif rule and rule != old.rule:
+        st.session_state["drafts"][dataset.fingerprint] = replace(old, rule=rule)
+
+
+def undo(dataset: Dataset) -> None:
+    old = draft(dataset)
+    if old.past:
+        indices, rule = old.past[-1]
+        st.session_state["drafts"][dataset.fingerprint] = Draft(indices, rule, old.past[:-1])
+
+
+def indices_rule(indices: Iterable[int]) -> str:
+    """The rule that names exactly these samples.
+
+    >>> indices_rule([3, 1, 2, 9])
+    'indices:1-3,9'
+    """
+    parts: list[list[int]] = []
+    for index in sorted(indices):
+        if parts and index == parts[-1][1] + 1:
+            parts[-1][1] = index
+        else:
+            parts.append([index, index])
+    return "indices:" + ",".join(str(low) if low == high else f"{low}-{high}" for low, high in parts)
+
+
+def rule_of(current: Draft) -> str:
+    """The rule an experiment is given for the set."""
+    return current.rule or indices_rule(current.indices)
+
+
+def checked(dataset: Dataset, current: Draft) -> ForgetSet:
+    """The set as the core takes it.
+
+    Raises:
+        UsageError: it is empty or holds everything.
+    """
+    found = forget_set(dataset, indices_rule(current.indices)) if current.indices else None
+    if found is None:
+        raise UsageError("The forget set is empty; choose at least one sample.")
+    return replace(found, rule=rule_of(current))
+
+
+def shares(dataset: Dataset, indices: tuple[int, ...]) -> list[tuple[str, int, int]]:
+    """(class, chosen, in all) for every class that is touched, the most chosen first."""
+    import torch
+
+    if not indices:
+        return []
+    chosen = torch.bincount(dataset.train_labels[torch.tensor(indices)], minlength=len(dataset.classes)).tolist()
+    whole = torch.bincount(dataset.train_labels, minlength=len(dataset.classes)).tolist()
+    found = [(dataset.classes[c], n, whole[c]) for c, n in enumerate(chosen) if n]
+    return sorted(found, key=lambda entry: -entry[1])
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def sheet_of(fingerprint: str, indices: tuple[int, ...], _dataset: Any) -> Sheet:
+    """Thumbnails of training samples; photographs in a large gallery travel as WebP."""
+    return make_sheet(_dataset.train_images[list(indices)], lossless=False)

@@ -1,0 +1,111 @@
+"""One colour, one shape and one letter per model, everywhere (Okabe-Ito: told apart by colour-blind eyes too)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ui.state import escape
+
+UNLEARNED = (
+    ("#D55E00", "diamond", "solid"),
+    ("#CC79A7", "triangle-up", "dashdot"),
+    ("#E69F00", "cross", "dot"),
+    ("#56B4E9", "star", "longdash"),
+    ("#A6761D", "x", "dash"),
+    ("#7570B3", "hexagon", "longdashdot"),
+)
+REFERENCES = "references"
+"""The re-trained models taken together."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn: its name, a letter, a colour, a Plotly marker and a Plotly line style."""
+
+    name: str
+    title: str
+    letter: str
+    colour: str
+    symbol: str
+    dash: str
+
+    def tag(self) -> str:
+        """The letter on the colour, as HTML."""
+        ink = "#1b1b1b" if self.colour in ("#E69F00", "#56B4E9", "#CC79A7") else "#fff"
+        return f'<span class="rk-tag" style="background:{self.colour};color:{ink}">{self.letter}</span>'
+
+    def label(self) -> str:
+        """Tag and name, as HTML."""
+        return f"{self.tag()} {escape(self.title)}"
+
+
+def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
+    """The looks of the models of a run, by name, and of its references together.
+
+    Args:
+        rows: ``models`` of the result document.
+    """
+    from rurk_core.unlearning import METHODS
+
+    looks = {"original": Look("original", "Original", "O", "#0072B2", "circle", "solid")}
+    count = sum(row["role"] == "reference" for row in rows)
+    title = f"Re-trained (mean of {count})" if count > 1 else "Re-trained"
+    looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
+    unlearned = [row for row in rows if row["role"] == "unlearned"]
+    for at, row in enumerate(unlearned):
+        colour, symbol, dash = UNLEARNED[at % len(UNLEARNED)]
+        key = row.get("method", "")
+        title = METHODS[key].title if row["name"] == key and key in METHODS else row["name"]
+        letter = f"U{at + 1}" if len(unlearned) > 1 else "U"
+        looks[row["name"]] = Look(row["name"], title, letter, colour, symbol, dash)
+    for row in rows:
+        if row["role"] == "reference":
+            number = row["name"].removeprefix("reference-")
+            looks[row["name"]] = Look(row["name"], f"Re-trained {number}", f"R{number}", "#009E73", "square", "dot")
+    return looks
+
+
+CSS = """<style>
+.stMainBlockContainer { padding: 3.4rem 2.2rem 4rem; max-width: 1320px; margin: 0 auto; }
+.stMain h1 { letter-spacing: -0.02em; padding: 0; }
+.rk-lead { opacity: .72; max-width: 62rem; margin: -.35rem 0 .1rem; line-height: 1.45; }
+.rk-tag { display: inline-block; min-width: 1.9em; padding: 0 .35em; border-radius: .3em; font-weight: 700;
+  font-size: .78em; line-height: 1.6; text-align: center; font-variant-numeric: tabular-nums; }
+.rk-head { font-size: 1.22rem; line-height: 1.45; max-width: 56rem; text-wrap: pretty; }
+.rk-head b { font-weight: 680; font-variant-numeric: tabular-nums; }
+.rk-verdict { margin-top: .3rem; font-size: .95rem; opacity: .85; text-wrap: pretty; }
+.rk-table { width: 100%; border-collapse: collapse; font-size: .93rem; }
+.rk-table td, .rk-table th { padding: .38rem .7rem .38rem 0; vertical-align: middle; text-align: left;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); font-variant-numeric: tabular-nums; }
+.rk-table th { font-weight: 500; font-size: .8rem; opacity: .68; padding-top: 0; }
+.rk-table tr:last-child td { border-bottom: 0; }
+.rk-table .num { white-space: nowrap; }
+.rk-table .quiet, .rk-quiet { opacity: .68; }
+.rk-bar { position: relative; height: .72rem; min-width: 5rem; border-radius: .36rem; overflow: hidden;
+  background: color-mix(in srgb, currentColor 11%, transparent); }
+.rk-bar i { position: absolute; inset: 0 auto 0 0; border-radius: .36rem 0 0 .36rem; }
+.rk-bar u { position: absolute; top: 0; bottom: 0; background: #009E73; opacity: .38; }
+.rk-see { font-size: .9rem; opacity: .75; max-width: 60rem; text-wrap: pretty; margin-top: -.35rem; }
+.rk-scroll { overflow-x: auto; }
+.rk-key { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; font-size: .86rem; align-items: center; }
+.rk-key svg { vertical-align: -2px; margin-right: .15rem; }
+.rk-empty { text-align: center; padding: 2.2rem 1rem .4rem; }
+.rk-empty h2 { font-size: 1.5rem; padding: .6rem 0 .2rem; }
+.rk-empty p { opacity: .75; max-width: 34rem; margin: 0 auto; line-height: 1.5; text-wrap: pretty; }
+.rk-plan { font-size: .95rem; line-height: 1.5; font-variant-numeric: tabular-nums; text-wrap: pretty; }
+[data-testid=stLayoutWrapper]:has(> .st-key-tray) { position: sticky; top: 3.2rem; z-index: 50; }
+.st-key-tray { background: var(--st-background-color, #fff);
+  border: 1px solid color-mix(in srgb, currentColor 14%, transparent);
+  border-radius: .7rem; padding: .6rem .8rem !important; box-shadow: 0 3px 14px rgb(0 0 0 / .07); }
+.st-key-sample_picture .rk-tile { margin: 0; }
+.stElementContainer:has(> .stHtml > style:only-child) { display: none; }
+@media (max-width: 640px) {
+  .stMainBlockContainer { padding: 3.2rem .9rem 3rem; }
+  .rk-head { font-size: 1.08rem; }
+  .rk-wide { display: none; }
+  .rk-table td, .rk-table th { padding-right: .45rem; }
+  .rk-bar { min-width: 3.2rem; }
+}
+</style>"""

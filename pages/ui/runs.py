@@ -1,0 +1,208 @@
+"""Starting experiments and watching them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+from ui import state
+from ui.state import plain
+
+from rurk_core.errors import RurkError
+from rurk_core.jobs import JobStatus, cancel_job, delete_job, job_status, list_jobs, read_log, resume_job, start_job
+
+STATES = {
+    "queued": ("waiting", "gray", ":material/hourglass_empty:"),
+    "running": ("running", "blue", ":material/autorenew:"),
+    "done": ("finished", "green", ":material/check:"),
+    "failed": ("failed", "red", ":material/error:"),
+    "cancelled": ("stopped", "orange", ":material/stop_circle:"),
+    "killed": ("killed", "red", ":material/power_off:"),
+}
+
+
+def start(spec: dict[str, Any], device: str = "auto") -> str:
+    """Start an experiment in the background."""
+    return start_job(state.store(), {"spec": spec, "root": state.data_root() or None, "device": device})
+
+
+def start_digits() -> None:
+    """The digits experiment with its defaults; a seed that is not in the store yet, so that it really runs."""
+    from rurk_core.spec import make_spec
+
+    try:
+        seeds = {state.result_of(entry.key)["seed"] for entry in state.runs()}
+        seed = next(number for number in range(7, 10_000) if number not in seeds)
+        title = f"Handwritten digits, half of the zeros forgotten (seed {seed})"
+        start(make_spec("digits", seed=seed, title=title).to_dict())
+    except RurkError as error:
+        state.note(str(error))
+
+
+def digits_button(key: str, *, primary: bool = False) -> None:
+    """One button that trains, unlearns and measures on digits, and leads to where it can be watched."""
+    if st.button(
+        "Run the digits experiment",
+        key=key,
+        type="primary" if primary else "secondary",
+        icon=":material/play_arrow:",
+        help="Original, 3 re-trained models and 3 unlearning methods on handwritten digits: under half a minute on two "
+        "free cores.",
+    ):
+        start_digits()
+        st.switch_page("unlearn.py")
+
+
+def empty_state() -> None:
+    """What a page shows while there is no experiment at all."""
+    with st.container(horizontal_alignment="center", key="empty"):
+        st.html(
+            '<div class="rk-empty"><h2>No experiment yet</h2><p>An experiment trains a model, makes it forget some '
+            "samples, and measures what it still knows around them. The one on handwritten digits takes under half a "
+            "minute on two cores and needs no download.</p></div>"
+        )
+        digits_button("empty_digits", primary=True)
+        st.page_link("forget.py", label="Or choose your own samples to forget", icon=":material/ink_eraser:")
+
+
+def title_of(job: JobStatus) -> str:
+    spec = job.spec.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    return str(spec.get("title") or f"{spec.get('dataset', '?')}, forget {str(spec.get('forget', '?'))[:60]}")
+
+
+def running(jobs: list[JobStatus]) -> list[JobStatus]:
+    """Jobs that run or wait, the running one first."""
+    return sorted((job for job in jobs if job.alive), key=lambda job: (job.state != "running", job.id))
+
+
+def badge() -> None:
+    """The running job with its percentage, in the sidebar; leads to the Unlearn page."""
+    alive = bool(running(list_jobs(state.store())))
+
+    @st.fragment(run_every=2.0 if alive else None)
+    def live() -> None:
+        jobs = running(list_jobs(state.store()))
+        if jobs:
+            more = f" · {len(jobs) - 1} waiting" if len(jobs) > 1 else ""
+            with st.container(key="job_badge"):
+                st.page_link("unlearn.py", label=f"Running · {jobs[0].progress:.0%}{more}", icon=":material/autorenew:")
+                st.progress(jobs[0].progress)
+        elif alive:
+            st.rerun()
+
+    live()
+
+
+def jobs_panel() -> None:
+    """Every job that has not been put away: progress, time left, loss; stop, resume, delete, open."""
+    store = state.store()
+    jobs = [job for job in list_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
+    jobs = running(jobs) + [job for job in jobs if not job.alive][:8]
+    if not jobs:
+        return
+    alive = any(job.alive for job in jobs)
+    ids = [job.id for job in jobs]
+
+    @st.fragment(run_every=1.0 if alive else None)
+    def live() -> None:
+        found = []
+        for job in ids:
+            try:
+                found.append(job_status(store, job))
+            except RurkError:
+                continue  # deleted in another tab
+        for job in found:
+            job_card(job)
+        if alive and not any(job.alive for job in found):
+            st.rerun()  # the list of experiments has grown
+
+    live()
+
+
+def job_card(job: JobStatus) -> None:
+    store = state.store()
+    word, colour, icon = STATES.get(job.state, (job.state, "gray", ":material/help:"))
+    with st.container(border=True, key=f"job-{job.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.markdown(f"**{plain(title_of(job))}**", width="stretch")
+            _buttons(job)
+        if job.alive:
+            _progress(job)
+        elif job.state == "done":
+            st.caption("The result is in the list of experiments.")
+        else:
+            st.caption(plain(job.message or "It ended without a word."))
+            if job.state in ("failed", "killed"):
+                log = read_log(store, job.id, last=4000)
+                if log.strip():
+                    with st.expander("Log of the run", icon=":material/article:"):
+                        st.code(log, language=None, wrap_lines=True)
+
+
+def _progress(job: JobStatus) -> None:
+    if job.state == "queued":
+        st.caption("Waits until the device is free.")
+        return
+    last = job.events[-1] if job.events else {}
+    total, done = last.get("total"), last.get("done")
+    where = job.stage or "Starting"
+    if isinstance(total, int) and isinstance(done, int) and total > 1:
+        unit = "copies" if where.startswith("Verdicts") else "steps"
+        where += f", {done:,} of {total:,} {unit}"
+    left = f" · about {state.duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
+    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
+    losses = [
+        event["loss"]
+        for event in job.events
+        if event.get("stage") == job.stage and isinstance(event.get("loss"), int | float)
+    ]
+    if losses:
+        st.metric("Training loss (cross-entropy)", f"{losses[-1]:.3f}", chart_data=losses[-300:], width=320)
+
+
+def _buttons(job: JobStatus) -> None:
+    store = state.store()
+
+    def safely(work: Any, *args: Any) -> None:
+        try:
+            work(*args)
+        except RurkError as error:
+            state.note(str(error))
+
+    if job.alive:
+        st.button(
+            "Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=safely, args=(cancel_job, store, job.id)
+        )
+        return
+    if job.state == "done" and job.result and store.has(job.result):
+        if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):
+            open_run(job.result)
+    elif job.state != "done":
+        st.button(
+            "Resume",
+            key=f"resume-{job.id}",
+            icon=":material/resume:",
+            help="Finished stages are kept; it goes on from there.",
+            on_click=safely,
+            args=(resume_job, store, job.id),
+        )
+    st.button(
+        "Dismiss",
+        key=f"dismiss-{job.id}",
+        type="tertiary",
+        icon=":material/close:",
+        help="Take it off this list; results stay.",
+        on_click=safely,
+        args=(delete_job, store, job.id),
+    )
+
+
+def open_run(key: str) -> None:
+    """Put a finished run in view and go to its neighbourhoods."""
+    for name in ("sample", "tau", "method", "attack"):
+        st.session_state.get("choices", {}).pop(name, None)
+        st.session_state.pop(f"view_{name}", None)
+    st.session_state.setdefault("choices", {})["run"] = key
+    st.switch_page("neighbourhood.py", query_params={"run": key})

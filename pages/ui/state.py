@@ -1,0 +1,239 @@
+"""What is in view: the store, the experiment, and the choices that live in the URL.
+
+Everything cached here is keyed by names of stored entries, whose content never changes.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.errors import RurkError, UsageError
+from rurk_core.store import Entry, Store
+
+BUNDLED = Path(__file__).parents[2] / "assets" / "demo"
+DEFAULT_STORE = "rurk-store"
+
+
+# --- results ------------------------------------------------------------------------------------------------
+
+
+def store() -> Store:
+    """The user's results (the variable RURK_STORE, or ``rurk-store``), and the bundled experiment behind them."""
+    return _store(os.environ.get("RURK_STORE") or DEFAULT_STORE, str(BUNDLED) if BUNDLED.is_dir() else "")
+
+
+@st.cache_resource(show_spinner=False)
+def _store(url: str, bundled: str) -> Store:
+    return Store(url, bundled=[bundled] if bundled else [])
+
+
+def runs() -> list[Entry]:
+    """Finished experiments: the user's own, newest first, then the bundled one."""
+    return sorted(store().list("run"), key=lambda entry: entry.bundled)
+
+
+def result_of(key: str) -> dict[str, Any]:
+    """The result document of a finished run; read only."""
+    return _result(store().url, key)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _result(url: str, key: str) -> dict[str, Any]:
+    from rurk_core.experiment import load_result
+
+    return load_result(store(), key)
+
+
+def verdicts_of(key: str):
+    """Verdict counts of a finished run; read only."""
+    return _verdicts(store().url, key)
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def _verdicts(url: str, key: str):
+    from rurk_core.experiment import load_verdicts
+
+    return load_verdicts(store(), key)
+
+
+@st.cache_resource(max_entries=48, show_spinner=False)
+def frozen_model(url: str, key: str):
+    """A stored model ready for measuring: eval mode, no gradients, shared by all visitors and never changed."""
+    from rurk_core.experiment import load_model
+    from rurk_core.verdicts import frozen_copy
+
+    return frozen_copy(load_model(store(), key), "cpu")
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
+def _dataset(name: str, root: str):
+    from rurk_core.data import load_dataset
+
+    return load_dataset(name, root or None)
+
+
+def dataset(name: str):
+    """A data set by name or path, under the data root of the sidebar."""
+    return _dataset(name, data_root())
+
+
+def data_root() -> str:
+    """Where data sets lie: the sidebar's setting, else the variable RURK_DATA."""
+    return (st.session_state.get("data_root") or os.environ.get("RURK_DATA") or "").strip()
+
+
+# --- choices, in the session and in the URL -----------------------------------------------------------------
+
+
+def choice(name: str, default: Any, valid: Callable[[str], Any]) -> Any:
+    """A choice as a link restores it: from the URL if it says something new, else from the session.
+
+    Args:
+        valid: text → value; raises ValueError where the text does not fit what there is.
+    """
+    chosen = st.session_state.setdefault("choices", {})
+    text = st.query_params.get(name)
+    if text is not None and chosen.get(name) != text:
+        try:
+            valid(text)
+            chosen[name] = text
+        except (ValueError, UsageError):
+            del st.query_params[name]
+            shown = text if len(text) <= 40 else text[:40] + "…"
+            note(f"The link's {name} “{shown}” does not exist here; it was left out.")
+    try:
+        value = valid(chosen[name])
+    except (KeyError, ValueError, UsageError):
+        return default
+    if text is None:  # a navigation link drops what it does not know
+        st.query_params[name] = chosen[name]
+    return value
+
+
+def choose(name: str, value: Any) -> None:
+    """Remember a choice and put it into the URL."""
+    st.session_state.setdefault("choices", {})[name] = str(value)
+    if st.query_params.get(name) != str(value):
+        st.query_params[name] = str(value)
+
+
+def bound(widget: Callable[..., Any], label: str, name: str, value: Any, **options: Any) -> Any:
+    """A widget that shows the choice ``name`` and changes it."""
+    key = f"view_{name}"
+    st.session_state[key] = value
+    return widget(label, key=key, on_change=lambda: choose(name, st.session_state[key]), **options)
+
+
+def one_of(options: Sequence[str]) -> Callable[[str], str]:
+    """For :func:`choice`: the text must be one of ``options``."""
+
+    def check(text: str) -> str:
+        if text not in options:
+            raise ValueError(text)
+        return text
+
+    return check
+
+
+def whole_of(options: Sequence[int]) -> Callable[[str], int]:
+    """For :func:`choice`: the text must be a whole number among ``options``."""
+
+    def check(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and int(text) in options):
+            raise ValueError(text)
+        return int(text)
+
+    return check
+
+
+def nearest(options: Sequence[float]) -> Callable[[str], float]:
+    """For :func:`choice`: a number within the options' range; the nearest of them is taken."""
+
+    def check(text: str) -> float:
+        number = float(text)
+        if not options[0] - 1e-9 <= number <= options[-1] + 1e-9:
+            raise ValueError(text)
+        return min(options, key=lambda option: abs(option - number))
+
+    return check
+
+
+def run_in_view() -> str | None:
+    """The key of the experiment in view, or None while there is none."""
+    keys = [entry.key for entry in runs()]
+    return choice("run", keys[0], one_of(keys)) if keys else choice("run", None, one_of(()))
+
+
+def dataset_choice() -> str:
+    """The data set to choose from: a registered name (also from a link), or a path typed in this session.
+
+    A link never names a path: it comes from somebody else.
+    """
+    from rurk_core.data import DATASETS
+
+    typed = st.session_state.get("typed_dataset")
+    if typed and st.query_params.get("data") in (None, st.session_state.get("choices", {}).get("data")):
+        return typed
+    st.session_state.pop("typed_dataset", None)
+    key = run_in_view()
+    default = result_of(key)["spec"]["dataset"] if key else "digits"
+    return choice("data", default if default in DATASETS else "digits", one_of(list(DATASETS)))
+
+
+# --- words for people ---------------------------------------------------------------------------------------
+
+
+def note(text: str) -> None:
+    """A sentence for the top of the page, shown once."""
+    st.session_state.setdefault("notes", []).append(text)
+
+
+def show_notes() -> None:
+    for text in dict.fromkeys(st.session_state.pop("notes", [])):
+        st.warning(plain(text), icon=":material/link_off:")
+
+
+def show(error: BaseException) -> None:
+    """An error as one sentence; what nobody foresaw gets one too, and its details go to the server's log."""
+    if isinstance(error, RurkError):
+        st.error(plain(str(error)), icon=":material/error:")
+        return
+    traceback.print_exception(error)
+    st.error(
+        f"Something unexpected happened ({type(error).__name__}); reload the page, and if it happens again look at "
+        "the server's log.",
+        icon=":material/error:",
+    )
+
+
+def plain(text: str) -> str:
+    """Text that Streamlit's Markdown shows as it is."""
+    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+!|~$:^" else c for c in text)
+
+
+def escape(text: Any) -> str:
+    """Text that HTML shows as it is."""
+    return html.escape(str(text))
+
+
+def percent(share: float) -> str:
+    """0.9861 → "98.6%"."""
+    return f"{100 * share:.1f}%"
+
+
+def duration(seconds: float) -> str:
+    """12.3 → "12 s", 150 → "2.5 min"."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.1f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )

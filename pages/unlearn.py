@@ -1,0 +1,352 @@
+"""Unlearn: what to run, running it in the background, and what has been run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+from ui import state
+from ui.forgetting import draft, rule_of, shares, sheet_of
+from ui.forms import config_form
+from ui.look import looks_of
+from ui.pictures import tiles
+from ui.runs import digits_button, jobs_panel, open_run, start
+from ui.state import escape, plain
+
+from rurk_core.data import DATASETS, Dataset, forget_set
+from rurk_core.errors import RurkError
+from rurk_core.models import MODELS
+from rurk_core.perturbations import ATTACKS
+from rurk_core.spec import MAX_REFERENCES, Spec, default_taus, make_spec, parse_taus
+from rurk_core.store import Entry
+from rurk_core.unlearning import METHODS
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "Quick look": {"methods": ["gd", "rurk"], "references": 1, "draws": 30, "steps": 6},
+    "Thorough": {"methods": ["gd", "neggrad_plus", "rurk"], "references": 3, "draws": 100, "steps": 11},
+    "As in the paper": {
+        "methods": list(METHODS),
+        "references": 3,
+        "draws": 100,
+        "steps": 11,
+        "attacks": ["gaussian", "fgsm", "pgd"],
+        "recipe": "paper",
+        "model": "resnet18",
+    },
+}
+FIRST = "Thorough"
+
+
+def what_to_forget() -> tuple[str, Dataset, str] | None:
+    """(data set as named, the data, rule), with a picture of it; None where the data cannot be had."""
+    name = state.dataset_choice()
+    title = DATASETS[name].title if name in DATASETS else Path(name).name
+    try:
+        dataset = state.dataset(name)
+    except RurkError as error:
+        state.show(error)
+        st.page_link("forget.py", label="Choose another data set", icon=":material/ink_eraser:")
+        return None
+    current = draft(dataset)
+    rule = rule_of(current) if current.indices else "class:0:0.5"
+    indices = current.indices or forget_set(dataset, rule).indices
+    parts = [f"{n} of {whole} “{plain(of)}”" for of, n, whole in shares(dataset, indices)]
+    more = f" and {len(parts) - 3} more classes" if len(parts) > 3 else ""
+    default = "" if current.indices else " (the default; choose others on the Forget page)"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(title)}** · forget {', '.join(parts[:3])}{more}{default}", width="stretch")
+        st.page_link("forget.py", label="Change", icon=":material/edit:")
+    shown = indices[:100]
+    tiles(
+        "what_strip",
+        sheet_of(dataset.fingerprint, tuple(shown), dataset),
+        shown,
+        [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in shown],
+        label="Samples to forget",
+        side=32,
+        strip=True,
+    )
+    return name, dataset, rule
+
+
+def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict[str, Any]]:
+    """The unlearning runs, each with the settings of its form."""
+    chosen = st.multiselect(
+        "Unlearning methods",
+        list(METHODS),
+        default=[key for key in preset["methods"] if key in METHODS],
+        format_func=lambda key: METHODS[key].title,
+        key=f"methods-{mark}",
+        help="Each makes one unlearned model from the Original. A form per method is below.",
+        persist_state="session",
+    )
+    found = []
+    for key in chosen:
+        method = METHODS[key]
+        with st.expander(f"{method.title}: {method.summary}", key=f"form-{key}"):
+            presets = list(method.presets)
+            first = dataset if dataset in presets else "default"
+            picked = st.selectbox(
+                "Preset",
+                presets,
+                index=presets.index(first),
+                key=f"preset-{key}-{dataset}",
+                help=f"{method.source}. Needs {method.needs}. Batch normalisation: {method.batch_norm}.",
+                persist_state="session",
+            )
+            values = config_form(method.config, dict(method.presets[picked]), f"set-{key}-{picked}")
+        found.append({"method": key, "preset": picked, "config": values})
+    return found
+
+
+def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str, Any]:
+    """Model, references, perturbations and seed."""
+    entry = DATASETS.get(name)
+    own, _, width = (preset.get("model") or (entry.default_model if entry else "resnet9:16")).partition(":")
+    if entry and entry.kind == "table" and MODELS[own].images_only:
+        own = entry.default_model
+    table = entry is not None and entry.kind == "table"
+    networks = [key for key, found in MODELS.items() if not (table and found.images_only)]
+    one, two, three, four = st.columns(4, gap="medium")
+    model = one.selectbox(
+        "Network",
+        networks,
+        index=networks.index(own),
+        key=f"model-{mark}-{name}",
+        format_func=lambda key: f"{key} – {MODELS[key].summary}",
+        persist_state="session",
+    )
+    if MODELS[model].width:
+        first = int(width) if width and model == own else MODELS[model].width
+        wide = two.number_input(
+            "Width", 1, 4096, first, key=f"width-{mark}-{model}", help=MODELS[model].summary, persist_state="session"
+        )
+        model = f"{model}:{wide}" if wide != MODELS[model].width else model
+    references = three.number_input(
+        "Re-trained models",
+        1,
+        MAX_REFERENCES,
+        preset["references"],
+        key=f"references-{mark}",
+        help="K networks trained from scratch without the forget set, with K seeds. They differ among themselves; with "
+        "one alone that cannot be seen.",
+        persist_state="session",
+    )
+    recipes = ["quick", "paper"] if name in ("small_cifar5", "cifar10") else ["quick"]
+    wanted = preset.get("recipe", "quick")
+    recipe = four.selectbox(
+        "Training",
+        recipes,
+        index=recipes.index(wanted) if wanted in recipes else 0,
+        key=f"recipe-{mark}-{name}",
+        format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.get,
+        persist_state="session",
+    )
+    attacks = st.multiselect(
+        "Perturbations",
+        list(ATTACKS),
+        default=preset.get("attacks", ["gaussian"]),
+        format_func=lambda key: ATTACKS[key].title,
+        key=f"attacks-{mark}",
+        help="Random draws cost one table for all models; attacks are built on each unlearned model in turn.",
+        persist_state="session",
+    )
+    start_tau, stop_tau, _ = default_taus(name).split(":")
+    one, two, three, four, five = st.columns(5, gap="medium")
+    low = one.number_input(
+        "τ from", 0.0, 100.0, float(start_tau), format="%.4g", step=0.01, key=f"low-{name}", persist_state="session"
+    )
+    high = two.number_input(
+        "τ to",
+        0.0,
+        100.0,
+        float(stop_tau),
+        format="%.4g",
+        step=0.01,
+        key=f"high-{name}",
+        help="In pixel units: pixels run from 0 to 1. The paper's grid ends at 0.0314 = 8/255.",
+        persist_state="session",
+    )
+    steps = three.number_input(
+        "Radii", 1, 200, preset["steps"], key=f"steps-{mark}", help="Steps of the τ grid.", persist_state="session"
+    )
+    draws = four.number_input(
+        "Copies of a sample",
+        1,
+        100_000,
+        preset["draws"],
+        key=f"draws-{mark}",
+        help="Perturbed copies at every radius; the paper takes 100.",
+        persist_state="session",
+    )
+    seed = five.number_input(
+        "Seed",
+        0,
+        2**31 - 1,
+        7,
+        key="seed",
+        help="Equal settings with an equal seed give equal results.",
+        persist_state="session",
+    )
+    return {
+        "model": model,
+        "references": references,
+        "recipe": recipe,
+        "attacks": attacks,
+        "taus": [low] if steps == 1 else list(parse_taus(f"{low}:{high}:{steps}")),
+        "draws": draws,
+        "seed": seed,
+    }
+
+
+def plan(spec: Spec, dataset: Dataset, forget: int) -> str:
+    """What will run, counted, as HTML."""
+    methods, k = len(spec.methods), spec.references
+    each = forget * len(spec.taus) * spec.draws
+    verdicts = 0
+    for attack in spec.attacks:
+        # random draws serve all models at once; an attack is made on the Original and on each unlearned model
+        verdicts += each * ((methods + 1) * (k + 2) - 1 if ATTACKS[attack].uses_model else methods + 1 + k)
+    s = "s" if methods != 1 else ""
+    models = "models" if k > 1 else "model"
+    pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
+    return (
+        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 Original on {len(dataset.train_labels):,} samples, '
+        f"{k} re-trained {models} on {len(dataset.train_labels) - forget:,}, {methods} unlearning run{s} "
+        f"({escape(spec.model)}); then {forget:,} samples × {len(spec.taus)} radii × {spec.draws} copies, "
+        f"<b>{verdicts:,}</b> verdicts in all. It runs in the background; finished stages are kept.</div>"
+    )
+
+
+def new_run() -> None:
+    chosen = what_to_forget()
+    if chosen is None:
+        return
+    name, dataset, rule = chosen
+    mark = st.segmented_control(
+        "Preset", list(PRESETS), default=FIRST, required=True, key="preset", persist_state="session"
+    )
+    preset = PRESETS[mark]
+    methods = choose_methods(preset, mark, name)
+    spec = None
+    try:
+        with st.expander("Network, perturbations, seed", icon=":material/tune:", key="measurement"):
+            measurement = choose_measurement(preset, mark, name)
+        title = st.text_input(
+            "Title (optional)", key="title", max_chars=120, placeholder="a name for the list of experiments"
+        )
+        spec = make_spec(name, rule, methods=methods, title=title.strip(), **measurement)
+        forget = len(draft(dataset).indices) or len(forget_set(dataset, rule).indices)
+        st.html(plan(spec, dataset, forget))
+    except RurkError as error:
+        state.show(error)
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=spec is None) and spec:
+        try:
+            start(spec.to_dict())
+        except RurkError as error:
+            state.show(error)
+            return
+        st.rerun()
+
+
+def finished_runs() -> None:
+    entries = state.runs()
+    st.subheader("Experiments", anchor=False)
+    if not entries:
+        st.caption("None yet: start one above.")
+        return
+    for entry in entries:
+        run_card(entry)
+    st.caption(f"Your store {plain(state.store().url)} takes {state.store().size() / 1e6:.1f} MB.")
+
+
+def run_card(entry: Entry) -> None:
+    try:
+        result = state.result_of(entry.key)
+    except RurkError as error:
+        with st.container(border=True, key=f"run-{entry.key}"):
+            state.show(error)
+            st.button("Delete", on_click=_delete, args=(entry.key,), key=f"delete-{entry.key}")
+        return
+    in_view = entry.key == state.run_in_view()
+    with st.container(border=True, key=f"run-{entry.key}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            came = " · came with the app" if entry.bundled else ""
+            seen = " · in view" if in_view else ""
+            st.markdown(
+                f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
+                f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
+                f"{state.duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
+                width="stretch",
+            )
+            if st.button("Open", key=f"open-{entry.key}", icon=":material/blur_on:"):
+                open_run(entry.key)
+            if not entry.bundled:
+                with st.popover("Manage", icon=":material/more_horiz:", key=f"manage-{entry.key}"):
+                    title = st.text_input("Title", entry.title, key=f"title-{entry.key}", max_chars=120)
+                    st.button("Rename", on_click=_rename, args=(entry.key, title), key=f"rename-{entry.key}")
+                    st.divider()
+                    sure = st.checkbox("Yes, delete its result", key=f"sure-{entry.key}")
+                    st.button(
+                        "Delete",
+                        on_click=_delete,
+                        args=(entry.key,),
+                        disabled=not sure,
+                        icon=":material/delete:",
+                        key=f"delete-{entry.key}",
+                    )
+        with st.expander("Accuracies"):
+            st.html(accuracies(result))
+
+
+def accuracies(result: dict[str, Any]) -> str:
+    looks = looks_of(result["models"])
+    rows = []
+    for row in result["models"]:
+        look = looks[row["name"]]
+        if "failed" in row:
+            cells = f"<td colspan='4'>{escape(row['failed'])}</td>"
+        else:
+            names = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
+            cells = "".join(f"<td class='num'>{state.percent(row[name])}</td>" for name in names)
+            cells += f"<td class='num quiet'>{state.duration(row['seconds'])}</td>"
+        rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
+    head = (
+        "<tr><th>model</th><th title='accuracy on the training samples that stay'>retain</th>"
+        "<th title='1 − accuracy on the forget set'>unlearn</th><th>test</th><th>time</th></tr>"
+    )
+    note = "<p class='rk-quiet'>Unlearn accuracy is 1 − accuracy on the forget set, as in the paper.</p>"
+    return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>{note}"
+
+
+def _rename(key: str, title: str) -> None:
+    try:
+        state.store().rename(key, title)
+    except RurkError as error:
+        state.note(str(error))
+
+
+def _delete(key: str) -> None:
+    try:
+        state.store().delete(key)
+    except RurkError as error:
+        state.note(str(error))
+
+
+def main() -> None:
+    st.title("Unlearn", anchor=False)
+    st.html(
+        '<div class="rk-lead">Train an Original, re-train it without the forgotten samples, unlearn them, and measure '
+        "who still recognises what. Runs go on when you leave the page.</div>"
+    )
+    jobs_panel()
+    with st.container(border=True, key="new_run"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader("New experiment", anchor=False)
+            digits_button("run_digits")
+        new_run()
+    finished_runs()
+
+
+main()
