@@ -293,8 +293,8 @@ def gallery(dataset: Dataset) -> None:
 def main() -> None:
     st.title("Forget", anchor=False)
     st.html(
-        '<div class="rk-lead">Choose the training samples a model is to forget: click pictures (shift-click for a range, '
-        "arrow keys move), or let a rule choose.</div>"
+        '<div class="rk-lead">Choose the training samples a model is to forget: click pictures (shift-click for a '
+        "range, arrow keys move), or let a rule choose.</div>"
     )
     box, about = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
     with box:

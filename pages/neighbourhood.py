@@ -280,8 +280,8 @@ def say(view: View) -> str:
     others = f"the {len(each)} re-trained models" if many else "the re-trained model"
     average = f" on average ({each.min()}–{each.max()})" if many else ""
     words = (
-        f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> copies '
-        f"as “{name}”; {others} <b>{number(each.mean())} of {v.draws}</b>{average}.</div>"
+        f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
+        f"copies as “{name}”; {others} <b>{number(each.mean())} of {v.draws}</b>{average}.</div>"
     )
     if u > each.max():
         more = "every re-trained model" if many else "the re-trained model"
@@ -396,8 +396,8 @@ def show_taken_for(view: View, shown: list[str]) -> None:
         figure, "taken_for", f"taken-for-sample-{view.sample}", "Stacked bars: copies by class, one bar per model"
     )
     st.html(
-        '<div class="rk-see">See: coloured is the sample’s own class; the longer the coloured part, the better the model '
-        "still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
+        '<div class="rk-see">See: coloured is the sample’s own class; the longer the coloured part, the better the '
+        "model still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
     )
     rows = [
         {
@@ -492,8 +492,8 @@ def show_curve(view: View, shown: list[str]) -> None:
     figures.draw(figure, "curve", f"curve-{view.sample if scope == 'sample' else 'all'}", "Curves over the radius")
     undefined = int((below == 0).sum()) if what == "ratio" else 0
     see = (
-        "See: above 1 the model recognises more than retraining would leave; below 1 it over-forgets. The band is how far "
-        "honest re-trainings differ from each other."
+        "See: above 1 the model recognises more than retraining would leave; below 1 it over-forgets. The band is how "
+        "far honest re-trainings differ from each other."
         if what == "ratio"
         else "See: a curve above the green band is residual knowledge, below it over-forgetting. The band spans the "
         "re-trained models."

@@ -532,8 +532,8 @@ def canonical_json(spec: dict[str, Any]) -> str:
 
 def clean_title(title: Any) -> str:
     """One line of printable text of at most ``MAX_TITLE`` characters."""
-    line = " ".join(str("" if title is None else title).split())
-    return "".join(c for c in line if c.isprintable())[:MAX_TITLE].strip()
+    plain = "".join(c if c.isprintable() else " " for c in str("" if title is None else title))
+    return " ".join(plain.split())[:MAX_TITLE].strip()
 
 
 def explain(error: Exception, what: str, place: str | Path, verb: str = "saved") -> str:

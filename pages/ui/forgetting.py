@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import streamlit as st
-from ui.pictures import Sheet, make_sheet
 
 from rurk_core.data import Dataset, ForgetSet, forget_set
 from rurk_core.errors import UsageError
+from ui.pictures import Sheet, make_sheet
 
 MAX_PAST = 100
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
-from ui import state
-from ui.state import plain
 
 from rurk_core.errors import RurkError
 from rurk_core.jobs import JobStatus, cancel_job, delete_job, job_status, list_jobs, read_log, resume_job, start_job
+from ui import state
+from ui.state import plain
 
 STATES = {
     "queued": ("waiting", "gray", ":material/hourglass_empty:"),

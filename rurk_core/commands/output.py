@@ -1,0 +1,107 @@
+"""What commands share: flags that say where things are, progress, tables, one JSON document."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import UsageError
+
+DEFAULT_STORE = "rurk-store"
+
+
+def where(parser: argparse.ArgumentParser, *, store: bool = True) -> None:
+    if store:
+        parser.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
+    parser.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"There is no file {path}.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise UsageError(f"The file {path} cannot be read as JSON ({error}).") from None
+
+
+@contextmanager
+def live(*, quiet: bool) -> Iterator[Any]:
+    """A progress line on the terminal (standard error); nothing where there is no terminal."""
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    terminal = Console(stderr=True)
+    if not terminal.is_terminal:
+        stage = ""
+
+        def line(event: dict[str, Any]) -> None:
+            nonlocal stage
+            if event["stage"] != stage and not quiet:
+                stage = event["stage"]
+                print(f"{stage} ({event['overall']:.0%} done)", file=sys.stderr)
+
+        yield line
+        return
+    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(*columns, console=terminal, transient=True) as bar:
+        task = bar.add_task("", total=1.0, note="")
+
+        def show(event: dict[str, Any]) -> None:
+            eta = event["eta"]
+            left = f"about {duration(eta)} left" if eta is not None else ""
+            loss = f"  loss {event['loss']:.3f}" if "loss" in event else ""
+            bar.update(
+                task,
+                completed=event["overall"],
+                description=event["stage"],
+                note=f"{event['overall']:4.0%}  {left}{loss}",
+            )
+
+        yield show
+
+
+def duration(seconds: float) -> str:
+    """12.3 → "12 s", 150 → "2.5 min"."""
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.1f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )
+
+
+def print_list(options: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> int:
+    if options.json:
+        print_json(rows)
+        return 0
+    table = Table(title=title, title_justify="left")
+    for name in rows[0]:
+        table.add_column(name)
+    for row in rows:
+        table.add_row(*[cell(value) for value in row.values()])
+    console().print(table)
+    return 0
+
+
+def console() -> Console:
+    # a pipe has no width: keep tables whole there
+    return Console() if sys.stdout.isatty() else Console(width=160)
+
+
+def cell(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def print_json(document: Any) -> None:
+    json.dump(document, sys.stdout, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")

@@ -1,0 +1,144 @@
+"""``rurk run``: a whole experiment, and how a result is printed."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import UsageError
+from . import Command
+from .output import console, live, print_json, read_json, where
+
+
+def register(command: Command) -> None:
+    run = command("run", _run, "Train, unlearn, perturb and measure residual knowledge.")
+    run.add_argument("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
+    run.add_argument("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
+    run.add_argument("--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json")
+    run.add_argument("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
+    run.add_argument("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2")
+    run.add_argument("--references", help="K, how many Re-trains (default: 3)")
+    run.add_argument("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
+    run.add_argument("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
+    run.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
+    run.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")
+    run.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
+    run.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
+    run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
+    run.add_argument("--title", help="a name for people")
+    where(run)
+
+
+_SPEC_FLAGS = (
+    "dataset",
+    "forget",
+    "model",
+    "methods",
+    "references",
+    "attacks",
+    "taus",
+    "draws",
+    "recipe",
+    "seed",
+)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..experiment import run
+    from ..spec import make_spec
+    from ..store import Store
+
+    values: dict[str, Any] = {}
+    if options.spec:
+        values = read_json(options.spec)
+        if not isinstance(values, dict):
+            raise UsageError(f"The file {options.spec} must hold a JSON object with an experiment in it.")
+    for name in (*_SPEC_FLAGS, "title"):
+        if getattr(options, name) is not None:
+            values[name] = getattr(options, name)
+    for name in ("train", "pretrain"):
+        if getattr(options, name):
+            values[name] = dict(values.get(name) or {}) | dict(_setting(text) for text in getattr(options, name))
+    try:
+        spec = make_spec(**values)
+    except TypeError:
+        raise UsageError(f"The file {options.spec} names something an experiment does not have.") from None
+    store = Store(options.store)
+    with live(quiet=options.json) as progress:
+        result = run(spec, store, root=options.data, device=options.device, progress=progress)
+    if options.json:
+        print_json(result)
+    else:
+        print_result(result, console())
+    return 0
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"Write a training setting as name=value, not '{text}'.")
+    return name, value
+
+
+def print_result(result: dict[str, Any], out: Console) -> None:
+    """The tables of a finished run: models and their accuracies, then residual knowledge by radius."""
+    data, forget = result["dataset"], result["forget"]
+    out.print(
+        f"{data['name']}: {data['train']} training and {data['test']} test samples; "
+        f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
+        highlight=False,
+        markup=False,
+    )
+    table = Table(title="Models (unlearn accuracy = 1 − accuracy on the forget set)", title_justify="left")
+    for name in ("model", "retain %", "unlearn %", "test %", "seconds"):
+        table.add_column(name, justify="left" if name == "model" else "right")
+    for row in result["models"]:
+        if "failed" in row:
+            table.add_row(row["name"], "diverged", "", "", "")
+            continue
+        shares = [f"{100 * row[key]:.2f}" for key in ("retain_accuracy", "unlearn_accuracy", "test_accuracy")]
+        table.add_row(row["name"], *shares, f"{row['seconds']:.1f}")
+    out.print(table)
+    for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
+        print_residual([e for e in result["residual"] if e["attack"] == attack], attack, out)
+    for row in result["models"]:
+        if "failed" in row:
+            out.print(f"{row['name']}: {row['failed']}", markup=False)
+    for note in result.get("notes", ()):
+        out.print(f"Note: {note}", markup=False)
+
+
+def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> None:
+    """Ratio of means per method and radius, always with its numerator and denominator."""
+    taus = entries[0]["taus"]
+    shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
+    picks = [taus.index(row) for row in shown]
+    table = Table(
+        title=f"Residual knowledge, {attack}: copies recognised by the model / by the Re-trains = ratio of means",
+        title_justify="left",
+        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there.",
+        caption_justify="left",
+    )
+    table.add_column("model")
+    for row in shown:
+        table.add_column(f"τ = {row['tau']:g}", justify="right")
+    table.add_column("r̂ undef.", justify="right")
+    table.add_column("prevalence", justify="right")
+    for entry in entries:
+        cells = [_ratio(entry["taus"][index]) for index in picks]
+        last = entry["taus"][-1]
+        table.add_row(entry["method"], *cells, str(last["r_undefined"]), f"{100 * last['prevalence']:.0f}%")
+    low_high = [taus[index]["reference_band"] for index in picks]
+    if low_high[0][0] is not None:
+        table.add_section()
+        table.add_row("references apart", *[f"{low:.2f}–{high:.2f}" for low, high in low_high], "", "")
+    out.print(table)
+
+
+def _ratio(row: dict[str, Any]) -> str:
+    value = "undefined" if row["ratio_of_means"] is None else f"{row['ratio_of_means']:.2f}"
+    return f"{row['numerator']:.0f}/{row['denominator']:.0f} = {value}"
