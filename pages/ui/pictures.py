@@ -122,7 +122,8 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
     if (at < 0 || !button) return;
     if (data.mode === 'one') { setTriggerValue('pick', data.ids[at]); return; }
     const to = !box.on.has(data.ids[at]);
-    const from = event.shiftKey && box.last !== null ? box.last : at, low = Math.min(from, at), high = Math.max(from, at);
+    const from = event.shiftKey && box.last !== null ? box.last : at;
+    const low = Math.min(from, at), high = Math.max(from, at);
     for (let i = low; i <= high; i++) to ? box.on.add(data.ids[i]) : box.on.delete(data.ids[i]);
     box.last = at;
     paint();
