@@ -1,0 +1,94 @@
+"""A real server and a real browser: Debian's Chromium, driven by Playwright."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+READY = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connection-state=CONNECTED]"
+
+
+@contextmanager
+def serving(store: Path, **environment: str) -> Iterator[str]:
+    """A server of its own on a free port, with its results in ``store``; yields its address."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)]
+    env = {**os.environ, "RURK_STORE": str(store), "PYTHONPATH": str(ROOT), **environment}
+    with (store.parent / f"server-{port}.log").open("w") as log:
+        process = subprocess.Popen(
+            [*command, "--server.headless", "true"], cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            for _ in range(300):
+                try:
+                    urllib.request.urlopen(f"{url}/_stcore/health", timeout=1).read()
+                    break
+                except OSError:
+                    assert process.poll() is None, "the server ended at once"
+                    time.sleep(0.1)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def settled(page) -> None:
+    """Wait until the page has run and nothing is loading."""
+    page.wait_for_timeout(250)
+    page.locator(READY).wait_for(timeout=60_000)
+    page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
+    page.wait_for_timeout(150)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[str]:
+    """A server with an empty store: it shows the experiment that came with the app."""
+    with serving(tmp_path_factory.mktemp("served") / "store") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium; install it with apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def visit(browser) -> Iterator[Callable]:
+    """``visit(url, width=1440, height=900, theme="light")`` → a page that has settled; contexts are closed after."""
+    contexts = []
+
+    def open_page(url: str, *, width: int = 1440, height: int = 900, theme: str = "light"):
+        context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(url)
+        page.locator("[data-testid=stApp]").wait_for(timeout=60_000)
+        settled(page)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
