@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
-from ui import state
+from ui import glossary, state
 from ui.look import CSS
 from ui.runs import badge
 
@@ -42,6 +42,7 @@ def sidebar() -> None:
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
     badge()
+    glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):
         st.text_input(
             "Data root",

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from ui import figures, state
+from ui.glossary import help_of, term
 from ui.look import REFERENCES, Look, looks_of
 from ui.pictures import Sheet, make_sheet, tiles
 from ui.runs import empty_state
@@ -142,8 +143,9 @@ def residual_order(v: Verdicts, method: str) -> np.ndarray:
 
 
 def telling_radius(v: Verdicts, method: str, place: int) -> float:
-    """The radius at which the model and the re-trained ones differ most on a sample."""
+    """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
     apart = np.abs(v.recognised(method)[place] - v.reference_recognised()[:, place].mean(0))
+    apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
     return float(v.taus[int(np.argmax(apart))])
 
 
@@ -198,7 +200,7 @@ def choose_view(run: str) -> View:
                 tau,
                 options=taus,
                 format_func=lambda value: f"{value:.4g}",
-                help="How far copies may be from the sample, in pixel units (pixels run from 0 to 1).",
+                help=help_of("radius"),
             )
     return View(run, result, tables[attack, method], verdicts, looks, method, place, taus.index(tau))
 
@@ -318,10 +320,8 @@ def table(view: View, shown: list[str]) -> str:
             f"<td class='num rk-wide'>{interval}</td></tr>"
         )
     head = (
-        "<tr><th>model</th><th class='rk-wide'></th><th>copies recognised</th>"
-        "<th title='residual knowledge: copies recognised by the model, divided by the mean of the re-trained ones'>"
-        "r̂ = model / re-trained</th><th class='rk-wide' title='Beta posterior of the log-ratio, Jeffreys’ prior; the "
-        "uncertainty of the draws alone'>95% interval</th></tr>"
+        f"<tr><th>model</th><th class='rk-wide'></th><th>copies {term('recognised')}</th>"
+        f"<th>{term('r̂')} = model / re-trained</th><th class='rk-wide'>{term('interval', '95% interval')}</th></tr>"
     )
     return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
 
@@ -514,7 +514,8 @@ def main() -> None:
         return
     st.html(
         '<div class="rk-lead">One forgotten sample, copied many times with small perturbations. Who still recognises '
-        "it? What an unlearned model sees here, and re-trained models do not, is residual knowledge.</div>"
+        "it? What an unlearned model sees here, and re-trained models do not, is "
+        f"{term('residual knowledge')}.</div>"
     )
     with st.container(border=True, key="controls"):
         view = choose_view(run)

@@ -88,6 +88,20 @@ CSS = """<style>
 .rk-bar i { position: absolute; inset: 0 auto 0 0; border-radius: .36rem 0 0 .36rem; }
 .rk-bar u { position: absolute; top: 0; bottom: 0; background: #009E73; opacity: .38; }
 .rk-see { font-size: .9rem; opacity: .75; max-width: 60rem; text-wrap: pretty; margin-top: -.35rem; }
+.rk-term { font-style: inherit; cursor: help; text-decoration: underline dotted 1px; text-underline-offset: .22em;
+  border-radius: .2em; position: relative; }
+.rk-term:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
+.rk-term:is(:hover, :focus-visible)::after { content: attr(data-help); position: absolute; z-index: 1000; left: 0;
+  top: calc(100% + .35rem); width: max-content; max-width: min(21rem, 78vw); padding: .4rem .6rem; border-radius: .45rem;
+  font: 400 .8125rem/1.45 var(--st-font, sans-serif); letter-spacing: 0; white-space: normal; text-align: left;
+  background: var(--st-text-color); color: var(--st-background-color); pointer-events: none; }
+@supports (position-area: bottom span-right) {
+  .rk-term:is(:hover, :focus-visible)::after { position: fixed; inset: auto; position-area: bottom span-right;
+    margin-top: .35rem; position-try-fallbacks: flip-inline, flip-block, flip-inline flip-block; }
+}
+.rk-words { font-size: .84rem; line-height: 1.4; margin: 0; }
+.rk-words dt { font-weight: 620; margin-top: .5rem; }
+.rk-words dd { margin: 0; opacity: .8; }
 .rk-scroll { overflow-x: auto; }
 .rk-key { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; font-size: .86rem; align-items: center; }
 .rk-key svg { vertical-align: -2px; margin-right: .15rem; }

@@ -1,0 +1,100 @@
+"""The words of the field, each in one plain sentence, for tooltips and for the list in the sidebar."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from ui.state import escape
+
+TERMS: dict[str, str] = {
+    "original": "The model trained on all training samples, those to be forgotten included.",
+    "re-trained": "A model trained from scratch without the forget set: what perfect unlearning would give.",
+    "unlearned": "The Original after an unlearning method has tried to remove the forget set from it.",
+    "forget set": "The training samples that a model is to forget.",
+    "retain set": "The training samples that stay: all but the forget set.",
+    "sample unlearning": "Forgetting some samples of a class; the class itself stays known.",
+    "class unlearning": "Forgetting every sample of a class.",
+    "copy": "The sample with a small change to its pixels, made anew for every draw.",
+    "perturbation": "A small change to the pixels of a sample, by chance or made by an attack.",
+    "radius": "τ, how far a copy may be from its sample, in pixel units (pixels run from 0 to 1).",
+    "draws": "How many copies of a sample are made at each radius; the paper takes 100.",
+    "verdict": "The class a model gives a copy.",
+    "recognised": "A copy is recognised when a model still gives it the class of its sample.",
+    "residual knowledge": "What an unlearned model still recognises around a forgotten sample and re-trained models "
+    "do not; measured by r̂.",
+    "r̂": "Copies the model recognises divided by copies the re-trained models recognise; above 1 is residual knowledge, "
+    "below 1 over-forgetting.",
+    "undefined ratio": "Where no re-trained model recognises any copy there is nothing to divide by; such samples are "
+    "counted, never dropped.",
+    "ratio of means": "All copies the model recognises, over all copies the re-trained models recognise on average.",
+    "mean of ratios": "r̂ averaged over the samples where it is defined, as the paper does.",
+    "interval": "With 95% probability the true ratio lies in it, as far as the draws can tell (Beta posterior, Jeffreys’ "
+    "prior); that re-trainings differ is another matter.",
+    "band": "From the lowest to the highest re-trained model: how far honest re-trainings differ from each other.",
+    "over-forgetting": "Recognising less than a re-trained model would: the sample is conspicuously unknown.",
+    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than the re-trained.",
+    "disagreement": "The share of copies to which the unlearned and a re-trained model give different classes.",
+    "retain accuracy": "The share of the retain set that a model classifies correctly.",
+    "unlearn accuracy": "1 − accuracy on the forget set, as the paper counts it.",
+    "test accuracy": "The share of the test samples, which no model was trained on, that a model classifies correctly.",
+    "membership inference": "Telling from a model’s output alone whether a sample was among its training samples.",
+    "average gap": "The mean distance to the re-trained model over retain, unlearn, test and membership accuracies.",
+    "re-learn time": "Epochs of training on the forget set until the model fits it as well as the Original did.",
+    "loss": "−log of the probability a model gives the true class (cross-entropy): 0 is certain and right.",
+    "confidence": "The probability a model gives the true class.",
+    "memorised": "Samples the Original fits best of all: their loss is the smallest.",
+    "gaussian": "Normal noise on every pixel; τ is its standard deviation.",
+    "l2 ball": "All copies whose pixel changes, squared and summed, stay within τ².",
+    "l∞ ball": "All copies in which no pixel changes by more than τ.",
+    "fgsm": "Fast gradient sign method: every pixel moves by τ in the direction that changes the loss most.",
+    "pgd": "Projected gradient descent: many small gradient steps that stay within τ.",
+    "targeted": "The attack pulls towards a wrong class drawn by chance, not just away from the right one.",
+    "decision map": "A flat cut through the space of images around the sample, coloured by the class a model gives "
+    "each point.",
+    "adversarial direction": "The direction in which the loss of the model in question rises fastest.",
+    "epoch": "One pass over all training samples.",
+    "seed": "The number all chance is derived from: equal settings with an equal seed give equal results.",
+    "reference": "A re-trained model; several with different seeds show how much re-training itself varies.",
+    "fingerprint": "A short name computed from the data themselves, so that results never meet other data.",
+}
+"""Term → one sentence. Keys are lower case."""
+
+_ALSO = {
+    "retrained": "re-trained",
+    "references": "reference",
+    "copies": "copy",
+    "τ": "radius",
+    "radii": "radius",
+    "mia": "membership inference",
+    "verdicts": "verdict",
+    "perturbations": "perturbation",
+}
+
+
+def help_of(name: str) -> str:
+    """The sentence for a term, for the ``help`` of a widget.
+
+    >>> help_of("τ") == help_of("radius")
+    True
+    """
+    key = name.lower()
+    return TERMS[_ALSO.get(key, key)]
+
+
+def term(name: str, shown: str = "") -> str:
+    """A term that explains itself when pointed at or focused, as HTML for ``st.html``.
+
+    Args:
+        name: key of :data:`TERMS` (or a plural or symbol of one); shown: the words on the page, if they differ.
+    """
+    help = escape(help_of(name))
+    return (
+        f'<dfn class="rk-term" tabindex="0" data-help="{help}" aria-description="{help}">{escape(shown or name)}</dfn>'
+    )
+
+
+def listed() -> None:
+    """All terms, folded away in the sidebar."""
+    with st.expander("Words", icon=":material/menu_book:"):
+        rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in sorted(TERMS.items()))
+        st.html(f'<dl class="rk-words">{rows}</dl>')
