@@ -22,17 +22,17 @@ TERMS: dict[str, str] = {
     "recognised": "A copy is recognised when a model still gives it the class of its sample.",
     "residual knowledge": "What an unlearned model still recognises around a forgotten sample and re-trained models "
     "do not; measured by r̂.",
-    "r̂": "Copies the model recognises divided by copies the re-trained models recognise; above 1 is residual knowledge, "
-    "below 1 over-forgetting.",
+    "r̂": "Copies the model recognises divided by copies the re-trained models recognise; above 1 is residual "
+    "knowledge, below 1 over-forgetting.",
     "undefined ratio": "Where no re-trained model recognises any copy there is nothing to divide by; such samples are "
     "counted, never dropped.",
     "ratio of means": "All copies the model recognises, over all copies the re-trained models recognise on average.",
     "mean of ratios": "r̂ averaged over the samples where it is defined, as the paper does.",
-    "interval": "With 95% probability the true ratio lies in it, as far as the draws can tell (Beta posterior, Jeffreys’ "
-    "prior); that re-trainings differ is another matter.",
+    "interval": "With 95% probability the true ratio lies in it, as far as the draws can tell (Beta posterior, "
+    "Jeffreys’ prior); that re-trainings differ is another matter.",
     "band": "From the lowest to the highest re-trained model: how far honest re-trainings differ from each other.",
     "over-forgetting": "Recognising less than a re-trained model would: the sample is conspicuously unknown.",
-    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than the re-trained.",
+    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than re-trained ones.",
     "disagreement": "The share of copies to which the unlearned and a re-trained model give different classes.",
     "retain accuracy": "The share of the retain set that a model classifies correctly.",
     "unlearn accuracy": "1 − accuracy on the forget set, as the paper counts it.",

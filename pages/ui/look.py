@@ -92,8 +92,8 @@ CSS = """<style>
   border-radius: .2em; position: relative; }
 .rk-term:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 .rk-term:is(:hover, :focus-visible)::after { content: attr(data-help); position: absolute; z-index: 1000; left: 0;
-  top: calc(100% + .35rem); width: max-content; max-width: min(21rem, 78vw); padding: .4rem .6rem; border-radius: .45rem;
-  font: 400 .8125rem/1.45 var(--st-font, sans-serif); letter-spacing: 0; white-space: normal; text-align: left;
+  top: calc(100% + .35rem); width: max-content; max-width: min(21rem, 78vw); padding: .4rem .6rem;
+  border-radius: .45rem; font: 400 .8125rem/1.45 var(--st-font, sans-serif); letter-spacing: 0; white-space: normal; text-align: left;
   background: var(--st-text-color); color: var(--st-background-color); pointer-events: none; }
 @supports (position-area: bottom span-right) {
   .rk-term:is(:hover, :focus-visible)::after { position: fixed; inset: auto; position-area: bottom span-right;
