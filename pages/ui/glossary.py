@@ -32,7 +32,8 @@ TERMS: dict[str, str] = {
     "Jeffreys’ prior); that re-trainings differ is another matter.",
     "band": "From the lowest to the highest re-trained model: how far honest re-trainings differ from each other.",
     "over-forgetting": "Recognising less than a re-trained model would: the sample is conspicuously unknown.",
-    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than re-trained ones.",
+    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than re-training "
+    "leaves.",
     "disagreement": "The share of copies to which the unlearned and a re-trained model give different classes.",
     "retain accuracy": "The share of the retain set that a model classifies correctly.",
     "unlearn accuracy": "1 − accuracy on the forget set, as the paper counts it.",

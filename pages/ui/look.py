@@ -68,49 +68,53 @@ def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
 
 
 CSS = """<style>
+.stApp { --rk-ink: light-dark(#1B2130, #E7EAF0); --rk-paper: light-dark(#FFFFFF, #12151C);
+  --rk-quiet: light-dark(#555C6B, #ABB2C0); }
 .stMainBlockContainer { padding: 3.4rem 2.2rem 4rem; max-width: 1320px; margin: 0 auto; }
 .stMain h1 { letter-spacing: -0.02em; padding: 0; }
-.rk-lead { opacity: .72; max-width: 62rem; margin: -.35rem 0 .1rem; line-height: 1.45; }
+.rk-lead { color: var(--rk-quiet); max-width: 62rem; margin: -.35rem 0 .1rem; line-height: 1.45; }
 .rk-tag { display: inline-block; min-width: 1.9em; padding: 0 .35em; border-radius: .3em; font-weight: 700;
   font-size: .78em; line-height: 1.6; text-align: center; font-variant-numeric: tabular-nums; }
 .rk-head { font-size: 1.22rem; line-height: 1.45; max-width: 56rem; text-wrap: pretty; }
 .rk-head b { font-weight: 680; font-variant-numeric: tabular-nums; }
-.rk-verdict { margin-top: .3rem; font-size: .95rem; opacity: .85; text-wrap: pretty; }
+.rk-verdict { margin-top: .3rem; font-size: .95rem; text-wrap: pretty;
+  color: var(--rk-quiet); }
 .rk-table { width: 100%; border-collapse: collapse; font-size: .93rem; }
 .rk-table td, .rk-table th { padding: .38rem .7rem .38rem 0; vertical-align: middle; text-align: left;
   border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); font-variant-numeric: tabular-nums; }
-.rk-table th { font-weight: 500; font-size: .8rem; opacity: .68; padding-top: 0; }
+.rk-table th { font-weight: 500; font-size: .8rem; padding-top: 0;
+  color: var(--rk-quiet); }
 .rk-table tr:last-child td { border-bottom: 0; }
 .rk-table .num { white-space: nowrap; }
-.rk-table .quiet, .rk-quiet { opacity: .68; }
+.rk-table .quiet, .rk-quiet { color: var(--rk-quiet); }
 .rk-bar { position: relative; height: .72rem; min-width: 5rem; border-radius: .36rem; overflow: hidden;
   background: color-mix(in srgb, currentColor 11%, transparent); }
 .rk-bar i { position: absolute; inset: 0 auto 0 0; border-radius: .36rem 0 0 .36rem; }
 .rk-bar u { position: absolute; top: 0; bottom: 0; background: #009E73; opacity: .38; }
-.rk-see { font-size: .9rem; opacity: .75; max-width: 60rem; text-wrap: pretty; margin-top: -.35rem; }
+.rk-see { font-size: .9rem; color: var(--rk-quiet); max-width: 60rem; text-wrap: pretty; margin-top: -.35rem; }
 .rk-term { font-style: inherit; cursor: help; text-decoration: underline dotted 1px; text-underline-offset: .22em;
   border-radius: .2em; position: relative; }
 .rk-term:focus-visible { outline: 2px solid var(--st-primary-color); outline-offset: 2px; }
 .rk-term:is(:hover, :focus-visible)::after { content: attr(data-help); position: absolute; z-index: 1000; left: 0;
   top: calc(100% + .35rem); width: max-content; max-width: min(21rem, 78vw); padding: .4rem .6rem;
-  border-radius: .45rem; font: 400 .8125rem/1.45 var(--st-font, sans-serif); letter-spacing: 0; white-space: normal; text-align: left;
-  background: var(--st-text-color); color: var(--st-background-color); pointer-events: none; }
+  border-radius: .45rem; font-size: .8125rem; font-weight: 400; line-height: 1.45; letter-spacing: 0;
+  white-space: normal; text-align: left; background: var(--rk-ink); color: var(--rk-paper); pointer-events: none; }
 @supports (position-area: bottom span-right) {
   .rk-term:is(:hover, :focus-visible)::after { position: fixed; inset: auto; position-area: bottom span-right;
     margin-top: .35rem; position-try-fallbacks: flip-inline, flip-block, flip-inline flip-block; }
 }
 .rk-words { font-size: .84rem; line-height: 1.4; margin: 0; }
 .rk-words dt { font-weight: 620; margin-top: .5rem; }
-.rk-words dd { margin: 0; opacity: .8; }
+.rk-words dd { margin: 0; color: var(--rk-quiet); }
 .rk-scroll { overflow-x: auto; }
 .rk-key { display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; font-size: .86rem; align-items: center; }
 .rk-key svg { vertical-align: -2px; margin-right: .15rem; }
 .rk-empty { text-align: center; padding: 2.2rem 1rem .4rem; }
 .rk-empty h2 { font-size: 1.5rem; padding: .6rem 0 .2rem; }
-.rk-empty p { opacity: .75; max-width: 34rem; margin: 0 auto; line-height: 1.5; text-wrap: pretty; }
+.rk-empty p { color: var(--rk-quiet); max-width: 34rem; margin: 0 auto; line-height: 1.5; text-wrap: pretty; }
 .rk-plan { font-size: .95rem; line-height: 1.5; font-variant-numeric: tabular-nums; text-wrap: pretty; }
 [data-testid=stLayoutWrapper]:has(> .st-key-tray) { position: sticky; top: 3.2rem; z-index: 50; }
-.st-key-tray { background: var(--st-background-color, #fff);
+.st-key-tray { background: var(--rk-paper);
   border: 1px solid color-mix(in srgb, currentColor 14%, transparent);
   border-radius: .7rem; padding: .6rem .8rem !important; box-shadow: 0 3px 14px rgb(0 0 0 / .07); }
 .st-key-sample_picture .rk-tile { margin: 0; }
