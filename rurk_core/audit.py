@@ -16,9 +16,7 @@ from .errors import RurkError, UsageError
 from .experiment import (
     Progress,
     Tracker,
-    _device,
     accuracies,
-    device_name,
     load_weights,
     score,
     versions,
@@ -27,6 +25,7 @@ from .models import Classifier, create_model
 from .residual import summarise
 from .spec import MAX_DRAWS, default_taus, parse_taus, whole
 from .store import load_tensors
+from .training import device_name, find_device
 from .verdicts import count_verdicts
 
 MAX_CHECKPOINT_BYTES = 4 * 2**30
@@ -116,7 +115,7 @@ def audit_checkpoints(
     draws, seed = whole("draws", draws, 1, MAX_DRAWS), whole("seed", seed, 0, 2**31 - 1)
     entry = DATASETS.get(dataset)
     model = model or (entry.default_model if entry else "resnet9:16")
-    tracker, where = Tracker(progress), _device(device)
+    tracker, where = Tracker(progress), find_device(device)
     with tracker.stage("Reading data", 0):
         data = load_dataset(dataset, root)
     paths = {"original": original}

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from .config import Config, choice, number
 from .data import to_pixels
-from .errors import RurkError
+from .errors import RurkError, UsageError
 from .models import Classifier
 
 OnStep = Callable[[int, int, float], None]
@@ -343,6 +343,29 @@ def report(on_step: OnStep | None, step: int, steps: int, loss: Tensor, what: st
 def default_device() -> torch.device:
     """The first GPU, or the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def find_device(name: str) -> torch.device:
+    """The device called "auto", "cpu", "cuda" or "cuda:1".
+
+    Raises:
+        UsageError: it is not there.
+    """
+    try:
+        device = default_device() if name == "auto" else torch.device(name)
+    except RuntimeError:
+        raise UsageError(f"There is no device '{name}'; write cpu, cuda or cuda:1.") from None
+    count = torch.cuda.device_count() if device.type == "cuda" else 0
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= count):
+        raise UsageError(f"The device '{name}' is not there; this machine has {count} GPUs and a CPU.")
+    return device
+
+
+def device_name(device: torch.device) -> str:
+    """A device in words: "cpu (2 threads)" or the GPU's name."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
 
 
 def place(model: Classifier, images: Tensor) -> Classifier:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rurk_core import experiment
+from rurk_core import experiment, stages
 from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.experiment import load_model, load_verdicts, run
@@ -94,7 +94,7 @@ def test_equal_key_equal_bytes(tiny_run, tiny_spec, tmp_path):
 
 def test_the_same_key_twice_is_the_stored_result(tiny_run, tiny_spec, monkeypatch):
     store, result = tiny_run
-    monkeypatch.setattr(experiment, "fit", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(stages, "fit", lambda *_, **__: pytest.fail("trained again"))
     assert run(tiny_spec, store) == result
     renamed = dataclasses.replace(tiny_spec, title="Another name")
     assert run(renamed, store)["key"] == result["key"]
@@ -162,7 +162,8 @@ def test_hardest_samples_are_those_of_the_original(tmp_path):
 def test_small_cifar5_starts_from_a_pretrained_model(real_data, tmp_path, monkeypatch):
     """On real images; the pre-training reads the small set in place of all of CIFAR-10, to be quick."""
     small = load_dataset("small_cifar5", real_data)
-    monkeypatch.setattr(experiment, "load_dataset", lambda *_, **__: small)
+    for module in (experiment, stages):
+        monkeypatch.setattr(module, "load_dataset", lambda *_, **__: small)
     one = {"epochs": 1}
     spec = make_spec(
         "small_cifar5", model="resnet9:4", methods="gd:epochs=1", references=1, draws=2, train=one, pretrain=one

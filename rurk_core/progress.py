@@ -1,0 +1,81 @@
+"""From the steps of stages to overall progress, time left, and the question whether to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import Cancelled
+
+Progress = Callable[[dict[str, Any]], None]
+
+
+@dataclass
+class Tracker:
+    """Turns the steps of stages into overall progress and time left, and asks whether to stop.
+
+    Costs are in forward passes of one sample. Time left comes from the cost done in this run and the time it
+    took; stages found in the store cost nothing. Several stages may be under way at once (:meth:`at`).
+    """
+
+    progress: Progress | None = None
+    cancelled: Callable[[], bool] | None = None
+    costs: dict[str, float] = field(default_factory=dict)
+    shares: dict[str, float] = field(default_factory=dict)
+    current: str = ""
+    worked: float = 0.0
+    started: float = field(default_factory=time.monotonic)
+
+    def expect(self, costs: Mapping[str, float]) -> None:
+        """What is still to be done; what was done before stays counted."""
+        self.costs, self.shares = dict(costs), {}
+        if not self.worked:
+            self.started = time.monotonic()
+
+    @contextmanager
+    def stage(self, name: str, cost: float | None = None) -> Iterator[None]:
+        """Everything inside is the work of ``name``."""
+        if cost is not None:
+            self.costs[name] = cost
+        self.current = name
+        self.step(0, 1)
+        yield
+        self.step(1, 1)
+        self.finish(name)
+
+    def finish(self, name: str) -> None:
+        """All the work of ``name`` is done."""
+        self.worked += self.costs.pop(name, 0.0)
+        self.shares.pop(name, None)
+
+    def check(self) -> None:
+        """Raises :class:`Cancelled` if the user wants to stop."""
+        if self.cancelled and self.cancelled():
+            raise Cancelled("Stopped; what was finished is kept, and starting again goes on from there.")
+
+    def step(self, done: int, total: int, loss: float | None = None, **more: Any) -> None:
+        """Report a step of the current stage; raises :class:`Cancelled` if the user wants to stop."""
+        self.at(self.current, done, total, loss, **more)
+
+    def at(self, name: str, done: int, total: int, loss: float | None = None, **more: Any) -> None:
+        """Report a step of the stage ``name``; ``more`` goes into the event as it is."""
+        self.check()
+        if not self.progress:
+            return
+        self.shares[name] = done / max(1, total)
+        here = sum(self.costs.get(stage, 0.0) * share for stage, share in self.shares.items())
+        worked, left = self.worked + here, sum(self.costs.values()) - here
+        elapsed = time.monotonic() - self.started
+        event: dict[str, Any] = {
+            "stage": name,
+            "done": done,
+            "total": total,
+            "overall": worked / (worked + left) if worked + left else 0.0,
+            "eta": elapsed * left / worked if worked else None,
+        }
+        if loss is not None:
+            event["loss"] = loss
+        self.progress(event | more)

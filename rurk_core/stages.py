@@ -1,0 +1,418 @@
+"""The stages of an experiment: what each needs, what it costs, and how it is run.
+
+    Original → forget set → Re-train ×K → unlearn (methods) → scores (models) → verdicts (attacks)
+
+A stage makes one entry of the store, named by the hash of all that decides its bytes (data fingerprint,
+architecture, settings, seed, forget set, keys of the stages it needs). So a run picks up where it stopped, two
+experiments share what they have in common, and any process that can read the data and the store can run a stage.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import __version__
+from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
+from .errors import UsageError
+from .models import Classifier, create_model
+from .perturbations import ATTACKS
+from .progress import Tracker
+from .residual import Verdicts
+from .spec import Spec
+from .store import Store, load_tensors, save_tensors
+from .training import fit, fit_references, logits_of, place
+from .unlearning import METHODS, Samples
+from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One entry of the store that is to be made.
+
+    Attributes:
+        kind: kind of the entry, and name of its function in :data:`RUN`.
+        name: what progress calls it; stages of one name are neighbours in a plan and may be run together.
+        label: the model it makes or measures: "original", "reference-1", a method's label; the attack of verdicts.
+        inputs: plain JSON that decides its bytes.
+        needs: keys of the entries it reads.
+        cost: expected work in forward passes of one sample (a training step counts three).
+    """
+
+    kind: str
+    name: str
+    label: str
+    inputs: dict[str, Any]
+    needs: tuple[str, ...] = ()
+    cost: float = 0.0
+
+    @cached_property
+    def key(self) -> str:
+        return Store.key(self.kind, self.inputs)
+
+
+@dataclass
+class Work:
+    """What the stages of one run share.
+
+    Attributes:
+        start_data: the data of the model that the Original and the Re-trains start from, if there is one.
+        forget: None as long as the rule waits for the Original's losses.
+        failed: labels of unlearning runs that diverged, with the sentence that says so.
+    """
+
+    spec: Spec
+    store: Store
+    dataset: Dataset
+    start_data: Dataset | None
+    device: torch.device
+    tracker: Tracker = field(default_factory=Tracker)
+    forget: ForgetSet | None = None
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def start_data(spec: Spec, root: str | None) -> Dataset | None:
+    """The data to pre-train on, where the data set and the recipe ask for it."""
+    entry = DATASETS.get(spec.dataset)
+    wanted = entry.pretrain_on if entry and spec.training().pretrain else None
+    return load_dataset(wanted, root) if wanted else None
+
+
+# --- the plan -----------------------------------------------------------------------------------------------
+
+
+def plan(work: Work) -> list[Stage]:
+    """All stages of a run, each behind those it needs; unlearning runs that failed are left out.
+
+    Where the forget set is not known yet, the plan ends with the Original's scores, which decide it.
+    """
+    first = _first_stages(work)
+    original = first[-1]
+    if work.forget is None:
+        return [*first, _scores_stage(work, original)]
+    recipe, digest = work.spec.training(), forget_digest(work.forget)
+    n = len(work.dataset.train_labels)
+    start = first[0].key if len(first) > 1 else None
+    references = [
+        Stage(
+            "reference",
+            "References",
+            f"reference-{k + 1}",
+            _model_inputs(work, work.dataset)
+            | {
+                "start": start,
+                "config": recipe.reference.to_dict(),
+                "seed": derived_seed(work.spec.seed, "reference", k),
+                "forget": digest,
+            },
+            (start,) if start else (),
+            2.0 * n * recipe.reference.epochs,
+        )
+        for k in range(work.spec.references)
+    ]
+    unlearned = [
+        Stage(
+            "unlearned",
+            method.label,
+            method.label,
+            {
+                "model": work.spec.model,
+                "original": original.key,
+                "forget": digest,
+                "method": method.key,
+                "config": method.config.to_dict(),
+                "seed": derived_seed(work.spec.seed, "unlearn"),
+            },
+            (original.key,),
+            3.0 * n * getattr(method.config, "epochs", 1),
+        )
+        for method in work.spec.methods
+        if method.label not in work.failed
+    ]
+    models = [original, *unlearned, *references]
+    scores = [_scores_stage(work, stage) for stage in models]
+    return [*first, *references, *unlearned, *scores, *_verdict_stages(work, [original, *unlearned], references)]
+
+
+def _first_stages(work: Work) -> list[Stage]:
+    """The Original, behind the model it starts from where there is one."""
+    recipe, stages = work.spec.training(), []
+    start = None
+    if work.start_data is not None:
+        assert recipe.pretrain is not None
+        inputs = _model_inputs(work, work.start_data) | {
+            "config": recipe.pretrain.to_dict(),
+            "seed": derived_seed(work.spec.seed, "pretrained"),
+        }
+        cost = 3.0 * len(work.start_data.train_labels) * recipe.pretrain.epochs
+        stages.append(Stage("pretrained", "Pre-training", "pretrained", inputs, (), cost))
+        start = stages[0].key
+    inputs = _model_inputs(work, work.dataset) | {
+        "start": start,
+        "config": recipe.train.to_dict(),
+        "seed": derived_seed(work.spec.seed, "original"),
+    }
+    cost = 3.0 * len(work.dataset.train_labels) * recipe.train.epochs
+    return [*stages, Stage("original", "Original", "original", inputs, (start,) if start else (), cost)]
+
+
+def _scores_stage(work: Work, model: Stage) -> Stage:
+    samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
+    inputs = {"model": model.key, "data": work.dataset.fingerprint}
+    return Stage("scores", "Accuracies", model.label, inputs, (model.key,), samples)
+
+
+def _verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
+    """Random draws need one table for all models, attacks one per attacked model."""
+    assert work.forget is not None
+    spec, stages = work.spec, []
+    copies = len(work.forget.indices) * len(spec.taus) * spec.draws
+    for attack in spec.attacks:
+        kind = ATTACKS[attack]
+        for source in judged if kind.uses_model else [None]:
+            judges = [*dict.fromkeys([judged[0], source]), *references] if source else [*judged, *references]
+            if source:
+                share = min(1.0, len(work.dataset.classes) / spec.draws) if kind.ray else 1.0
+                cost = copies * share * (len(judges) + 1 + (0 if kind.ray else 30))
+            else:
+                cost = copies * len(judges)
+            inputs = {
+                "data": work.dataset.fingerprint,
+                "attack": attack,
+                "source": source.label if source else "",
+                "taus": list(spec.taus),
+                "draws": spec.draws,
+                "seed": derived_seed(spec.seed, "draws"),
+                "forget": forget_digest(work.forget),
+                "models": {stage.label: stage.key for stage in judges},
+            }
+            name = f"Verdicts, {kind.title}" + (f" on {source.label}" if source else "")
+            stages.append(Stage("verdicts", name, attack, inputs, tuple(s.key for s in judges), cost))
+    return stages
+
+
+def _model_inputs(work: Work, dataset: Dataset) -> dict[str, Any]:
+    return {"data": dataset.fingerprint, "model": work.spec.model}
+
+
+def derived_seed(seed: int, *names: str | int) -> int:
+    """A seed for one purpose, so that experiments with neighbouring seeds share no stream."""
+    text = "/".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest()) >> 1
+
+
+def forget_digest(forget: ForgetSet) -> str:
+    """A short name for the set of indices, whatever rule chose them."""
+    return hashlib.sha256(",".join(map(str, forget.indices)).encode()).hexdigest()[:16]
+
+
+# --- running them -------------------------------------------------------------------------------------------
+
+
+def _pretrain(work: Work, stage: Stage) -> None:
+    """The model that Original and references start from, trained once per data set, architecture and seed."""
+    dataset, config = work.start_data, work.spec.training().pretrain
+    assert dataset is not None and config is not None
+    started, seed = time.time(), stage.inputs["seed"]
+    model = create_model(work.spec.model, dataset.input_shape, len(dataset.classes), seed=seed)
+    images, labels = dataset.train_images.to(work.device), dataset.train_labels.to(work.device)
+    fit(model, images, labels, config, seed=seed, on_step=work.tracker.step)
+    right = logits_of(model, dataset.test_images).argmax(1) == dataset.test_labels
+    _put_model(work, stage, model, dataset, time.time() - started, test_accuracy=right.float().mean().item())
+
+
+def _train_original(work: Work, stage: Stage) -> None:
+    started, config = time.time(), work.spec.training().train
+    images, labels = work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device)
+    model = _start(work, stage.inputs["start"], stage.inputs["seed"])
+    fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=work.tracker.step)
+    _put_model(work, stage, model, work.dataset, time.time() - started)
+
+
+def _train_references(work: Work, stages: Sequence[Stage]) -> None:
+    """Re-trains, trained together; each is stored as soon as it is finished."""
+    assert work.forget is not None
+    started, config = time.time(), work.spec.training().reference
+    retain = retain_indices(work.dataset, work.forget)
+    images, labels = (
+        work.dataset.train_images[retain].to(work.device),
+        work.dataset.train_labels[retain].to(work.device),
+    )
+    by_seed = {stage.inputs["seed"]: stage for stage in stages}
+    build = partial(_start, work, stages[0].inputs["start"])
+    trained = fit_references(build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step)
+    for seed, model in trained:
+        _put_model(work, by_seed[seed], model, work.dataset, (time.time() - started) / len(stages))
+
+
+def _unlearn(work: Work, stage: Stage) -> None:
+    assert work.forget is not None
+    started = time.time()
+    method = next(method for method in work.spec.methods if method.label == stage.label)
+    everything = Samples(work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device))
+    model = METHODS[method.key].run(
+        place(load_model(work.store, stage.inputs["original"]), everything.images),
+        everything.take(retain_indices(work.dataset, work.forget).to(work.device)),
+        everything.take(torch.tensor(work.forget.indices, device=work.device)),
+        method.config,
+        generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
+        on_step=work.tracker.step,
+    )
+    _put_model(work, stage, model, work.dataset, time.time() - started)
+
+
+def _score(work: Work, stage: Stage) -> None:
+    found = score(load_model(work.store, stage.inputs["model"]), work.dataset, work.device, work.tracker)
+    work.store.put(stage.key, stage.inputs, {"scores.safetensors": save_tensors(found)})
+
+
+def _judge(work: Work, stage: Stage) -> None:
+    assert work.forget is not None
+    index = torch.tensor(work.forget.indices)
+    inputs = stage.inputs
+    counted = count_verdicts(
+        {name: load_model(work.store, key) for name, key in inputs["models"].items()},
+        [name for name in inputs["models"] if role_of(name) == "reference"],
+        work.dataset.train_images[index],
+        work.dataset.train_labels[index],
+        work.forget.indices,
+        attack=inputs["attack"],
+        taus=inputs["taus"],
+        draws=inputs["draws"],
+        seed=inputs["seed"],
+        classes=len(work.dataset.classes),
+        source=inputs["source"],
+        device=work.device,
+        on_chunk=work.tracker.step,
+    )
+    work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
+
+
+def _each(run: Callable[[Work, Stage], None]) -> Callable[[Work, Sequence[Stage]], None]:
+    """Stages that gain nothing from being run together."""
+
+    def one_after_another(work: Work, stages: Sequence[Stage]) -> None:
+        for done, stage in enumerate(stages):
+            run(work, stage)
+            work.tracker.step(done + 1, len(stages))
+
+    return one_after_another
+
+
+RUN: dict[str, Callable[[Work, Sequence[Stage]], None]] = {
+    "pretrained": _each(_pretrain),
+    "original": _each(_train_original),
+    "reference": _train_references,
+    "unlearned": _each(_unlearn),
+    "scores": _each(_score),
+    "verdicts": _each(_judge),
+}
+"""Kind → what makes the entries of stages of that kind that share a name."""
+
+
+def _start(work: Work, start: str | None, seed: int) -> Classifier:
+    """Fresh weights; where there is a pre-trained model, its weights under a fresh head."""
+    model = create_model(work.spec.model, work.dataset.input_shape, len(work.dataset.classes), seed=seed)
+    if start:
+        weights = load_tensors(work.store.read(start, "model.safetensors"))
+        own = model.state_dict()
+        model.load_state_dict({n: own[n] if n.startswith("head.") else w for n, w in weights.items()})
+    return model
+
+
+def _put_model(work: Work, stage: Stage, model: Classifier, dataset: Dataset, seconds: float, **info: Any) -> None:
+    described = {
+        "model": work.spec.model,
+        "input_shape": list(dataset.input_shape),
+        "classes": len(dataset.classes),
+        "versions": versions(),
+        "seconds": seconds,
+        **info,
+    }
+    weights = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    files = {"model.safetensors": save_tensors(weights), "info.json": json.dumps(described).encode()}
+    work.store.put(stage.key, stage.inputs, files)
+
+
+def score(model: Classifier, dataset: Dataset, device: torch.device, tracker: Tracker) -> dict[str, Tensor]:
+    """Loss and predicted class of every training and test sample, from one pass.
+
+    Returns ``train_loss``, ``test_loss`` (float32, −log p(y|x)) and ``train_class``, ``test_class`` (int64).
+    """
+    place(model, dataset.train_images[:1].to(device))
+    found = {}
+    for split, images, labels in (
+        ("train", dataset.train_images, dataset.train_labels),
+        ("test", dataset.test_images, dataset.test_labels),
+    ):
+        logits = logits_of(model, images, on_chunk=lambda done, total: tracker.check())
+        found[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
+        found[f"{split}_class"] = logits.argmax(1)
+    return found
+
+
+# --- reading what they made ---------------------------------------------------------------------------------
+
+
+def load_model(store: Store, key: str) -> Classifier:
+    """The model of a finished stage, on the CPU, in eval mode."""
+    info = store.read_json(key, "info.json")
+    model = create_model(info["model"], tuple(info["input_shape"]), info["classes"])
+    return load_weights(model, load_tensors(store.read(key, "model.safetensors")), key)
+
+
+def load_verdicts(store: Store, key: str) -> Verdicts:
+    """The verdict counts of a finished stage."""
+    return verdicts_from_bytes(store.read(key, "verdicts.safetensors"))
+
+
+def stored_scores(store: Store, model_key: str, fingerprint: str) -> dict[str, Tensor]:
+    """:func:`score` of a stored model on the data set with that fingerprint, once its stage is finished."""
+    key = store.key("scores", {"model": model_key, "data": fingerprint})
+    return load_tensors(store.read(key, "scores.safetensors"))
+
+
+def load_weights(model: Classifier, weights: dict[str, Tensor], name: str) -> Classifier:
+    """Put ``weights`` into ``model`` after checking that they fit; returns it in eval mode.
+
+    Raises:
+        UsageError: names or shapes differ, or a value is NaN or infinite; the sentence says which.
+    """
+    own = model.state_dict()
+    missing, extra = sorted(own.keys() - weights.keys()), sorted(weights.keys() - own.keys())
+    if missing or extra:
+        what = f"lacks '{missing[0]}'" if missing else f"has '{extra[0]}', which the model lacks"
+        raise UsageError(
+            f"The checkpoint '{name}' does not fit the model: it {what} "
+            f"({len(missing)} names missing, {len(extra)} unknown); is the architecture right?"
+        )
+    for key, value in own.items():
+        if weights[key].shape != value.shape:
+            raise UsageError(
+                f"The checkpoint '{name}' does not fit the model: '{key}' is {tuple(weights[key].shape)}, "
+                f"expected {tuple(value.shape)}; is the width or the number of classes right?"
+            )
+        if weights[key].is_floating_point() and not torch.isfinite(weights[key]).all():
+            raise UsageError(f"The checkpoint '{name}' holds NaN or infinite numbers in '{key}'.")
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def role_of(name: str) -> str:
+    """original, reference or unlearned."""
+    return "reference" if name.startswith("reference-") else "original" if name == "original" else "unlearned"
+
+
+def versions() -> dict[str, str]:
+    """What made a result: this project, Python and torch."""
+    return {"rurk": __version__, "python": platform.python_version(), "torch": torch.__version__}
