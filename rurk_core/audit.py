@@ -1,175 +1,201 @@
-"""Residual knowledge of checkpoints made elsewhere: load safely, check that they fit, measure."""
+"""Models made elsewhere, measured like those of an experiment: load safely, check that they fit, judge, keep.
+
+An audit is stored as a run: the same result document, with ``"audit"`` in it and the files' fingerprints beside
+the models, so that every page, command and report takes it as it takes an experiment.
+"""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from .checkpoints import checked_file, file_fingerprint, load_checkpoint
 from .data import DATASETS, forget_set, load_dataset, needs_losses
-from .errors import RurkError, UsageError
-from .experiment import (
-    Progress,
-    Tracker,
-    accuracies,
-    load_weights,
-    score,
-    versions,
-)
-from .models import Classifier, create_model
-from .residual import summarise
-from .spec import MAX_DRAWS, default_taus, parse_taus, whole
-from .store import load_tensors
+from .engines.embedded import run_stages
+from .errors import UsageError
+from .experiment import expect, gather
+from .exported import EXPORTED, Exported
+from .models import parse_model
+from .perturbations import ATTACKS, input_gradient
+from .progress import Progress, Tracker
+from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, default_taus, parse_attacks, parse_taus, whole
+from .stages import Stage, Work, load_model, role_of, scores_stage, stored_scores, verdict_stages, versions
+from .store import Store, save_tensors
 from .training import device_name, find_device
-from .verdicts import count_verdicts
 
-MAX_CHECKPOINT_BYTES = 4 * 2**30
-
-
-def read_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a ``.safetensors`` file or a weights-only ``.pt``/``.pth`` state dict.
-
-    Nothing in the file is ever executed: safetensors holds numbers only, and ``torch.load`` runs with
-    ``weights_only=True``, which refuses anything else.
-
-    Raises:
-        UsageError: the file is missing, too large, damaged, or holds more than tensors.
-    """
-    path = Path(path)
-    try:
-        size = path.stat().st_size
-    except OSError:
-        raise UsageError(f"There is no checkpoint at {path}.") from None
-    if not path.is_file() or size > MAX_CHECKPOINT_BYTES:
-        raise UsageError(f"The checkpoint {path} is not a file of at most 4 GiB.")
-    if path.suffix == ".safetensors":
-        try:
-            return load_tensors(path.read_bytes())
-        except RurkError:
-            raise UsageError(f"The checkpoint {path} is damaged or is not a safetensors file.") from None
-    if path.suffix not in (".pt", ".pth"):
-        raise UsageError(f"The checkpoint {path} must end in .safetensors, .pt or .pth.")
-    try:
-        # mmap keeps a zip archive from being unpacked into memory before it is checked
-        weights = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except Exception:
-        raise UsageError(
-            f"The checkpoint {path} is damaged or holds more than a plain state dict; save it with "
-            "torch.save(model.state_dict(), ...) or as safetensors."
-        ) from None
-    if isinstance(weights, dict) and isinstance(weights.get("state_dict"), dict):
-        weights = weights["state_dict"]
-    if not isinstance(weights, dict) or not all(
-        isinstance(name, str) and isinstance(value, Tensor) for name, value in weights.items()
-    ):
-        raise UsageError(f"The checkpoint {path} does not hold a state dict (names with tensors).")
-    if any(value.layout != torch.strided or value.is_quantized for value in weights.values()):
-        raise UsageError(f"The checkpoint {path} holds sparse or quantised tensors; save plain ones.")
-    return weights
+MAX_UNLEARNED = 32
 
 
-def load_checkpoint(path: str | Path, model: str, input_shape: tuple[int, ...], classes: int) -> Classifier:
-    """A registered architecture with the weights of a file.
-
-    Weights saved without this project's normalisation constants (``mean``, ``std``) get the default ones.
-
-    Raises:
-        UsageError: as in :func:`read_checkpoint`, or the weights do not fit the architecture.
-    """
-    built = create_model(model, input_shape, classes)
-    return load_weights(built, read_checkpoint(path), str(path))
-
-
-def audit_checkpoints(
+def audit(
+    store: Store,
     *,
     dataset: str,
     forget: str,
-    model: str,
-    original: Path,
-    unlearned: Sequence[Path],
-    retrained: Sequence[Path],
-    attack: str = "gaussian",
+    original: str | Path,
+    unlearned: Sequence[str | Path],
+    retrained: Sequence[str | Path] = (),
+    model: str = "",
+    attacks: Any = ("gaussian",),
     taus: Any = "",
     draws: Any = 100,
     seed: Any = 7,
+    title: str = "",
     root: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
 ) -> dict[str, Any]:
-    """Measure unlearned checkpoints against re-trained ones; the result document of :func:`experiment.run`.
+    """Measure unlearned models of files against the Original and re-trained ones; the stored result, if there is one.
 
     Args:
-        forget: a forget-set file, or a rule.
-        attack, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
+        dataset: a key of :data:`~rurk_core.data.DATASETS` or a path; forget: a forget-set file, or a rule.
+        original, unlearned, retrained: checkpoints as for :func:`~rurk_core.checkpoints.load_checkpoint`;
+            references may be left out: recognition is then counted, and nothing says what is residual.
+        model: architecture of state dicts (default: the data set's); exported programs bring their own.
+        attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
+
+    Returns:
+        The result document of :func:`~rurk_core.experiment.run`, with ``"audit": {"files": {name: {"file",
+        "sha256"}}}``.
 
     Raises:
-        UsageError: something does not fit; the sentence says what.
+        UsageError: a file is not what it should be, or something does not fit; the sentence says what.
     """
     started = time.time()
-    radii = parse_taus(taus or default_taus(dataset))
-    draws, seed = whole("draws", draws, 1, MAX_DRAWS), whole("seed", seed, 0, 2**31 - 1)
+    paths = _named(original, unlearned, retrained)
     entry = DATASETS.get(dataset)
-    model = model or (entry.default_model if entry else "resnet9:16")
-    tracker, where = Tracker(progress), find_device(device)
+    spec = Spec(
+        dataset=dataset,
+        forget=f"file:{forget}" if Path(forget).is_file() else forget,
+        model=model or (entry.default_model if entry else "resnet9:16"),
+        methods=(),
+        references=len(retrained),
+        attacks=parse_attacks(attacks),
+        taus=parse_taus(taus or default_taus(dataset)),
+        draws=whole("draws", draws, 1, MAX_DRAWS),
+        seed=whole("seed", seed, 0, 2**31 - 1),
+        title=title,
+    )
+    parse_model(spec.model)
+    tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
         data = load_dataset(dataset, root)
-    paths = {"original": original}
-    paths |= _named("unlearned", unlearned) | _named("reference", retrained, always_numbered=True)
-    models = {name: load_checkpoint(path, model, data.input_shape, len(data.classes)) for name, path in paths.items()}
-    scored = {name: score(loaded, data, where, tracker) for name, loaded in models.items()}
-    rule = f"file:{forget}" if Path(forget).is_file() else forget
-    chosen = forget_set(data, rule, losses=scored["original"]["train_loss"] if needs_losses(rule) else None)
-    references = [name for name in models if name.startswith("reference-")]
-    index = torch.tensor(chosen.indices)
-    residual = []
-    for name in [n for n in models if n not in references]:
-        with tracker.stage(f"Verdicts on {name}", 1):
-            counted = count_verdicts(
-                {n: models[n] for n in [name, *references]},
-                references,
-                data.train_images[index],
-                data.train_labels[index],
-                chosen.indices,
-                attack=attack,
-                taus=radii,
-                draws=draws,
-                seed=seed,
-                classes=len(data.classes),
-                source=name,
-                device=where,
-                on_chunk=tracker.step,
-            )
-        residual.append({"attack": attack, "method": name, "taus": summarise(counted, name)})
-    return {
-        "dataset": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "train": len(data.train_labels),
-            "test": len(data.test_labels),
-            "classes": list(data.classes),
-            "source": data.source,
-            "licence": data.licence,
-        },
-        "spec": {"model": model, "attack": attack, "taus": list(radii), "draws": draws},
-        "seed": seed,
+    work = Work(spec, store, data, None, where, tracker)
+    files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
+    late = needs_losses(spec.forget)
+    work.forget = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
+    with tracker.stage("Reading models", 0):
+        models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
+    if any(ATTACKS[attack].uses_model for attack in spec.attacks):
+        _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
+    scores = [scores_stage(work, stage) for stage in models]
+    if late:
+        expect(work, scores)
+        run_stages(work, scores[:1])
+        losses = stored_scores(store, models[0].key, data.fingerprint)["train_loss"]
+        work.forget = forget_set(data, spec.forget, losses=losses)
+    identity = {
+        "audit": {stage.label: stage.key for stage in models},
+        "fingerprint": data.fingerprint,
+        "forget": list(work.forget.indices),
+        "attacks": list(spec.attacks),
+        "taus": list(spec.taus),
+        "draws": spec.draws,
+        "seed": spec.seed,
+    }
+    key = store.key("run", identity)
+    if store.has(key):
+        return store.read_json(key, "result.json")
+    others, references = (
+        [s for s in models if (role_of(s.label) == "reference") is wanted] for wanted in (False, True)
+    )
+    stages = [*scores, *verdict_stages(work, others, references)]
+    expect(work, stages)
+    run_stages(work, stages)
+    result = gather(work, [*models, *stages], files) | {
+        "key": key,
+        "spec": spec.to_dict(),
+        "audit": {"files": files},
+        "seed": spec.seed,
         "versions": versions(),
         "device": device_name(where),
         "seconds": round(time.time() - started, 3),
-        "forget": json.loads(chosen.to_json()),
-        "models": [
-            {"name": name, "file": str(paths[name]), "seconds": 0.0} | accuracies(scored[name], data, chosen)
-            for name in models
-        ],
-        "residual": residual,
+        "notes": [] if retrained else [WITHOUT_REFERENCES],
     }
+    shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
+    store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})
+    return result
 
 
-def _named(what: str, paths: Sequence[Path], *, always_numbered: bool = False) -> dict[str, Path]:
-    if len(paths) == 1 and not always_numbered:
-        return {what: paths[0]}
-    return {f"{what}-{number + 1}": path for number, path in enumerate(paths)}
+WITHOUT_REFERENCES = (
+    "There is no re-trained model, so nothing says how far retraining would still recognise these samples: what is "
+    "counted is recognition, not residual knowledge."
+)
+
+
+def audit_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
+    """What a background job does: ``{"spec": arguments of :func:`audit`, "root", "device"}`` → the run's key."""
+    values = job.get("spec")
+    if not isinstance(values, dict):
+        raise UsageError("An audit must be a JSON object with names and values.")
+    try:
+        found = audit(
+            store,
+            **values,
+            root=job.get("root"),
+            device=job.get("device") or "auto",
+            progress=progress,
+            cancelled=cancelled,
+        )
+    except TypeError:
+        raise UsageError("The audit names something an audit does not have, or lacks a model or the data.") from None
+    return found["key"]
+
+
+def _named(original: str | Path, unlearned: Sequence[str | Path], retrained: Sequence[str | Path]) -> dict[str, Path]:
+    """Checked files by the names their models go by."""
+    if not 1 <= len(unlearned) <= MAX_UNLEARNED or len(retrained) > MAX_REFERENCES:
+        raise UsageError(
+            f"An audit takes 1 to {MAX_UNLEARNED} unlearned models and up to {MAX_REFERENCES} re-trained ones, not "
+            f"{len(unlearned)} and {len(retrained)}."
+        )
+    named = {"original": original}
+    named |= {f"unlearned-{i + 1}" if len(unlearned) > 1 else "unlearned": path for i, path in enumerate(unlearned)}
+    named |= {f"reference-{i + 1}": path for i, path in enumerate(retrained)}
+    return {name: checked_file(path) for name, path in named.items()}
+
+
+def _kept(work: Work, name: str, path: Path, sha256: str) -> Stage:
+    """A file's model in the store, put there if it fits the data, as a stage that is finished."""
+    data = work.dataset
+    architecture = EXPORTED if path.suffix == ".pt2" else work.spec.model
+    shape, classes = list(data.input_shape), len(data.classes)
+    inputs = {"sha256": sha256, "model": architecture, "input_shape": shape, "classes": classes}
+    stage = Stage("audited", "Reading models", name, inputs)
+    if not work.store.has(stage.key):
+        loaded = load_checkpoint(path, architecture, data.input_shape, classes)
+        info = {**inputs, "file": path.name, "seconds": 0.0, "versions": versions()}
+        files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}
+        if isinstance(loaded, Exported):
+            files["program.json"] = json.dumps(loaded.program).encode()
+        work.store.put(stage.key, inputs, files)
+    work.tracker.check()
+    return stage
+
+
+def _need_gradients(work: Work, stages: Sequence[Stage]) -> None:
+    """Attacks follow the gradient of a model's loss; a program that casts to whole numbers has none."""
+    pixels = torch.full((2, *work.dataset.input_shape), 0.5)
+    for stage in stages:
+        try:
+            input_gradient(load_model(work.store, stage.key), pixels, torch.zeros(2, dtype=torch.int64))
+        except RuntimeError:
+            raise UsageError(
+                f"The exported program '{stage.label}' gives no gradients, which attacks need; choose random draws "
+                f"({', '.join(name for name, attack in ATTACKS.items() if not attack.uses_model)})."
+            ) from None

@@ -19,6 +19,7 @@ from .progress import Progress, Tracker
 from .residual import summarise
 from .spec import Spec, spec_from_dict
 from .stages import (
+    MODEL_KINDS,
     Stage,
     Work,
     load_model,
@@ -89,7 +90,9 @@ def run(
     started = time.time()
     work = Work(spec, store, dataset, start_data(spec, root), where, tracker)
     stages = _finish_stages(work, run_stages)
-    result = _result(work, stages) | {
+    about = {method.label: {"method": method.key, "config": method.config.to_dict()} for method in spec.methods}
+    result = gather(work, stages, about) | {
+        "notes": _notes(work),
         "key": key,
         "spec": spec.to_dict(),
         "seed": spec.seed,
@@ -136,7 +139,7 @@ def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     late = needs_losses(rule)
     # a rule that cannot be met is refused before anything is trained; what it costs is known too
     work.forget = forget_set(dataset, rule, losses=torch.zeros(len(dataset.train_labels)) if late else None)
-    _expect(work, plan(work))
+    expect(work, plan(work))
     if late:
         work.forget = None
         stages = plan(work)
@@ -145,14 +148,15 @@ def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
         work.forget = forget_set(dataset, rule, losses=losses)
     while True:
         stages = plan(work)
-        _expect(work, stages)
+        expect(work, stages)
         failed = run_stages(work, stages)
         if not failed:
             return stages
         work.failed |= failed
 
 
-def _expect(work: Work, stages: Sequence[Stage]) -> None:
+def expect(work: Work, stages: Sequence[Stage]) -> None:
+    """Tell the tracker what is to be done."""
     costs: dict[str, float] = {}
     for stage in stages:
         if not work.store.has(stage.key):
@@ -160,19 +164,20 @@ def _expect(work: Work, stages: Sequence[Stage]) -> None:
     work.tracker.expect(costs)
 
 
-def _result(work: Work, stages: Sequence[Stage]) -> dict[str, Any]:
-    """Gather the result document from finished stages."""
-    spec, store, dataset, forget = work.spec, work.store, work.dataset, work.forget
+def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The result document from finished stages: data, forget set, models with accuracies, residual knowledge.
+
+    Args:
+        about: more to say of a model, by name.
+    """
+    store, dataset, forget = work.store, work.dataset, work.forget
     assert forget is not None
-    keys = {stage.label: stage.key for stage in stages if stage.kind in ("original", "unlearned", "reference")}
-    methods = {method.label: method for method in spec.methods}
-    names = ["original", *methods, *(name for name in keys if role_of(name) == "reference")]
-    rows = []
+    keys = {stage.label: stage.key for stage in stages if stage.kind in MODEL_KINDS}
     # the Original, the methods in their order, the references; those that failed stand last, as they have no numbers
-    for name in [*(n for n in names if n not in work.failed), *work.failed]:
-        row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)}
-        if name in methods:
-            row |= {"method": methods[name].key, "config": methods[name].config.to_dict()}
+    order = sorted(keys, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
+    rows = []
+    for name in [*order, *work.failed]:
+        row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)} | about.get(name, {})
         if name in work.failed:
             row["failed"] = work.failed[name]
         else:
@@ -201,7 +206,6 @@ def _result(work: Work, stages: Sequence[Stage]) -> dict[str, Any]:
         "forget": json.loads(forget.to_json()),
         "models": rows,
         "residual": residual,
-        "notes": _notes(work),
     }
 
 

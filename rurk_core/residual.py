@@ -54,8 +54,9 @@ class Verdicts:
         return recognised(self.counts[self.models.index(model)], self.labels)
 
     def reference_recognised(self) -> Ints:
-        """[K, N, T]: the same for every reference."""
-        return np.stack([self.recognised(name) for name in self.references])
+        """[K, N, T]: the same for every reference; K may be 0."""
+        each = [self.recognised(name) for name in self.references]
+        return np.stack(each) if each else np.zeros((0, *self.counts.shape[1:3]), self.counts.dtype)
 
 
 def recognised(counts: Ints, labels: Ints) -> Ints:
@@ -171,11 +172,13 @@ def summarise(verdicts: Verdicts, model: str) -> list[dict]:
 
     ``numerator`` and ``denominator`` are copies recognised over the whole forget set, of ``trials`` each; with
     K references the denominator is their mean. ``per_reference`` holds the paper's figures against each alone.
+    Without references (an audit may have none) everything that compares is None.
     """
     u = verdicts.recognised(model)
     references = verdicts.reference_recognised()
     agreement = verdicts.agreement[verdicts.models.index(model)]
-    pooled = _figures(u, references.mean(0), agreement, verdicts.draws)
+    average = references.mean(0) if len(references) else np.full(u.shape, np.nan)
+    pooled = _figures(u, average, agreement, verdicts.draws)
     alone = [_figures(u, reference, agreement[k : k + 1], verdicts.draws) for k, reference in enumerate(references)]
     band = reference_band(references)
     rows = []
@@ -191,7 +194,9 @@ def summarise(verdicts: Verdicts, model: str) -> list[dict]:
 
 
 def _figures(u: Ints, v: Floats | Ints, agreement: Ints, draws: int) -> dict[str, Floats | Ints]:
+    """All figures of one row; NaN where they need a reference and there is none (``v`` NaN, ``agreement`` empty)."""
     mean, undefined = mean_ratio(u, v)
+    nothing = np.full(u.shape[1], np.nan)
     return {
         "numerator": u.sum(0),
         "denominator": v.sum(0),
@@ -199,8 +204,8 @@ def _figures(u: Ints, v: Floats | Ints, agreement: Ints, draws: int) -> dict[str
         "r_mean": mean,
         "r_undefined": undefined,
         "ratio_of_means": ratio_of_means(u, v),
-        "prevalence": prevalence(u, v),
-        "disagreement": disagreement(agreement, draws),
+        "prevalence": prevalence(u, v) if len(agreement) else nothing,
+        "disagreement": disagreement(agreement, draws) if len(agreement) else nothing,
         "unlearn_accuracy": unlearn_accuracy(u, draws),
     }
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from . import __version__
 from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
 from .errors import UsageError
+from .exported import EXPORTED, Exported
 from .models import Classifier, create_model
 from .perturbations import ATTACKS
 from .progress import Tracker
@@ -34,6 +35,9 @@ from .store import Store, load_tensors, save_tensors
 from .training import fit, fit_references, logits_of, place
 from .unlearning import METHODS, Samples
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+
+MODEL_KINDS = ("original", "unlearned", "reference", "audited")
+"""Kinds of entries that hold a model to be judged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +103,7 @@ def plan(work: Work) -> list[Stage]:
     first = _first_stages(work)
     original = first[-1]
     if work.forget is None:
-        return [*first, _scores_stage(work, original)]
+        return [*first, scores_stage(work, original)]
     recipe, digest = work.spec.training(), forget_digest(work.forget)
     n = len(work.dataset.train_labels)
     start = first[0].key if len(first) > 1 else None
@@ -140,8 +144,8 @@ def plan(work: Work) -> list[Stage]:
         if method.label not in work.failed
     ]
     models = [original, *unlearned, *references]
-    scores = [_scores_stage(work, stage) for stage in models]
-    return [*first, *references, *unlearned, *scores, *_verdict_stages(work, [original, *unlearned], references)]
+    scores = [scores_stage(work, stage) for stage in models]
+    return [*first, *references, *unlearned, *scores, *verdict_stages(work, [original, *unlearned], references)]
 
 
 def _first_stages(work: Work) -> list[Stage]:
@@ -166,13 +170,14 @@ def _first_stages(work: Work) -> list[Stage]:
     return [*stages, Stage("original", "Original", "original", inputs, (start,) if start else (), cost)]
 
 
-def _scores_stage(work: Work, model: Stage) -> Stage:
+def scores_stage(work: Work, model: Stage) -> Stage:
+    """Loss and class of every sample under a model."""
     samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
     inputs = {"model": model.key, "data": work.dataset.fingerprint}
     return Stage("scores", "Accuracies", model.label, inputs, (model.key,), samples)
 
 
-def _verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
+def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
     """Random draws need one table for all models, attacks one per attacked model."""
     assert work.forget is not None
     spec, stages = work.spec, []
@@ -366,9 +371,11 @@ def score(model: Classifier, dataset: Dataset, device: torch.device, tracker: Tr
 
 def load_model(store: Store, key: str) -> Classifier:
     """The model of a finished stage, on the CPU, in eval mode."""
-    info = store.read_json(key, "info.json")
-    model = create_model(info["model"], tuple(info["input_shape"]), info["classes"])
-    return load_weights(model, load_tensors(store.read(key, "model.safetensors")), key)
+    info, weights = store.read_json(key, "info.json"), load_tensors(store.read(key, "model.safetensors"))
+    if info["model"] == EXPORTED:
+        program = store.read_json(key, "program.json")
+        return Exported(program, [weights[f"weight_{i}"] for i in range(len(weights))]).eval()
+    return load_weights(create_model(info["model"], tuple(info["input_shape"]), info["classes"]), weights, key)
 
 
 def load_verdicts(store: Store, key: str) -> Verdicts:

@@ -131,7 +131,8 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
     for entry in entries:
         cells = [_ratio(entry["taus"][index]) for index in picks]
         last = entry["taus"][-1]
-        table.add_row(entry["method"], *cells, str(last["r_undefined"]), f"{100 * last['prevalence']:.0f}%")
+        share = last["prevalence"]
+        table.add_row(entry["method"], *cells, str(last["r_undefined"]), "" if share is None else f"{100 * share:.0f}%")
     low_high = [taus[index]["reference_band"] for index in picks]
     if low_high[0][0] is not None:
         table.add_section()
@@ -140,5 +141,7 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
 
 
 def _ratio(row: dict[str, Any]) -> str:
+    if row["denominator"] is None:  # an audit without references
+        return f"{row['numerator']:.0f} of {row['trials']}"
     value = "undefined" if row["ratio_of_means"] is None else f"{row['ratio_of_means']:.2f}"
     return f"{row['numerator']:.0f}/{row['denominator']:.0f} = {value}"

@@ -1,0 +1,365 @@
+"""Programs of ``torch.export`` (``.pt2``) as classifiers, without torch's own loader.
+
+``torch.export.load`` of torch 2.15 unpickles weights, constants and example inputs with ``weights_only=False`` and
+evaluates the symbolic shapes as Python text: a hostile file runs code four different ways before anything is
+returned (tests/test_hostile_checkpoints.py keeps one of each). So a program is read here from its parts instead: the
+graph is JSON, weights are raw bytes, and nothing else in the archive is opened. The graph is walked node by node,
+and only operators of :data:`OPERATORS` exist; all of them compute on tensors, none touches a file, a process or
+the random state. A dry run on tensors without storage bounds every intermediate size before the first real one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from .checkpoints import MAX_HEADER_BYTES, MAX_TENSORS, stored_archive
+from .errors import UsageError
+from .models import Classifier
+
+EXPORTED = "exported"
+"""What stands in the place of an architecture's name."""
+MAX_GRAPH_BYTES = MAX_HEADER_BYTES
+MAX_NODES = 20_000
+MAX_VALUE = 2**25
+"""Numbers in one intermediate result of two samples."""
+FORMAT = "rurk-program/1"
+
+_ATEN = """
+  _adaptive_avg_pool2d.default _assert_tensor_metadata.default _native_batch_norm_legit_no_training.default
+  _softmax.default _to_copy.default
+  abs.default adaptive_avg_pool2d.default adaptive_max_pool2d.default add.Scalar add.Tensor add_.Scalar add_.Tensor
+  addmm.default alias.default amax.default amin.default avg_pool2d.default batch_norm.default bmm.default cat.default
+  chunk.default clamp.default clamp_max.default clamp_min.default clone.default constant_pad_nd.default
+  contiguous.default conv1d.default conv2d.default conv2d.padding convolution.default div.Scalar div.Tensor
+  div_.Scalar div_.Tensor dropout.default dropout_.default elu.default elu_.default exp.default expand.default
+  feature_dropout.default flatten.using_ints gelu.default group_norm.default hardsigmoid.default hardsigmoid_.default
+  hardswish.default hardswish_.default hardtanh.default hardtanh_.default layer_norm.default leaky_relu.default
+  leaky_relu_.default linear.default log.default log_softmax.int matmul.default max_pool2d.default
+  max_pool2d_with_indices.default mean.default mean.dim mish.default mm.default mul.Scalar mul.Tensor mul_.Scalar
+  mul_.Tensor native_group_norm.default native_layer_norm.default neg.default pad.default permute.default
+  pow.Tensor_Scalar prelu.default reciprocal.default relu.default relu6.default relu6_.default relu_.default
+  reshape.default rsqrt.default rsub.Scalar scaled_dot_product_attention.default select.int selu.default
+  sigmoid.default sigmoid_.default silu.default silu_.default slice.Tensor softmax.int softplus.default split.Tensor
+  split_with_sizes.default sqrt.default squeeze.dim squeeze.dims stack.default sub.Scalar sub.Tensor sub_.Tensor
+  sum.dim_IntList t.default tanh.default tanh_.default to.dtype transpose.int unbind.int unflatten.int
+  unsqueeze.default upsample_bilinear2d.vec upsample_nearest2d.vec view.default
+"""
+
+
+def _aten(name: str) -> Callable[..., Any]:
+    packet, _, overload = name.partition(".")
+    return getattr(getattr(torch.ops.aten, packet), overload)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{f"torch.ops.aten.{name}": _aten(name) for name in _ATEN.split()},
+    "torch.ops.aten.sym_size.int": lambda self, dim: self.shape[dim],
+    "_operator.mul": lambda a, b: operator.mul(a, b),
+    "_operator.add": lambda a, b: operator.add(a, b),
+    "_operator.sub": lambda a, b: operator.sub(a, b),
+    "_operator.floordiv": lambda a, b: operator.floordiv(a, b),
+}
+"""The operators a program may use, by the name its graph gives them."""
+
+_DTYPES = {1: torch.uint8, 4: torch.int32, 5: torch.int64, 7: torch.float32, 12: torch.bool}
+_MEMORY = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
+_PLAIN = {"as_int": int, "as_float": float, "as_bool": bool, "as_string": str}
+_LISTS = {"as_ints": int, "as_floats": float, "as_bools": bool}
+_NOT_PICTURES = "export it from a model that takes a batch of pixels in [0, 1] and returns logits"
+
+
+class Exported(Classifier):
+    """A classifier that walks the graph of an exported program. Its blocks are unknown.
+
+    Args:
+        program: ``{"format", "inputs", "nodes", "output", "pixels", "features"}``, see :func:`read_exported`.
+        weights: one tensor per name in ``program["inputs"]``.
+
+    Raises:
+        UsageError: the program is not of this format or uses an operator that is not allowed.
+    """
+
+    def __init__(self, program: dict[str, Any], weights: Sequence[Tensor]):
+        nn.Module.__init__(self)
+        self.program = program
+        try:
+            if program["format"] != FORMAT or len(weights) != len(program["inputs"]):
+                raise UsageError("it is of another format; export the model again.")
+            self._steps = [_step(node) for node in program["nodes"]]
+            self._ends = str(program["pixels"]), str(program["output"]), str(program["features"])
+            self._names = [str(name) for name in program["inputs"]]
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise UsageError("it is damaged; export the model again.") from None
+        for index, value in enumerate(weights):
+            setattr(self, f"weight_{index}", nn.Parameter(value, requires_grad=False))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """In the order of ``program["inputs"]``."""
+        return [getattr(self, f"weight_{index}") for index in range(len(self._names))]
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return ()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self._walk(pixels, self._ends[1])
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the last linear layer takes, N×F; the logits where the program does not end in one."""
+        found = self._walk(pixels, self._ends[2])
+        return found.flatten(1)
+
+    def _walk(self, pixels: Tensor, wanted: str, check: Callable[[Any], None] | None = None) -> Tensor:
+        values: dict[str, Any] = dict(zip(self._names, self.weights, strict=True))
+        values[self._ends[0]] = pixels
+        kept = {value.untyped_storage()._cdata for value in values.values()}
+        for call, arguments, outputs, in_place in self._steps:
+            found = {name: take(values) for name, take in arguments}
+            if in_place and found["self"].untyped_storage()._cdata in kept:
+                raise UsageError("it changes its own weights or its input, which is not allowed.")
+            result = call(**found)
+            for name, value in zip(outputs, result if isinstance(result, tuple | list) else (result,), strict=False):
+                values[name] = value
+                if check:
+                    check(value)
+            if wanted in outputs:
+                break
+        return values[wanted]
+
+
+def _step(node: dict[str, Any]) -> tuple[Callable[..., Any], list[tuple[str, Callable]], list[str], bool]:
+    """A node of the graph as (operator, arguments, names of outputs, whether it works in place)."""
+    target = node["target"]
+    if target not in OPERATORS:
+        raise UsageError(
+            f"it uses the operator '{str(target)[:80]}', which is not on the list of allowed ones; "
+            "save the model's state dict for a registered architecture instead."
+        )
+    arguments = []
+    for entry in node["inputs"]:
+        name, argument = entry["name"], entry["arg"]
+        if name in ("training", "train") and argument.get("as_bool"):
+            raise UsageError("it was exported in training mode; call model.eval() before torch.export.export.")
+        if name == "dropout_p" and argument.get("as_float"):
+            raise UsageError("it draws random numbers (dropout); export it with model.eval().")
+        arguments.append((str(name), _argument(argument)))
+    return OPERATORS[target], arguments, [_name(out) for out in node["outputs"]], target.split(".")[-2].endswith("_")
+
+
+def _argument(argument: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """How an argument is found among the values so far; only tensors, sizes and plain numbers exist."""
+    ((kind, held),) = argument.items()
+    if kind == "as_none":
+        return lambda values: None
+    if kind in _PLAIN:
+        plain = _PLAIN[kind](held)
+        return lambda values: plain
+    if kind in _LISTS:
+        listed = [_LISTS[kind](item) for item in held]
+        return lambda values: list(listed)
+    if kind in ("as_tensor", "as_sym_int", "as_optional_tensor"):
+        return _one(held)
+    if kind in ("as_tensors", "as_sym_ints", "as_optional_tensors"):
+        many = [_one(item) for item in held]
+        return lambda values: [take(values) for take in many]
+    if kind == "as_scalar_type":
+        dtype = _DTYPES[held]
+        return lambda values: dtype
+    if kind == "as_memory_format":
+        memory = _MEMORY[held]
+        return lambda values: memory
+    if kind in ("as_layout", "as_device"):
+        return lambda values: None  # where it was exported is of no interest: it runs where its input lies
+    raise UsageError(f"it has an argument of the kind '{str(kind)[:40]}', which is not allowed.")
+
+
+def _one(held: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """``{"name"}``, ``{"as_name"}``, ``{"as_int"}``, ``{"as_tensor": {"name"}}`` or ``{"as_none"}``."""
+    if "as_int" in held:
+        number = int(held["as_int"])
+        return lambda values: number
+    if "as_none" in held:
+        return lambda values: None
+    name = str(held.get("as_tensor", held).get("name", held.get("as_name")))
+    return lambda values: values[name]
+
+
+def _name(output: dict[str, Any]) -> str:
+    """The name of a node's output; "" for what is not there."""
+    ((kind, held),) = output.items()
+    if kind == "as_none":
+        return ""
+    if kind == "as_tensors":
+        raise KeyError(kind)
+    return str(held.get("name", held.get("as_name")))
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+def load_exported(path: Path, input_shape: tuple[int, ...], classes: int) -> Exported:
+    """An exported program as a classifier for this data, in eval mode.
+
+    Raises:
+        UsageError: the archive is damaged, holds what it must not, or the program does not fit the data.
+    """
+    try:
+        with stored_archive(path) as archive:
+            model = Exported(*read_exported(archive))
+        _fits(model, input_shape, classes)
+    except UsageError as error:
+        sentence = str(error)
+        raise UsageError(sentence if str(path) in sentence else f"The checkpoint {path}: {sentence}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, OSError, RecursionError, zipfile.BadZipFile):
+        raise UsageError(f"The checkpoint {path} is damaged or is not a program of torch.export.save.") from None
+    return model.eval()
+
+
+def read_exported(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[Tensor]]:
+    """The graph and the weights of an archive, and nothing else of it.
+
+    Returns:
+        The program: ``inputs`` (names of weights in the graph), ``pixels``, ``output`` and ``features`` (names of
+        values), ``nodes`` (``target``, ``inputs``, ``outputs`` as torch's schema writes them); and a tensor for each
+        of ``inputs``.
+
+    Raises:
+        UsageError, KeyError, TypeError, ValueError: it is not such an archive.
+    """
+    names = archive.namelist()
+    root = names[0].partition("/")[0]
+    if archive.read(f"{root}/archive_format") != b"pt2" or archive.read(f"{root}/byteorder") != b"little":
+        raise KeyError
+    model = _json(archive, f"{root}/models/model.json")
+    version = int(model["schema_version"]["major"])
+    if version != 8:
+        raise UsageError(f"its graph has version {version}, and only version 8 (torch 2.7 and newer) is known.")
+    graph, signature = model["graph_module"]["graph"], model["graph_module"]["signature"]
+    if len(graph["nodes"]) > MAX_NODES or len(signature["input_specs"]) > MAX_TENSORS:
+        raise UsageError(f"its graph has more than {MAX_NODES} nodes or {MAX_TENSORS} inputs.")
+    places = {
+        **_json(archive, f"{root}/data/weights/model_weights_config.json")["config"],
+        **{
+            name: {**entry, "folder": "constants"}
+            for name, entry in _json(archive, f"{root}/data/constants/model_constants_config.json")["config"].items()
+        },
+    }
+    inputs, weights, pixels = [], [], []
+    for spec in signature["input_specs"]:
+        ((kind, held),) = spec.items()
+        if kind == "user_input":
+            pixels.append(_name(held["arg"]))
+        elif kind in ("parameter", "buffer", "tensor_constant"):
+            entry = places[held[f"{kind}_name"]]
+            inputs.append(str(held["arg"]["name"]))
+            weights.append(_weight(archive, root, entry))
+        else:
+            raise UsageError(f"its graph takes a '{str(kind)[:40]}', which is not allowed.")
+    outputs = [_name(held["user_output"]["arg"]) for held in signature["output_specs"] if "user_output" in held]
+    if not inputs:
+        raise UsageError("it holds no weights.")
+    if len(pixels) != 1 or len(outputs) != 1 or len(signature["output_specs"]) != 1:
+        raise UsageError(f"it has {len(pixels)} inputs and {len(outputs)} outputs; {_NOT_PICTURES}.")
+    nodes = [{key: node[key] for key in ("target", "inputs", "outputs")} for node in graph["nodes"]]
+    program = {
+        "format": FORMAT,
+        "inputs": inputs,
+        "pixels": pixels[0],
+        "output": outputs[0],
+        "features": _features(nodes, outputs[0]),
+        "nodes": nodes,
+    }
+    return program, weights
+
+
+def _features(nodes: list[dict[str, Any]], output: str) -> str:
+    """The name of what the last linear layer takes; ``output`` where there is none."""
+    last = nodes[-1]
+    taken = {"torch.ops.aten.linear.default": "input", "torch.ops.aten.addmm.default": "mat1"}.get(last["target"])
+    if taken and _name(last["outputs"][0]) == output:
+        return next(_name(entry["arg"]) for entry in last["inputs"] if entry["name"] == taken)
+    return output
+
+
+def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
+    if archive.getinfo(name).file_size > MAX_GRAPH_BYTES:
+        raise UsageError("its graph is too large to be read.")
+    found = json.loads(archive.read(name))
+    if not isinstance(found, dict):
+        raise ValueError(name)
+    return found
+
+
+def _weight(archive: zipfile.ZipFile, root: str, entry: dict[str, Any]) -> Tensor:
+    """A tensor from raw bytes; one that was pickled is refused, not opened."""
+    if entry["use_pickle"] or entry["tensor_meta"] is None:
+        raise UsageError(
+            "it holds pickled tensors or objects, which could run code; save the model's state dict for a registered "
+            "architecture instead."
+        )
+    meta = entry["tensor_meta"]
+    if meta["dtype"] not in _DTYPES:
+        raise UsageError("it holds weights that are not float32; export the model in float32.")
+    folder, name = entry.get("folder", "weights"), str(entry["path_name"])
+    raw = archive.read(f"{root}/data/{folder}/{name}")
+    sizes, strides = ([_whole(item) for item in meta[key]] for key in ("sizes", "strides"))
+    offset, dtype = _whole(meta["storage_offset"]), _DTYPES[meta["dtype"]]
+    count = math.prod(sizes)
+    reach = offset + sum((size - 1) * stride for size, stride in zip(sizes, strides, strict=True)) + 1
+    if not count:
+        return torch.empty(sizes, dtype=dtype)
+    if max(count + offset, reach) * dtype.itemsize > len(raw):
+        raise UsageError(f"it is damaged: '{name[:40]}' claims more numbers than it holds.")
+    flat = torch.frombuffer(bytearray(raw), dtype=dtype)
+    value = flat.as_strided(sizes, strides, offset).clone(memory_format=torch.contiguous_format)
+    if not torch.isfinite(value).all():
+        raise UsageError("it holds NaN or infinite numbers.")
+    return value
+
+
+def _whole(item: dict[str, Any]) -> int:
+    number = item["as_int"]
+    if type(number) is not int or not 0 <= number < 2**40:
+        raise ValueError(number)
+    return number
+
+
+def _fits(model: Exported, input_shape: tuple[int, ...], classes: int) -> None:
+    """Run two batches without storage, then two real ones, and look at what comes out."""
+
+    def small(value: Any) -> None:
+        if isinstance(value, Tensor) and value.numel() > MAX_VALUE:
+            raise UsageError(f"it computes tensors of {value.numel():,} numbers for two samples.")
+
+    try:
+        shapes = []
+        with torch.no_grad():
+            dry = Exported(model.program, [value.to("meta") for value in model.weights])
+            for batch in (2, 3):
+                dry._walk(torch.empty(batch, *input_shape, device="meta"), model._ends[1], small)
+                shapes.append(model(torch.full((batch, *input_shape), 0.5)))
+                model.features(torch.full((batch, *input_shape), 0.5))
+    except UsageError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UsageError(
+            f"it cannot take batches of {'×'.join(map(str, input_shape))} of any length ({reason}); "
+            "export it with a dynamic first dimension, from a model for this data."
+        ) from None
+    for batch, found in zip((2, 3), shapes, strict=True):
+        if found.shape != (batch, classes) or not torch.isfinite(found).all():
+            raise UsageError(
+                f"it returns {tuple(found.shape)} for {batch} samples, not {batch}×{classes} finite "
+                f"logits; {_NOT_PICTURES}."
+            )
