@@ -172,11 +172,12 @@ def load_folder(path: Path, *, size: int | None = None, progress: Progress | Non
     if not classes:
         raise RurkError(f"The folder {path} holds no Parquet files and no class folders with images.")
     files = {split: [_images_in(root / name) for name in classes] for split, root in roots.items()}
+    least = 2 if "test" in roots else 3  # two to train on, and one to hold out
     for name, found in zip(classes, files["train"], strict=True):
-        if len(found) < 2:
+        if len(found) < least:
             raise RurkError(
                 f"The class '{name}' in {path} has {len(found)} image{'s' * (len(found) != 1)}; "
-                "every class needs at least two."
+                f"every class needs at least {least}."
             )
 
     def build() -> tuple[Splits, Sequence[str]]:
@@ -209,11 +210,11 @@ def _images_in(folder: Path) -> list[Path]:
 
 def _hold_out(images: Sequence[Encoded], labels: np.ndarray) -> Splits:
     if len(labels) and labels.min() >= 0:
-        counts = np.bincount(labels)
-        if (counts == 1).any():
+        few = np.isin(np.bincount(labels), (1, 2))
+        if few.any():
             raise RurkError(
-                f"The class {int((counts == 1).argmax())} has a single image, which cannot be both trained on and "
-                "held out; add more or remove the class."
+                f"The class {int(few.argmax())} has fewer than three images, two to train on and one to hold out; add "
+                "more, add a test split, or remove the class."
             )
     train, test = split_by_class(torch.from_numpy(labels), 1 - TEST_SHARE, seed=0)
     return {
