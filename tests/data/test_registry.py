@@ -25,7 +25,7 @@ def test_what_ships_needs_nothing_and_keeps_the_contract(name, tmp_path):
     for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):
         pixels = to_pixels(images)
         assert pixels.dtype == torch.float32 and labels.dtype == torch.int64 and len(pixels) == len(labels)
-        assert 0 <= pixels.min() and pixels.max() <= 1 and labels.unique().tolist() == list(range(len(data.classes)))
+        assert pixels.min() >= 0 and pixels.max() <= 1 and labels.unique().tolist() == list(range(len(data.classes)))
     assert data.fingerprint == load_dataset(name).fingerprint and len(data.fingerprint) == 16
     assert data.is_image == (DATASETS[name].kind == "image")
 

@@ -188,7 +188,7 @@ class TestFolder:
 
         header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
         bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
-        root = folder_of(tmp_path / "bomb", a=[bomb] * 2, b=[encoded(square(1))] * 2)
+        root = folder_of(tmp_path / "bomb", a=[bomb] * 3, b=[encoded(square(1))] * 3)
         with pytest.raises(RurkError, match="pixels"):
             load_dataset(str(root))
 
@@ -196,7 +196,7 @@ class TestFolder:
         with pytest.raises(RurkError, match="no class folders"):
             load_dataset(f"{tmp_path}/")
         root = folder_of(tmp_path / "one", a=[encoded(square(1))] * 3, b=[encoded(square(1))])
-        with pytest.raises(RurkError, match="'b'.*1 image; every class needs at least 3"):
+        with pytest.raises(RurkError, match=r"'b'.*1 image; every class needs at least 3"):
             load_dataset(str(root))
         write_parquet(tmp_path / "two.parquet", [encoded(square(s)) for s in range(5)], [0, 0, 0, 1, 1])
         with pytest.raises(RurkError, match="class 1 has fewer than three"):
@@ -229,15 +229,15 @@ class TestFetch:
 
     @pytest.fixture
     def served(self, tmp_path):
-        class Handler(http.server.SimpleHTTPRequestHandler):
-            asked: list = []
+        asked: list[str | None] = []
 
+        class Handler(http.server.SimpleHTTPRequestHandler):
             def log_message(self, *_):
                 pass
 
             def do_GET(self):
                 data, start = (tmp_path / "www" / "file.bin").read_bytes(), self.headers.get("Range")
-                Handler.asked.append(start)
+                asked.append(start)
                 at = int(start[6:-1]) if start else 0
                 self.send_response(206 if start else 200)
                 self.send_header("Content-Length", str(len(data) - at))
@@ -245,10 +245,9 @@ class TestFetch:
                 self.wfile.write(data[at:])
 
         (tmp_path / "www").mkdir()
-        Handler.asked = []
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/file.bin", tmp_path / "www" / "file.bin", Handler.asked
+        yield f"http://127.0.0.1:{server.server_port}/file.bin", tmp_path / "www" / "file.bin", asked
         server.shutdown()
 
     def test_it_goes_on_where_it_stopped_and_fetches_once(self, served, tmp_path):
