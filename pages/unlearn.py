@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 from ui import state
-from ui.forgetting import draft, rule_of, shares, sheet_of
-from ui.forms import config_form
+from ui.forgetting import draft, what_to_forget
+from ui.forms import config_form, network_form, perturbation_form
 from ui.look import looks_of
-from ui.pictures import tiles
 from ui.runs import digits_button, jobs_panel, open_run, start
 from ui.state import escape, plain
 
-from rurk_core.data import DATASETS, Dataset, forget_set
+from rurk_core.data import Dataset, forget_set
 from rurk_core.errors import RurkError
-from rurk_core.models import MODELS
 from rurk_core.perturbations import ATTACKS
-from rurk_core.spec import MAX_REFERENCES, Spec, default_taus, make_spec, parse_taus
+from rurk_core.spec import MAX_REFERENCES, Spec, make_spec
 from rurk_core.store import Entry
 from rurk_core.unlearning import METHODS
 
@@ -36,38 +33,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 FIRST = "Thorough"
-
-
-def what_to_forget() -> tuple[str, Dataset, str] | None:
-    """(data set as named, the data, rule), with a picture of it; None where the data cannot be had."""
-    name = state.dataset_choice()
-    title = DATASETS[name].title if name in DATASETS else Path(name).name
-    try:
-        dataset = state.dataset(name)
-    except RurkError as error:
-        state.show(error)
-        st.page_link("forget.py", label="Choose another data set", icon=":material/ink_eraser:")
-        return None
-    current = draft(dataset)
-    rule = rule_of(current) if current.indices else "class:0:0.5"
-    indices = current.indices or forget_set(dataset, rule).indices
-    parts = [f"{n} of {whole} “{plain(of)}”" for of, n, whole in shares(dataset, indices)]
-    more = f" and {len(parts) - 3} more classes" if len(parts) > 3 else ""
-    default = "" if current.indices else " (the default; choose others on the Forget page)"
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(title)}** · forget {', '.join(parts[:3])}{more}{default}", width="stretch")
-        st.page_link("forget.py", label="Change", icon=":material/edit:")
-    shown = indices[:100]
-    tiles(
-        "what_strip",
-        sheet_of(dataset.fingerprint, tuple(shown), dataset),
-        shown,
-        [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in shown],
-        label="Samples to forget",
-        side=32,
-        strip=True,
-    )
-    return name, dataset, rule
 
 
 def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict[str, Any]]:
@@ -102,27 +67,8 @@ def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict
 
 def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str, Any]:
     """Model, references, perturbations and seed."""
-    entry = DATASETS.get(name)
-    own, _, width = (preset.get("model") or (entry.default_model if entry else "resnet9:16")).partition(":")
-    if entry and entry.kind == "table" and MODELS[own].images_only:
-        own = entry.default_model
-    table = entry is not None and entry.kind == "table"
-    networks = [key for key, found in MODELS.items() if not (table and found.images_only)]
     one, two, three, four = st.columns(4, gap="medium")
-    model = one.selectbox(
-        "Network",
-        networks,
-        index=networks.index(own),
-        key=f"model-{mark}-{name}",
-        format_func=lambda key: f"{key} – {MODELS[key].summary}",
-        persist_state="session",
-    )
-    if MODELS[model].width:
-        first = int(width) if width and model == own else MODELS[model].width
-        wide = two.number_input(
-            "Width", 1, 4096, first, key=f"width-{mark}-{model}", help=MODELS[model].summary, persist_state="session"
-        )
-        model = f"{model}:{wide}" if wide != MODELS[model].width else model
+    model = network_form(name, preset.get("model", ""), mark, one, two)
     references = three.number_input(
         "Re-trained models",
         1,
@@ -143,60 +89,12 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.get,
         persist_state="session",
     )
-    attacks = st.multiselect(
-        "Perturbations",
-        list(ATTACKS),
-        default=preset.get("attacks", ["gaussian"]),
-        format_func=lambda key: ATTACKS[key].title,
-        key=f"attacks-{mark}",
-        help="Random draws cost one table for all models; attacks are built on each unlearned model in turn.",
-        persist_state="session",
-    )
-    start_tau, stop_tau, _ = default_taus(name).split(":")
-    one, two, three, four, five = st.columns(5, gap="medium")
-    low = one.number_input(
-        "τ from", 0.0, 100.0, float(start_tau), format="%.4g", step=0.01, key=f"low-{name}", persist_state="session"
-    )
-    high = two.number_input(
-        "τ to",
-        0.0,
-        100.0,
-        float(stop_tau),
-        format="%.4g",
-        step=0.01,
-        key=f"high-{name}",
-        help="In pixel units: pixels run from 0 to 1. The paper's grid ends at 0.0314 = 8/255.",
-        persist_state="session",
-    )
-    steps = three.number_input(
-        "Radii", 1, 200, preset["steps"], key=f"steps-{mark}", help="Steps of the τ grid.", persist_state="session"
-    )
-    draws = four.number_input(
-        "Copies of a sample",
-        1,
-        100_000,
-        preset["draws"],
-        key=f"draws-{mark}",
-        help="Perturbed copies at every radius; the paper takes 100.",
-        persist_state="session",
-    )
-    seed = five.number_input(
-        "Seed",
-        0,
-        2**31 - 1,
-        7,
-        key="seed",
-        help="Equal settings with an equal seed give equal results.",
-        persist_state="session",
-    )
+    draws = perturbation_form(name, mark, preset.get("attacks", ["gaussian"]), preset["steps"], preset["draws"])
     return {
         "model": model,
         "references": references,
         "recipe": recipe,
-        "attacks": attacks,
-        "taus": [low] if steps == 1 else list(parse_taus(f"{low}:{high}:{steps}")),
-        "draws": draws,
-        "seed": seed,
+        **draws,
     }
 
 

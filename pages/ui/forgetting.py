@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from rurk_core.data import Dataset, ForgetSet, forget_set
-from rurk_core.errors import UsageError
-from ui.pictures import Sheet, make_sheet
+from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
+from rurk_core.errors import RurkError, UsageError
+from ui import state
+from ui.pictures import Sheet, make_sheet, tiles
+from ui.state import plain
 
 MAX_PAST = 100
 
@@ -87,6 +90,38 @@ def shares(dataset: Dataset, indices: tuple[int, ...]) -> list[tuple[str, int, i
     whole = torch.bincount(dataset.train_labels, minlength=len(dataset.classes)).tolist()
     found = [(dataset.classes[c], n, whole[c]) for c, n in enumerate(chosen) if n]
     return sorted(found, key=lambda entry: -entry[1])
+
+
+def what_to_forget() -> tuple[str, Dataset, str] | None:
+    """(data set as named, the data, rule), with a picture of it; None where the data cannot be had."""
+    name = state.dataset_choice()
+    title = DATASETS[name].title if name in DATASETS else Path(name).name
+    try:
+        dataset = state.dataset(name)
+    except RurkError as error:
+        state.show(error)
+        st.page_link("forget.py", label="Choose another data set", icon=":material/ink_eraser:")
+        return None
+    current = draft(dataset)
+    rule = rule_of(current) if current.indices else "class:0:0.5"
+    indices = current.indices or forget_set(dataset, rule).indices
+    parts = [f"{n} of {whole} “{plain(of)}”" for of, n, whole in shares(dataset, indices)]
+    more = f" and {len(parts) - 3} more classes" if len(parts) > 3 else ""
+    default = "" if current.indices else " (the default; choose others on the Forget page)"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(f"**{plain(title)}** · forget {', '.join(parts[:3])}{more}{default}", width="stretch")
+        st.page_link("forget.py", label="Change", icon=":material/edit:")
+    shown = indices[:100]
+    tiles(
+        "what_strip",
+        sheet_of(dataset.fingerprint, tuple(shown), dataset),
+        shown,
+        [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in shown],
+        label="Samples to forget",
+        side=32,
+        strip=True,
+    )
+    return name, dataset, rule
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

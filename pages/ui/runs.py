@@ -7,7 +7,18 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.jobs import JobStatus, cancel_job, delete_job, job_status, list_jobs, read_log, resume_job, start_job
+from rurk_core.jobs import (
+    RUNNER,
+    JobStatus,
+    cancel_job,
+    delete_job,
+    job_status,
+    list_jobs,
+    read_log,
+    resume_job,
+    start_job,
+)
+from rurk_core.store import Store
 from ui import state
 from ui.state import plain
 
@@ -21,9 +32,19 @@ STATES = {
 }
 
 
-def start(spec: dict[str, Any], device: str = "auto") -> str:
-    """Start an experiment in the background."""
-    return start_job(state.store(), {"spec": spec, "root": state.data_root() or None, "device": device})
+RUNNERS = {"experiment": RUNNER, "audit": "rurk_core.audit:audit_job"}
+"""What runs a job, by its kind."""
+
+
+def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment") -> str:
+    """Start an experiment or an audit in the background."""
+    about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device}
+    return start_job(state.store(), about, runner=RUNNERS[kind])
+
+
+def resume(store: Store, job: JobStatus) -> None:
+    """Go on with a job that has ended, with what ran it."""
+    resume_job(store, job.id, runner=RUNNERS.get(job.spec.get("kind", ""), RUNNER))
 
 
 def start_digits() -> None:
@@ -186,7 +207,7 @@ def _buttons(job: JobStatus) -> None:
             icon=":material/resume:",
             help="Finished stages are kept; it goes on from there.",
             on_click=safely,
-            args=(resume_job, store, job.id),
+            args=(resume, store, job),
         )
     st.button(
         "Dismiss",
