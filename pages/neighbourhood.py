@@ -2,117 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
+from ui import closeup, figures, state
 from ui.glossary import help_of, term
-from ui.look import REFERENCES, Look, looks_of
+from ui.look import REFERENCES, looks_of
+from ui.maps import decision_map
 from ui.pictures import Sheet, make_sheet, tiles
 from ui.runs import empty_state
 from ui.state import escape, plain
+from ui.view import Copies, View, copies_of, on_demand, residual_order, tables_of, telling_copy, telling_radius
 
 from rurk_core.errors import RurkError
 from rurk_core.perturbations import ATTACKS
 from rurk_core.residual import Verdicts, log_ratio_posterior, reference_band
 
-SHOWN = 100
-"""Copies drawn as thumbnails; counts are always of all of them."""
 STRIP = 120
 """Samples in the strip at a time."""
-
-
-@dataclass(frozen=True)
-class View:
-    """What is looked at: a run, one attack, one model in question, one sample (its place in the forget set), one τ."""
-
-    run: str
-    result: dict[str, Any]
-    key: str
-    verdicts: Verdicts
-    looks: dict[str, Look]
-    method: str
-    place: int
-    at: int
-
-    @property
-    def sample(self) -> int:
-        return int(self.verdicts.samples[self.place])
-
-    @property
-    def label(self) -> int:
-        return int(self.verdicts.labels[self.place])
-
-    @property
-    def classes(self) -> list[str]:
-        return self.result["dataset"]["classes"]
-
-    @property
-    def tau(self) -> float:
-        return float(self.verdicts.taus[self.at])
-
-    @property
-    def unlearned(self) -> list[str]:
-        """The models that are not re-trained, in the order of the run."""
-        return [name for name in self.verdicts.models if name not in self.verdicts.references]
-
-    def counts(self, name: str) -> np.ndarray:
-        """Copies of the sample by class [T, C]; the mean over the re-trained models for them together."""
-        v = self.verdicts
-        if name == REFERENCES:
-            at = [v.models.index(reference) for reference in v.references]
-            return v.counts[at, self.place].mean(0)
-        return v.counts[v.models.index(name), self.place]
-
-
-# --- computing, cached --------------------------------------------------------------------------------------
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
 def strip_sheet(fingerprint: str, indices: tuple[int, ...], _dataset: Any) -> Sheet:
     return make_sheet(_dataset.train_images[list(indices)])
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def sample_sheet(fingerprint: str, sample: int, _dataset: Any) -> Sheet:
-    return make_sheet(_dataset.train_images[[sample]])
-
-
-@st.cache_resource(max_entries=600, show_spinner=False)
-def copies_at(key: str, place: int, at: int, keys: tuple[str, ...], _dataset: Any) -> tuple[Sheet, np.ndarray, bool]:
-    """The copies of a sample at a radius, and what every model takes them for.
-
-    Returns their pictures, classes int16 [models, copies] in the order of the verdicts, and whether these are the very
-    copies that were counted (another kind of device draws others).
-    """
-    import torch
-
-    from rurk_core.data import to_pixels
-    from rurk_core.perturbations import copies
-
-    v = state.verdicts_of(key)
-    models = [state.frozen_model(state.store().url, model) for model in keys]
-    source = models[v.models.index(v.source)] if v.source else None
-    sample, label = int(v.samples[place]), torch.from_numpy(v.labels[place : place + 1])
-    with torch.no_grad():
-        moved = copies(
-            v.attack,
-            to_pixels(_dataset.train_images[[sample]]),
-            label,
-            ids=[sample],
-            tau=float(v.taus[at]),
-            draws=v.draws if v.draws <= 1000 else SHOWN,
-            seed=v.seed,
-            classes=len(_dataset.classes),
-            model=source,
-        )[0]
-        taken = torch.stack([model(moved).argmax(1) for model in models]).numpy().astype(np.int16)
-    counted = v.counts[:, place, at]
-    again = np.stack([np.bincount(row, minlength=counted.shape[1]) for row in taken])
-    same = v.draws > 1000 or bool((again == counted).all())
-    return make_sheet(moved[:SHOWN]), taken[:, :SHOWN], same
 
 
 def dataset_of(result: dict[str, Any]) -> Any:
@@ -136,40 +49,19 @@ def dataset_of(result: dict[str, Any]) -> Any:
     return found
 
 
-def residual_order(v: Verdicts, method: str) -> np.ndarray:
-    """Places in the forget set, the most residual knowledge over all radii first."""
-    excess = v.recognised(method) - v.reference_recognised().mean(0)
-    return np.argsort(-excess.sum(1), kind="stable")
-
-
-def telling_radius(v: Verdicts, method: str, place: int) -> float:
-    """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
-    apart = np.abs(v.recognised(method)[place] - v.reference_recognised()[:, place].mean(0))
-    apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
-    return float(v.taus[int(np.argmax(apart))])
-
-
 # --- choosing -----------------------------------------------------------------------------------------------
 
 
 def choose_view(run: str) -> View:
     """The controls above the picture, and what they say."""
     result = state.result_of(run)
-    looks = looks_of(result["models"])
-    tables = {(entry["attack"], entry["method"]): entry["verdicts"] for entry in result["residual"]}
-    attacks = list(dict.fromkeys(attack for attack, _ in tables))
-    methods = list(dict.fromkeys(method for _, method in tables))
-    methods.sort(key=lambda name: name == "original")
-    attack = state.choice("attack", attacks[0], state.one_of(attacks))
-    method = state.choice("method", methods[0], state.one_of(methods))
-    verdicts = state.verdicts_of(tables[attack, method])
-    order = residual_order(verdicts, method)
-    samples = [int(i) for i in verdicts.samples]
-    sample = state.choice("sample", samples[order[0]], state.whole_of(samples))
-    place = samples.index(sample)
-    taus = [float(tau) for tau in verdicts.taus]
-    tau = state.choice("tau", telling_radius(verdicts, method, place), state.nearest(taus))
-
+    looks, tables = looks_of(result["models"]), tables_of(result)
+    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
+    dataset = dataset_of(result)
+    measured = list(dict.fromkeys(attack for attack, _ in tables))
+    attacks = [*measured, *(attack for attack in ATTACKS if attack not in measured and dataset is not None)]
+    attack = state.choice("attack", measured[0], state.one_of(attacks), always=True)
+    method = state.choice("method", methods[0], state.one_of(methods), always=True)
     one, two, three = st.columns([1.1, 1, 1.5], gap="medium", vertical_alignment="bottom")
     with one:
         state.bound(
@@ -188,9 +80,18 @@ def choose_view(run: str) -> View:
             "attack",
             attack,
             options=attacks,
-            format_func=lambda name: ATTACKS[name].title,
+            format_func=lambda name: ATTACKS[name].title + ("" if name in measured else " · made now"),
             help=f"How copies are made: {ATTACKS[attack].summary}.",
         )
+    whole = state.verdicts_of(
+        tables.get((attack, method)) or next(key for (_, m), key in tables.items() if m == method)
+    )
+    order = residual_order(whole, method)
+    samples = [int(i) for i in whole.samples]
+    sample = state.choice("sample", samples[order[0]], state.whole_of(samples), always=True)
+    place = samples.index(sample)
+    taus = [float(tau) for tau in whole.taus]
+    tau = state.choice("tau", telling_radius(whole, method, place), state.nearest(taus), always=True)
     with three:
         if len(taus) > 1:
             state.bound(
@@ -202,16 +103,19 @@ def choose_view(run: str) -> View:
                 format_func=lambda value: f"{value:.4g}",
                 help=help_of("radius"),
             )
-    return View(run, result, tables[attack, method], verdicts, looks, method, place, taus.index(tau))
+    step_through(whole, order, place, result["dataset"]["classes"], dataset)
+    verdicts = whole
+    if (attack, method) not in tables:
+        verdicts = on_demand(state.store().url, run, attack, method, sample, int(whole.labels[place]), dataset)
+        place = 0
+    return View(run, result, dataset, verdicts, verdicts is whole, looks, attack, method, place, taus.index(tau))
 
 
-def step_through(view: View, dataset: Any) -> None:
+def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[str], dataset: Any) -> None:
     """The forget set as a strip; arrow keys go through it."""
-    v = view.verdicts
-    sorted_by = st.session_state.get("strip_order", "residual")
-    order = residual_order(v, view.method) if sorted_by == "residual" else np.argsort(v.samples, kind="stable")
-    here = int(np.flatnonzero(order == view.place)[0])
-    samples = [int(v.samples[place]) for place in order]
+    order = residual if st.session_state.get("strip_order", "residual") == "residual" else np.argsort(v.samples)
+    here = int(np.flatnonzero(order == place)[0])
+    samples = [int(v.samples[at]) for at in order]
 
     def go(by: int) -> None:
         state.choose("sample", samples[(here + by) % len(samples)])
@@ -239,14 +143,14 @@ def step_through(view: View, dataset: Any) -> None:
         "strip",
         strip_sheet(dataset.fingerprint, tuple(window), dataset),
         window,
-        [f"sample {i}, class {view.classes[labels[i]]}" for i in window],
+        [f"sample {i}, class {classes[labels[i]]}" for i in window],
         label="Samples to forget",
         side=40,
         mode="one",
         strip=True,
-        selected=[view.sample],
+        selected=[samples[here]],
     )
-    if picked is not None and picked != view.sample:
+    if picked is not None and picked != samples[here]:
         state.choose("sample", picked)
         st.rerun()
 
@@ -262,7 +166,7 @@ def choose_models(view: View) -> list[str]:
         selection_mode="multi",
         default=default,
         format_func=lambda name: f"{view.looks[name].letter} · {view.looks[name].title}",
-        key=f"models-{view.key}-{view.method}",
+        key=f"models-{view.run}-{view.attack}-{view.method}",
         persist_state="session",
     )
     return [name for name in options if name in chosen]
@@ -342,40 +246,55 @@ def number(value: float) -> str:
 # --- showing ------------------------------------------------------------------------------------------------
 
 
-def show_copies(view: View, shown: list[str], dataset: Any) -> None:
-    """The perturbed copies, each with a mark per model."""
-    v, rows = view.verdicts, {row["name"]: row["key"] for row in view.result["models"]}
-    keys = tuple(rows[name] for name in v.models)
-    sheet, taken, same = copies_at(view.key, view.place, view.at, keys, dataset)
-    right = taken == view.label
-    names = [f"copy {i + 1}" for i in range(taken.shape[1])]
+def show_copies(view: View, shown: list[str], found: Copies, chosen: int) -> None:
+    """The perturbed copies, each with a mark per model; a click brings one close up."""
+    v, count = view.verdicts, found.taken.shape[1]
+    right = found.taken == view.label
+    names = [f"copy {i + 1}" for i in range(count)]
     marks, looks = [], []
     for name in shown:
-        look = view.looks[name]
-        members = v.references if name == REFERENCES else (name,)
-        at = [v.models.index(member) for member in members]
+        look, at = view.looks[name], view.members(name)
         marks.append(right[at].mean(0))
         looks.append({"colour": look.colour, "shape": look.symbol})
-        for i in range(taken.shape[1]):
-            classes = [view.classes[taken[m, i]] for m in at]
-            names[i] += f"\n{look.letter}  {', '.join(classes)}"
-    tiles(
+        for i in range(count):
+            names[i] += f"\n{look.letter}  {', '.join(view.classes[found.taken[m, i]] for m in at)}"
+    picked = tiles(
         "copies",
-        sheet,
-        range(taken.shape[1]),
+        found.sheet,
+        range(count),
         names,
         label=f"Perturbed copies of sample {view.sample} at radius {view.tau:.4g}",
-        side=48 if sheet.width < 30 else 64,
+        side=48 if found.sheet.width < 30 else 64,
+        mode="one",
+        selected=[chosen],
         marks=np.stack(marks) if marks else None,
         looks=looks,
     )
-    if taken.shape[1] < v.draws:
-        st.caption(f"The first {taken.shape[1]} of {v.draws} copies are drawn; counts are of all.")
-    if not same:
+    if picked is not None and picked != chosen:
+        state.choose("copy", picked + 1)
+        st.rerun()
+    if count < v.draws:
+        st.caption(f"The first {count} of {v.draws} copies are drawn; counts are of all.")
+    if not found.same:
         st.caption(
             f"The experiment ran on {plain(view.result['device'])}, whose random numbers this machine does not have: "
             "these copies are drawn anew, the counts above are of the experiment."
         )
+
+
+def show_closeup(view: View, shown: list[str], found: Copies, chosen: int) -> None:
+    """The chosen copy: what was changed, and how sure every model is of what."""
+    from rurk_core.data import to_pixels
+
+    image = to_pixels(view.dataset.train_images[[view.sample]])[0].numpy()
+    bars = [
+        (view.looks[name], found.probability[view.members(name), chosen].astype(np.float32).mean(0)) for name in shown
+    ]
+    st.html(
+        closeup.pictures(image, found.change[chosen], chosen + 1, view.tau)
+        + closeup.probabilities(view.classes, view.label, bars)
+        + '<div class="rk-see rk-below">See: bold is what a model says. Click another copy to bring it here.</div>'
+    )
 
 
 def key_of_marks(view: View, shown: list[str]) -> str:
@@ -418,16 +337,18 @@ def show_curve(view: View, shown: list[str]) -> None:
     v = view.verdicts
     st.subheader("Over all radii", anchor=False)
     with st.container(horizontal=True, gap="small"):
-        scope = st.segmented_control(
-            "Of",
-            ["sample", "set"],
-            format_func={"sample": "this sample", "set": f"all {len(v.samples)} samples"}.get,
-            default="sample",
-            required=True,
-            key="curve_scope",
-            persist_state="session",
-            label_visibility="collapsed",
-        )
+        scope = "sample"
+        if view.measured:
+            scope = st.segmented_control(
+                "Of",
+                ["sample", "set"],
+                format_func={"sample": "this sample", "set": f"all {len(v.samples)} samples"}.get,
+                default="sample",
+                required=True,
+                key="curve_scope",
+                persist_state="session",
+                label_visibility="collapsed",
+            )
         what = st.segmented_control(
             "Show",
             ["copies", "ratio"],
@@ -519,42 +440,43 @@ def main() -> None:
     )
     with st.container(border=True, key="controls"):
         view = choose_view(run)
-        dataset = dataset_of(view.result)
-        step_through(view, dataset)
-    left, right = st.columns([1, 4.4], gap="medium")
-    with left:
-        if dataset is not None:
-            with st.container(key="sample_picture"):
-                tiles(
-                    "sample",
-                    sample_sheet(dataset.fingerprint, view.sample, dataset),
-                    [view.sample],
-                    [f"sample {view.sample}, class {view.classes[view.label]}"],
-                    label="The forgotten sample",
-                    side=160,
-                )
-        st.markdown(f"Training sample **{view.sample}**, class **“{plain(view.classes[view.label])}”**")
-    with right:
+    with st.container(key="verdict"):
         st.html(say(view))
         shown = choose_models(view)
         if shown:
             st.html(table(view, shown))
         else:
             st.caption("Choose at least one model to show.")
-    if dataset is not None:
-        st.subheader(f"{min(SHOWN, view.verdicts.draws)} copies at τ = {view.tau:.4g}", anchor=False)
-        st.html(key_of_marks(view, shown))
+    if view.dataset is not None:
         try:
-            show_copies(view, shown, dataset)
+            around(view, shown)
         except RurkError as error:
             state.show(error)
-    one, two = st.columns(2, gap="large")
-    with one:
-        show_curve(view, shown)
-    with two:
+    else:
         show_taken_for(view, shown)
+    show_curve(view, shown)
     for text in view.result.get("notes", []):
         st.caption(plain(text))
+
+
+def around(view: View, shown: list[str]) -> None:
+    """Everything that needs the pictures: one copy close up, all copies, the decision map."""
+    found = copies_of(view)
+    count = found.taken.shape[1]
+    chosen = state.choice("copy", telling_copy(view, found) + 1, state.whole_of(range(1, count + 1))) - 1
+    left, right = st.columns([1, 1.75], gap="large")
+    with left:
+        st.subheader("One copy close up", anchor=False)
+        show_closeup(view, shown, found, chosen)
+        show_taken_for(view, shown)
+    with right:
+        st.subheader(f"{count} copies at τ = {view.tau:.4g}", anchor=False)
+        st.html(key_of_marks(view, shown))
+        show_copies(view, shown, found, chosen)
+    box = st.expander("Decision map", icon=":material/map:", key="map_box", on_change="rerun")
+    if box.open:
+        with box:
+            decision_map(view, shown, found)
 
 
 main()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ def curve(
     figure.update_yaxes(title=title, rangemode="tozero", zeroline=False)
     if top is not None:
         figure.update_yaxes(range=[-0.02 * top, 1.04 * top])
-    return _finished(figure, hovermode="x unified")
+    return finished(figure, hovermode="x unified")
 
 
 def taken_for(classes: Sequence[str], own: int, bars: Sequence[tuple[Look, np.ndarray]], draws: float) -> go.Figure:
@@ -106,8 +106,7 @@ def taken_for(classes: Sequence[str], own: int, bars: Sequence[tuple[Look, np.nd
     figure.update_layout(barmode="stack", bargap=0.32, showlegend=False)
     figure.update_xaxes(title=f"copies (of {draws:g})", range=[0, draws], zeroline=False, showgrid=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
-    finished = _finished(figure, hovermode="closest")
-    return finished.update_layout(height=110 + 44 * len(bars))
+    return finished(figure, hovermode="closest").update_layout(height=110 + 44 * len(bars))
 
 
 def draw(figure: go.Figure, key: str, name: str, alt: str) -> None:
@@ -124,18 +123,23 @@ def draw(figure: go.Figure, key: str, name: str, alt: str) -> None:
     )
 
 
-def download(rows: Sequence[dict[str, Any]], name: str, key: str) -> None:
-    """A button that saves the numbers of a figure."""
-    import csv
-    import io
+def download(rows: Sequence[dict[str, Any]] | Callable[[], Sequence[dict[str, Any]]], name: str, key: str) -> None:
+    """A button that saves the numbers of a figure; rows that a function returns are made when it is pressed."""
 
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]))
-    writer.writeheader()
-    writer.writerows(rows)
+    def text() -> bytes:
+        import csv
+        import io
+
+        found = rows() if callable(rows) else rows
+        out = io.StringIO()
+        writer = csv.DictWriter(out, list(found[0]))
+        writer.writeheader()
+        writer.writerows(found)
+        return out.getvalue().encode()
+
     st.download_button(
         "Data (CSV)",
-        out.getvalue().encode(),
+        text,
         file_name=f"{name}.csv",
         mime="text/csv",
         key=key,
@@ -145,7 +149,8 @@ def download(rows: Sequence[dict[str, Any]], name: str, key: str) -> None:
     )
 
 
-def _finished(figure: go.Figure, hovermode: str) -> go.Figure:
+def finished(figure: go.Figure, hovermode: str) -> go.Figure:
+    """The size, margins and legend that all figures share."""
     return figure.update_layout(
         hovermode=hovermode,
         height=390,

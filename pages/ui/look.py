@@ -103,6 +103,23 @@ CSS = """<style>
   .rk-term:is(:hover, :focus-visible)::after { position: fixed; inset: auto; position-area: bottom span-right;
     margin-top: .35rem; position-try-fallbacks: flip-inline, flip-block, flip-inline flip-block; }
 }
+.rk-closeup { display: flex; gap: .7rem; }
+.rk-closeup figure { margin: 0; flex: 1 1 0; min-width: 0; max-width: 11rem; }
+.rk-closeup img { width: 100%; image-rendering: pixelated; border-radius: .35rem; display: block; min-height: 2.2rem;
+  box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 18%, transparent); }
+.rk-closeup figcaption { font-size: .8rem; line-height: 1.35; color: var(--rk-quiet); margin-top: .3rem; }
+.rk-scale { display: flex; align-items: center; gap: .3rem; font-size: .74rem; font-variant-numeric: tabular-nums; }
+.rk-scale i { flex: 1; height: .45rem; border-radius: .2rem; min-width: 1rem;
+  box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 25%, transparent); }
+.rk-share { display: flex; align-items: center; gap: .4rem; }
+.rk-share .rk-bar { flex: 1; min-width: 1.4rem; }
+.rk-share span { min-width: 2.4em; text-align: right; font-size: .85rem; }
+.rk-probabilities td:first-child { max-width: 8rem; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.rk-see.rk-below { margin-top: .5rem; }
+.rk-chips span { display: inline-flex; align-items: center; gap: .35rem; }
+.rk-chips i { width: .95rem; height: .95rem; border-radius: .25rem;
+  box-shadow: 0 0 0 1px color-mix(in srgb, currentColor 30%, transparent); }
+.rk-panel { font-size: .93rem; font-weight: 560; }
 .rk-words { font-size: .84rem; line-height: 1.4; margin: 0; }
 .rk-words dt { font-weight: 620; margin-top: .5rem; }
 .rk-words dd { margin: 0; color: var(--rk-quiet); }

@@ -28,7 +28,7 @@ _CSS = """
 button.rk-tile { cursor: pointer; }
 button.rk-tile:hover { background: color-mix(in srgb, currentColor 16%, transparent); }
 .rk-tile:focus-visible { outline: 3px solid var(--st-primary-color); outline-offset: 1px; }
-.rk-tile.on { background: var(--st-primary-color); position: relative; }
+.rk-tile.on { box-shadow: inset 0 0 0 3px var(--st-primary-color); position: relative; }
 .rk-tiles.many .rk-tile.on::after { content: "✓"; position: absolute; right: 1px; top: 1px; width: 15px; height: 15px;
   border-radius: 50%; background: var(--st-primary-color); color: #fff; font: 700 10px/15px sans-serif; }
 .rk-image { display: block; image-rendering: pixelated; border-radius: 4px; background-repeat: no-repeat;

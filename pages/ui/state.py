@@ -92,15 +92,18 @@ def data_root() -> str:
 # --- choices, in the session and in the URL -----------------------------------------------------------------
 
 
-def choice(name: str, default: Any, valid: Callable[[str], Any]) -> Any:
+def choice(name: str, default: Any, valid: Callable[[str], Any], *, always: bool = False) -> Any:
     """A choice as a link restores it: from the URL if it says something new, else from the session.
 
     Args:
         valid: text → value; raises ValueError where the text does not fit what there is.
+        always: put the default into the URL too, so that a copied link shows the same to somebody whose defaults
+            differ. It stays a default: it may change with the other choices.
     """
     chosen = st.session_state.setdefault("choices", {})
+    written = st.session_state.setdefault("written", {})
     text = st.query_params.get(name)
-    if text is not None and chosen.get(name) != text:
+    if text is not None and text not in (chosen.get(name), written.get(name)):
         try:
             valid(text)
             chosen[name] = text
@@ -110,10 +113,14 @@ def choice(name: str, default: Any, valid: Callable[[str], Any]) -> Any:
             note(f"The link's {name} “{shown}” does not exist here; it was left out.")
     try:
         value = valid(chosen[name])
+        said = chosen[name]
     except (KeyError, ValueError, UsageError):
-        return default
-    if text is None:  # a navigation link drops what it does not know
-        st.query_params[name] = chosen[name]
+        value, said = default, str(default)
+        if not always or default is None:
+            return value
+        written[name] = said
+    if st.query_params.get(name) != said:  # a navigation link drops what it does not know
+        st.query_params[name] = said
     return value
 
 
@@ -168,7 +175,7 @@ def nearest(options: Sequence[float]) -> Callable[[str], float]:
 def run_in_view() -> str | None:
     """The key of the experiment in view, or None while there is none."""
     keys = [entry.key for entry in runs()]
-    return choice("run", keys[0], one_of(keys)) if keys else choice("run", None, one_of(()))
+    return choice("run", keys[0] if keys else None, one_of(keys), always=True)
 
 
 def dataset_choice() -> str:
@@ -184,7 +191,7 @@ def dataset_choice() -> str:
     st.session_state.pop("typed_dataset", None)
     key = run_in_view()
     default = result_of(key)["spec"]["dataset"] if key else "digits"
-    return choice("data", default if default in DATASETS else "digits", one_of(list(DATASETS)))
+    return choice("data", default if default in DATASETS else "digits", one_of(list(DATASETS)), always=True)
 
 
 # --- words for people ---------------------------------------------------------------------------------------

@@ -1,0 +1,149 @@
+"""Pages in the states they can be in, run without a browser; ``tests/e2e`` drives a real one."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rurk_core.store import Store
+
+FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
+    """``app("forget.py", store, run="…")`` → the page, run once; the store is empty unless one is given."""
+    monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
+
+    def open_page(page: str = "", store: Path | str = "", bundled: bool = True, **query: str) -> AppTest:
+        monkeypatch.setenv("RURK_STORE", str(store or tmp_path / "store"))
+        import ui.state
+
+        monkeypatch.setattr(ui.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        test = AppTest.from_file(str(FRAME), default_timeout=60)
+        for name, value in query.items():
+            test.query_params[name] = value
+        test.run()
+        return test.switch_page(page).run() if page else test
+
+    return open_page
+
+
+def fine(test: AppTest) -> AppTest:
+    """No traceback, and no sentence of an error."""
+    assert not test.exception, test.exception[0].stack_trace
+    assert not test.error, [error.value for error in test.error]
+    return test
+
+
+def words(test: AppTest) -> str:
+    return " ".join(element.body for element in test.get("html")) + " ".join(m.value for m in test.markdown)
+
+
+# --- every page ---------------------------------------------------------------------------------------------
+
+PAGES = ["", "forget.py", "unlearn.py"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_first_visitor_sees_the_experiment_that_came_with_the_app(app, page):
+    test = fine(app(page))
+    assert test.title[0].value in ("Neighbourhood", "Forget", "Unlearn")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_no_experiment_at_all_every_page_says_what_to_do(app, page):
+    test = fine(app(page, bundled=False))
+    labels = [button.label for button in test.button]
+    assert "Run the digits experiment" in labels or page == "forget.py"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_hostile_link_parameters_are_left_out_with_a_note(app, page):
+    bad = {
+        "run": "../../etc/passwd",
+        "sample": "-1",
+        "tau": "nan",
+        "method": "<script>",
+        "attack": "`x`",
+        "data": "/etc",
+    }
+    test = fine(app(page, **bad))
+    assert any("does not exist here" in warning.value for warning in test.warning) or page
+    assert "<script>" not in words(test)
+
+
+def test_a_data_root_that_is_not_there_is_one_sentence(app, tmp_path):
+    test = app("forget.py", data="cifar10")
+    test.text_input(key="data_root").set_value(str(tmp_path / "nowhere")).run()
+    assert not test.exception
+    assert len(test.error) == 1 and str(tmp_path / "nowhere") in test.error[0].value.replace("\\", "")
+
+
+def test_a_damaged_run_is_one_sentence_and_can_be_deleted(app, tiny_run, tmp_path):
+    store, result = tiny_run
+    copy = tmp_path / "damaged"
+    shutil.copytree(store.url, copy)
+    (copy / "runs" / result["key"] / "result.json").write_text("{")
+    for page in ("", "unlearn.py"):
+        test = app(page, store=copy, run=result["key"])
+        assert not test.exception and test.error
+    test.button(key=f"delete-{result['key']}").click().run()
+    assert not Store(copy).has(result["key"])
+
+
+# --- neighbourhood ------------------------------------------------------------------------------------------
+
+
+def test_the_neighbourhood_says_the_counts_that_were_stored(app, tiny_run):
+    from rurk_core.experiment import load_verdicts
+
+    store, result = tiny_run
+    entry = next(e for e in result["residual"] if e["method"] == "rurk")
+    verdicts = load_verdicts(store, entry["verdicts"])
+    sample, label = int(verdicts.samples[3]), int(verdicts.labels[3])
+    test = fine(app(store=store.url, run=result["key"], method="rurk", sample=str(sample), tau="0.1"))
+    u = verdicts.recognised("rurk")[3, 1]
+    assert f"<b>{u} of {verdicts.draws}</b> copies as “{label}”" in words(test)
+
+
+def test_another_radius_method_and_sample_are_put_into_the_url(app, tiny_run):
+    store, result = tiny_run
+    test = fine(app(store=store.url, run=result["key"]))
+    first = test.query_params["sample"]
+    test.select_slider(key="view_tau").set_value(0.3).run()
+    test.selectbox(key="view_method").set_value("rurk").run()
+    test.button(key="next").click().run()
+    fine(test)
+    assert test.query_params["tau"] == ["0.3"] and test.query_params["method"] == ["rurk"]
+    assert test.query_params["sample"] != first
+
+
+@pytest.mark.parametrize("attack", ["uniform_l2", "fgsm", "pgd_untargeted"])
+def test_an_attack_that_was_not_measured_is_made_for_the_one_sample(app, tiny_run, attack):
+    store, result = tiny_run
+    test = fine(app(store=store.url, run=result["key"], attack=attack, tau="0.1"))
+    assert "of 20</b> copies" in words(test) and "“0”" in words(test)
+
+
+@pytest.mark.parametrize("query", [{}, {"cut": "samples", "a": "5", "b": "9"}, {"attack": "uniform_linf", "turn": "3"}])
+def test_the_decision_map_is_drawn_for_every_model_shown(app, tiny_run, query):
+    store, result = tiny_run
+    test = app(store=store.url, run=result["key"], **query)
+    test.session_state["map_box"] = True
+    fine(test.run())
+    assert len([e for e in test.get("plotly_chart") if "map-" in str(e.proto.id)]) == 3
+    assert words(test).count("takes it for") == 3
+
+
+def test_two_samples_that_span_no_plane_are_one_sentence(app, tiny_run):
+    store, result = tiny_run
+    test = app(store=store.url, run=result["key"], cut="samples", a="5", b="5")
+    test.session_state["map_box"] = True
+    test.run()
+    assert not test.exception and "same" in test.error[0].value
