@@ -109,10 +109,9 @@ def losses_in_view(dataset: Dataset):
     """The loss of every training sample under the Original of the experiment in view, if it fits; else None."""
     from rurk_core.store import load_tensors
 
-    key = state.run_in_view()
-    if key is None:
+    result = state.result_in_view()
+    if result is None:
         return None
-    result = state.result_of(key)
     original = next((row["key"] for row in result["models"] if row["role"] == "original"), None)
     if result["dataset"]["fingerprint"] != dataset.fingerprint or original is None:
         return None

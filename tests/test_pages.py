@@ -120,7 +120,7 @@ def test_another_radius_method_and_sample_are_put_into_the_url(app, tiny_run):
     test.selectbox(key="view_method").set_value("rurk").run()
     test.button(key="next").click().run()
     fine(test)
-    assert test.query_params["tau"] == ["0.3"] and test.query_params["method"] == ["rurk"]
+    assert test.query_params["tau"] == "0.3" and test.query_params["method"] == "rurk"
     assert test.query_params["sample"] != first
 
 

@@ -178,6 +178,15 @@ def run_in_view() -> str | None:
     return choice("run", keys[0] if keys else None, one_of(keys), always=True)
 
 
+def result_in_view() -> dict[str, Any] | None:
+    """The experiment in view, or None while there is none that can be read."""
+    key = run_in_view()
+    try:
+        return result_of(key) if key else None
+    except RurkError:  # damaged; the pages that show it say so
+        return None
+
+
 def dataset_choice() -> str:
     """The data set to choose from: a registered name (also from a link), or a path typed in this session.
 
@@ -189,8 +198,8 @@ def dataset_choice() -> str:
     if typed and st.query_params.get("data") in (None, st.session_state.get("choices", {}).get("data")):
         return typed
     st.session_state.pop("typed_dataset", None)
-    key = run_in_view()
-    default = result_of(key)["spec"]["dataset"] if key else "digits"
+    result = result_in_view()
+    default = result["spec"]["dataset"] if result else "digits"
     return choice("data", default if default in DATASETS else "digits", one_of(list(DATASETS)), always=True)
 
 
