@@ -129,10 +129,17 @@ class Store:
 
     @property
     def job_root(self) -> Path:
+        return self.beside("jobs")
+
+    def beside(self, name: str) -> Path:
+        """A folder of this machine for what belongs to the store and is no entry of it (jobs, reviews, uploads).
+
+        Inside a local store, in the user's cache for any other.
+        """
         if self.local:
-            return Path(self.root, "jobs")
+            return Path(self.root, name)
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cache / "rurk" / "jobs" / hashlib.sha256(self.url.encode()).hexdigest()[:16]
+        return cache / "rurk" / name / hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     @staticmethod
     def key(kind: str, spec: dict[str, Any]) -> str:

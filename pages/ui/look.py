@@ -1,71 +1,10 @@
-"""One colour, one shape and one letter per model, everywhere (Okabe-Ito: told apart by colour-blind eyes too)."""
+"""How models look on the pages (see :mod:`rurk_core.looks`), and the style of all pages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from rurk_core.looks import REFERENCES, Look, looks_of
 
-from ui.state import escape
-
-UNLEARNED = (
-    ("#D55E00", "diamond", "solid"),
-    ("#CC79A7", "triangle-up", "dashdot"),
-    ("#E69F00", "cross", "dot"),
-    ("#56B4E9", "star", "longdash"),
-    ("#A6761D", "x", "dash"),
-    ("#7570B3", "hexagon", "longdashdot"),
-)
-REFERENCES = "references"
-"""The re-trained models taken together."""
-
-
-@dataclass(frozen=True)
-class Look:
-    """How a model is drawn: its name, a letter, a colour, a Plotly marker and a Plotly line style."""
-
-    name: str
-    title: str
-    letter: str
-    colour: str
-    symbol: str
-    dash: str
-
-    def tag(self) -> str:
-        """The letter on the colour, as HTML."""
-        ink = "#1b1b1b" if self.colour in ("#E69F00", "#56B4E9", "#CC79A7") else "#fff"
-        return f'<span class="rk-tag" style="background:{self.colour};color:{ink}">{self.letter}</span>'
-
-    def label(self) -> str:
-        """Tag and name, as HTML."""
-        return f"{self.tag()} {escape(self.title)}"
-
-
-def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
-    """The looks of the models of a run, by name, and of its references together.
-
-    Args:
-        rows: ``models`` of the result document.
-    """
-    from rurk_core.unlearning import METHODS
-
-    looks = {"original": Look("original", "Original", "O", "#0072B2", "circle", "solid")}
-    count = sum(row["role"] == "reference" for row in rows)
-    title = f"Re-trained (mean of {count})" if count > 1 else "Re-trained"
-    looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
-    unlearned = [row for row in rows if row["role"] == "unlearned"]
-    for at, row in enumerate(unlearned):
-        colour, symbol, dash = UNLEARNED[at % len(UNLEARNED)]
-        key = row.get("method", "")
-        title = METHODS[key].title if row["name"] == key and key in METHODS else row["name"]
-        letter = f"U{at + 1}" if len(unlearned) > 1 else "U"
-        looks[row["name"]] = Look(row["name"], title, letter, colour, symbol, dash)
-    for row in rows:
-        if row["role"] == "reference":
-            number = row["name"].removeprefix("reference-")
-            looks[row["name"]] = Look(row["name"], f"Re-trained {number}", f"R{number}", "#009E73", "square", "dot")
-    return looks
-
+__all__ = ["CSS", "REFERENCES", "Look", "looks_of"]
 
 CSS = """<style>
 .stApp { --rk-ink: light-dark(#1B2130, #E7EAF0); --rk-paper: light-dark(#FFFFFF, #12151C);

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from rurk_core.pictures import as_pictures
+
 MAX_SIDE = 96
 """Larger pictures are shown reduced to this."""
 LOSSLESS_BYTES = 180_000
@@ -162,19 +164,6 @@ class Sheet:
     columns: int
     height: int
     width: int
-
-
-def as_pictures(images: Any) -> np.ndarray:
-    """N×C×H×W, or N×D table rows (one row of pixels each), uint8 or float in [0, 1] → uint8 N×H×W×3."""
-    array = np.asarray(images)
-    if array.dtype != np.uint8:
-        array = (np.clip(array, 0, 1) * 255).round().astype(np.uint8)
-    if array.ndim == 2:
-        array = array[:, None, None, :]
-    array = array.transpose(0, 2, 3, 1)
-    if array.shape[3] != 3:
-        array = np.repeat(array[..., :1], 3, axis=3)
-    return array
 
 
 def make_sheet(images: Any, *, lossless: bool = True) -> Sheet:

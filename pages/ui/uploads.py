@@ -19,7 +19,7 @@ KEEP_SECONDS = 24 * 3600
 
 
 def folder() -> Path:
-    return state.store().job_root.parent / "uploads"
+    return state.store().beside("uploads")
 
 
 def keep(name: str, data: bytes) -> Path:

@@ -1,0 +1,69 @@
+"""One colour, one shape and one letter per model, in the app and in reports (Okabe-Ito: safe for the colour-blind)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from .unlearning import METHODS
+
+UNLEARNED = (
+    ("#D55E00", "diamond", "solid"),
+    ("#CC79A7", "triangle-up", "dashdot"),
+    ("#E69F00", "cross", "dot"),
+    ("#56B4E9", "star", "longdash"),
+    ("#A6761D", "x", "dash"),
+    ("#7570B3", "hexagon", "longdashdot"),
+)
+REFERENCES = "references"
+"""The re-trained models taken together."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn: its name, a letter, a colour, a Plotly marker and a Plotly line style."""
+
+    name: str
+    title: str
+    letter: str
+    colour: str
+    symbol: str
+    dash: str
+
+    def tag(self) -> str:
+        """The letter on the colour, as HTML."""
+        ink = "#1b1b1b" if self.colour in ("#E69F00", "#56B4E9", "#CC79A7") else "#fff"
+        return f'<span class="rk-tag" style="background:{self.colour};color:{ink}">{self.letter}</span>'
+
+    def label(self) -> str:
+        """Tag and name, as HTML."""
+        return f"{self.tag()} {escape(self.title)}"
+
+
+def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
+    """The looks of the models of a run, by name, and of its references together.
+
+    Args:
+        rows: ``models`` of the result document.
+    """
+    looks = {"original": Look("original", "Original", "O", "#0072B2", "circle", "solid")}
+    count = sum(row["role"] == "reference" for row in rows)
+    title = f"Re-trained (mean of {count})" if count > 1 else "Re-trained"
+    looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
+    unlearned = [row for row in rows if row["role"] == "unlearned"]
+    for at, row in enumerate(unlearned):
+        colour, symbol, dash = UNLEARNED[at % len(UNLEARNED)]
+        key = row.get("method", "")
+        title = METHODS[key].title if row["name"] == key and key in METHODS else row["name"]
+        if "file" in row:  # an audit: what the file is called says more than its number
+            title = Path(row["file"]).stem
+        letter = f"U{at + 1}" if len(unlearned) > 1 else "U"
+        looks[row["name"]] = Look(row["name"], title, letter, colour, symbol, dash)
+    for row in rows:
+        if row["role"] == "reference":
+            number = row["name"].removeprefix("reference-")
+            looks[row["name"]] = Look(row["name"], f"Re-trained {number}", f"R{number}", "#009E73", "square", "dot")
+    return looks
