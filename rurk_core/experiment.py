@@ -33,7 +33,7 @@ from .stages import (
     versions,
 )
 from .store import Store
-from .training import device_name, find_device
+from .training import device_name, find_devices
 
 __all__ = [
     "Progress",
@@ -66,8 +66,8 @@ def run(
 
     Args:
         root: where data sets lie (default: the variable RURK_DATA, then a cache folder).
-        device: "auto", "cpu", "cuda" or "cuda:1".
-        engine: a name in :data:`~rurk_core.engines.ENGINES`.
+        device: "auto", "cpu", "cuda", "cuda:1"; several with commas, or "all" GPUs.
+        engine: a name in :data:`~rurk_core.engines.ENGINES`, settings after a colon.
         progress: called with dictionaries ``{"stage", "done", "total", "overall", "eta", "loss"?}``.
         cancelled: asked between steps; once it says yes, :class:`Cancelled` is raised and finished stages stay.
 
@@ -80,7 +80,7 @@ def run(
         RurkError: data cannot be read, training diverged, the disk is full, ...
         Cancelled: see above.
     """
-    run_stages, where, tracker = find_engine(engine), find_device(device), Tracker(progress, cancelled)
+    run_stages, devices, tracker = find_engine(engine), find_devices(device), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
     identity = _run_identity(spec, dataset)
@@ -88,7 +88,7 @@ def run(
     if store.has(key):
         return load_result(store, key)
     started = time.time()
-    work = Work(spec, store, dataset, start_data(spec, root), where, tracker)
+    work = Work(spec, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=devices)
     stages = _finish_stages(work, run_stages)
     about = {method.label: {"method": method.key, "config": method.config.to_dict()} for method in spec.methods}
     result = gather(work, stages, about) | {
@@ -97,7 +97,7 @@ def run(
         "spec": spec.to_dict(),
         "seed": spec.seed,
         "versions": versions(),
-        "device": device_name(work.device),
+        "device": ", ".join(map(device_name, devices)),
         "seconds": round(time.time() - started, 3),
     }
     identity |= {"title": spec.title or default_title(spec)}
@@ -106,10 +106,13 @@ def run(
 
 
 def run_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
-    """What a background job does: ``{"spec": ..., "root": ..., "device": ...}`` → the run's key."""
+    """What a background job does: ``{"spec": ..., "root": ..., "device": ..., "engine": ...}`` → the run's key."""
     spec = spec_from_dict(job.get("spec"))
-    device = job.get("device") or "auto"
-    return run(spec, store, root=job.get("root"), device=device, progress=progress, cancelled=cancelled)["key"]
+    device, engine = job.get("device") or "auto", job.get("engine") or "embedded"
+    result = run(
+        spec, store, root=job.get("root"), device=device, engine=engine, progress=progress, cancelled=cancelled
+    )
+    return result["key"]
 
 
 def load_result(store: Store, key: str) -> dict[str, Any]:

@@ -6,14 +6,13 @@
                     cancel           its existence asks the worker to stop
                     log.txt          everything the worker printed
 
-One job runs at a time on a device: workers queue on a lock file in the order of their ids. The lock is the
+One job runs at a time on a device: workers queue on its lock file in the order of their ids. The lock is the
 kernel's, so a killed worker gives it back.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import faulthandler
 import fcntl
 import importlib
@@ -36,6 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import Cancelled, RurkError, UsageError
+from .processes import tie_children
 from .store import Store, canonical_json, explain
 
 ID = re.compile(r"[0-9]{8}t[0-9]{12}-[0-9a-f]{6}")
@@ -444,7 +444,7 @@ def main(folder: Path, runner: str = RUNNER) -> NoReturn:
     started = time.monotonic()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    _tie_children()
+    tie_children()
     try:
         state, message, result = "done", "", _work(folder, runner, started, stop)
     except Exception as error:
@@ -467,7 +467,7 @@ def _work(folder: Path, runner: str, started: float, stop: threading.Event) -> s
     if not isinstance(spec, dict) or not isinstance(about.get("store"), str):
         raise RurkError("The job's description is damaged; delete the job and start the experiment again.")
     cancelled = _stop_check(folder, stop)
-    with _turn(folder, device_of(spec), cancelled):
+    with _turn(folder, devices_of(spec), cancelled):
         _append(folder, {"ev": "start", "stage": "Starting"})
         module, _, name = runner.partition(":")
         run: Callable[..., str] = getattr(importlib.import_module(module), name)
@@ -523,60 +523,54 @@ def _outcome(error: Exception) -> tuple[str, str]:
     return "failed", f"The run stopped on an unexpected error, {type(error).__name__}: {text[:300]}; see the log."
 
 
-def _tie_children() -> None:
-    """Forked children end with this process, and on SIGTERM (whose handler here they would inherit)."""
-    worker = os.getpid()
+def devices_of(spec: dict[str, Any]) -> list[str]:
+    """The devices a job will occupy, told without loading torch: ["cpu"], ["cuda:0", "cuda:1"], ...
 
-    def in_child() -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        if os.getppid() != worker:
-            os._exit(1)
-
-    os.register_at_fork(after_in_child=in_child)
-
-
-def device_of(spec: dict[str, Any]) -> str:
-    """The device a job will occupy, told without loading torch: "cpu", "cuda:0", ...
-
-    >>> device_of({"device": "cuda"}), device_of({"device": "cpu"})
-    ('cuda:0', 'cpu')
+    >>> devices_of({"device": "cuda"}), devices_of({"device": "cpu,cpu"})
+    (['cuda:0'], ['cpu'])
     """
-    name = str(spec.get("device") or "auto").lower()
-    if name == "auto":
-        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
-        name = "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
-    name = "cuda:0" if name == "cuda" else name
-    return name if re.fullmatch(r"[a-z]{1,20}(:[0-9]{1,3})?", name) else "cpu"
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    best = "cuda" if Path("/dev/nvidiactl").exists() and not hidden else "cpu"
+    wanted = str(spec.get("device") or "auto").lower()
+    if wanted == "all" and best == "cuda":
+        wanted = ",".join(f"cuda:{gpu.name[6:]}" for gpu in Path("/dev").glob("nvidia[0-9]*")) or "cuda"
+    found = set()
+    for name in wanted.split(","):
+        name = best if name.strip() in ("auto", "all") else name.strip()
+        name = "cuda:0" if name == "cuda" else name
+        found.add(name if re.fullmatch(r"[a-z]{1,20}(:[0-9]{1,3})?", name) else "cpu")
+    return sorted(found)
 
 
 @contextlib.contextmanager
-def _turn(folder: Path, device: str, cancelled: Callable[[], bool]) -> Iterator[None]:
-    """Wait for the device, behind every living job with an earlier id, and hold it until the work is over."""
+def _turn(folder: Path, devices: list[str], cancelled: Callable[[], bool]) -> Iterator[None]:
+    """Wait for the devices, behind every living job with an earlier id, and hold them until the work is over."""
     ahead = [folder.with_name(name) for name in sorted(_ids(folder.parent)) if name < folder.name]
-    with folder.with_name(f"{device.replace(':', '-')}.lock").open("a") as lock:
-        while True:
-            ahead = [other for other in ahead if _wants(other, device)]
-            if not ahead:
-                try:
-                    # lockf, not flock: forked children of a killed worker must not hold on to it
-                    fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except (BlockingIOError, PermissionError):
-                    pass
-            if cancelled():
-                raise Cancelled("Cancelled while it waited for its turn.")
-            time.sleep(POLL)
+    with contextlib.ExitStack() as held:
+        # in the order of their names, the same for every job: no two jobs wait for each other
+        for device in devices:
+            lock = held.enter_context(folder.with_name(f"{device.replace(':', '-')}.lock").open("a"))
+            while True:
+                ahead = [other for other in ahead if _wants(other, devices)]
+                if not ahead:
+                    try:
+                        # lockf, not flock: forked children of a killed worker must not hold on to it
+                        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        break
+                    except (BlockingIOError, PermissionError):
+                        pass
+                if cancelled():
+                    raise Cancelled("Cancelled while it waited for its turn.")
+                time.sleep(POLL)
         yield
 
 
-def _wants(folder: Path, device: str) -> bool:
-    """Whether that job still wants the same device."""
+def _wants(folder: Path, devices: list[str]) -> bool:
+    """Whether that job still wants one of the devices."""
     if not _alive(folder) or _last(folder) == "end":
         return False
     spec = _read(folder / "spec.json").get("spec")
-    return isinstance(spec, dict) and device_of(spec) == device
+    return isinstance(spec, dict) and not set(devices_of(spec)).isdisjoint(devices)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ class Tracker:
     costs: dict[str, float] = field(default_factory=dict)
     shares: dict[str, float] = field(default_factory=dict)
     current: str = ""
+    parts: int = 0
     worked: float = 0.0
     started: float = field(default_factory=time.monotonic)
 
@@ -51,6 +52,14 @@ class Tracker:
         self.worked += self.costs.pop(name, 0.0)
         self.shares.pop(name, None)
 
+    def part(self, name: str, cost: float) -> str:
+        """Take a part of the work of ``name`` out of it, to be reported by :meth:`at` on its own; returns its name."""
+        self.parts += 1
+        part = f"{name} ({self.parts})"
+        self.costs[name] = max(0.0, self.costs.get(name, 0.0) - cost)
+        self.costs[part] = cost
+        return part
+
     def check(self) -> None:
         """Raises :class:`Cancelled` if the user wants to stop."""
         if self.cancelled and self.cancelled():
@@ -61,7 +70,7 @@ class Tracker:
         self.at(self.current, done, total, loss, **more)
 
     def at(self, name: str, done: int, total: int, loss: float | None = None, **more: Any) -> None:
-        """Report a step of the stage ``name``; ``more`` goes into the event as it is."""
+        """Report a step of the stage or part ``name``; ``more`` goes into the event as it is (``stage`` renames it)."""
         self.check()
         if not self.progress:
             return

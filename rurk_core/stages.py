@@ -73,6 +73,7 @@ class Work:
         start_data: the data of the model that the Original and the Re-trains start from, if there is one.
         forget: None as long as the rule waits for the Original's losses.
         failed: labels of unlearning runs that diverged, with the sentence that says so.
+        devices: where there are several, an engine may use all of them; ``device`` is the first.
     """
 
     spec: Spec
@@ -81,8 +82,10 @@ class Work:
     start_data: Dataset | None
     device: torch.device
     tracker: Tracker = field(default_factory=Tracker)
+    root: str | None = None
     forget: ForgetSet | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    devices: tuple[torch.device, ...] = ()
 
 
 def start_data(spec: Spec, root: str | None) -> Dataset | None:

@@ -361,6 +361,17 @@ def find_device(name: str) -> torch.device:
     return device
 
 
+def find_devices(names: str) -> tuple[torch.device, ...]:
+    """The devices of "cuda:0,cuda:1", or of one name as :func:`find_device` takes it; "all" is every GPU.
+
+    Raises:
+        UsageError: one is not there.
+    """
+    if names == "all" and torch.cuda.device_count():
+        return tuple(torch.device("cuda", index) for index in range(torch.cuda.device_count()))
+    return tuple(find_device("auto" if name.strip() == "all" else name.strip()) for name in names.split(","))
+
+
 def device_name(device: torch.device) -> str:
     """A device in words: "cpu (2 threads)" or the GPU's name."""
     if device.type == "cuda":

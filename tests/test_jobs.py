@@ -18,7 +18,7 @@ from rurk_core.errors import RurkError, UsageError
 from rurk_core.jobs import (
     cancel_job,
     delete_job,
-    device_of,
+    devices_of,
     job_status,
     list_jobs,
     read_events,
@@ -274,8 +274,9 @@ class TestQueue:
 
     def test_device_names(self, monkeypatch):
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        assert device_of({}) == device_of({"device": "auto"}) == device_of({"device": "../x"}) == "cpu"
-        assert device_of({"device": "cuda"}) == device_of({"device": "cuda:0"}) == "cuda:0"
+        assert devices_of({}) == devices_of({"device": "auto"}) == devices_of({"device": "../x"}) == ["cpu"]
+        assert devices_of({"device": "cuda"}) == devices_of({"device": "cuda:0"}) == ["cuda:0"]
+        assert devices_of({"device": "cuda:1,cuda:0"}) == ["cuda:0", "cuda:1"]
 
 
 class TestFiles:

@@ -22,7 +22,7 @@ def where(parser: argparse.ArgumentParser, *, store: bool = True) -> None:
     if store:
         parser.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
     parser.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:1")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, cuda:0,cuda:1 or all")
 
 
 def read_json(path: Path) -> Any:

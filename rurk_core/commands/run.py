@@ -30,6 +30,7 @@ def register(command: Command) -> None:
     run.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
     run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     run.add_argument("--title", help="a name for people")
+    run.add_argument("--engine", default="embedded", help="embedded, or ray: a cluster (ray:cpus=2,gpus=0.25)")
     where(run)
 
 
@@ -69,7 +70,7 @@ def _run(options: argparse.Namespace) -> int:
         raise UsageError(f"The file {options.spec} names something an experiment does not have.") from None
     store = Store(options.store)
     with live(quiet=options.json) as progress:
-        result = run(spec, store, root=options.data, device=options.device, progress=progress)
+        result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
     if options.json:
         print_json(result)
     else:
