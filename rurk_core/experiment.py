@@ -98,6 +98,7 @@ def run(
         "seed": spec.seed,
         "versions": versions(),
         "device": ", ".join(map(device_name, devices)),
+        "engine": engine,
         "seconds": round(time.time() - started, 3),
     }
     identity |= {"title": spec.title or default_title(spec)}
