@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from urllib.parse import urlencode
 
+import numpy as np
 import streamlit as st
 from ui import state
-from ui.forgetting import change, checked, draft, shares, sheet_of, undo
+from ui.forgetting import change, checked, draft, follow_link, shares, sheet_of, undo
+from ui.glossary import help_of, term
 from ui.pictures import tiles
 from ui.state import plain
 
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
+from rurk_core.data.forget import parse_indices
 from rurk_core.errors import RurkError, UsageError
 
 PAGE = 200
@@ -37,7 +41,7 @@ def choose_dataset() -> Dataset | None:
         st.session_state["typed_dataset"] = None if picked in DATASETS else picked or None
         if picked in DATASETS:
             state.choose("data", picked)
-        for name in ("class", "page"):
+        for name in ("class", "page", "order", "sure", "find", "forget"):
             st.session_state.get("choices", {}).pop(name, None)
             st.query_params.pop(name, None)
 
@@ -187,9 +191,15 @@ def rules(dataset: Dataset) -> None:
         )
 
 
-def files(dataset: Dataset) -> None:
-    """The set as a small file, out and in."""
+def files(dataset: Dataset, rule: str) -> None:
+    """The set as a link and as a small file, out and in."""
     current = draft(dataset)
+    if rule:
+        query = urlencode({"data": dataset.name, "forget": rule})
+        st.caption("A link to this set")
+        st.code(f"{(st.context.url or '').partition('?')[0]}?{query}", language=None)
+    elif current.indices:
+        st.caption("This set does not fit into a link; share the file.")
     try:
         text = checked(dataset, current).to_json() if current.indices else ""
     except UsageError as error:
@@ -225,44 +235,96 @@ def _same(dataset: Dataset, found: ForgetSet) -> str:
         return ""
 
 
-def gallery(dataset: Dataset) -> None:
-    """All training samples, page by page."""
+ORDERS = {"index": "by index", "hardest": "hardest first", "easiest": "easiest first"}
+
+
+def choose_members(dataset: Dataset) -> np.ndarray:
+    """The filters above the gallery → training indices that pass, in the order asked for."""
     labels = [str(c) for c in range(len(dataset.classes))]
-    only = state.choice("class", "all", state.one_of(["all", *labels]))
-    one, two = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
+    losses = losses_in_view(dataset)
+    one, two, three, four = st.columns([1.2, 1, 1.4, 1.1], vertical_alignment="bottom", gap="medium")
     with one:
-        state.bound(
+        only = state.bound(
             st.selectbox,
             "Class",
             "class",
-            only,
+            state.choice("class", "all", state.one_of(["all", *labels])),
             options=["all", *labels],
             format_func=lambda c: "All classes" if c == "all" else dataset.classes[int(c)],
         )
-    members = (
-        range(len(dataset.train_labels))
-        if only == "all"
-        else (dataset.train_labels == int(only)).nonzero()[:, 0].tolist()
-    )
+    with two:
+        find = state.bound(
+            st.text_input, "Indices", "find", state.choice("find", "", str), placeholder="3, 5-9, 42", max_chars=400
+        )
+    members = np.arange(len(dataset.train_labels))
+    if find.strip():
+        try:
+            members = np.unique(parse_indices(find, limit=len(members)))
+        except UsageError as error:
+            three.caption(plain(str(error)))
+    if only != "all":
+        members = members[dataset.train_labels.numpy()[members] == int(only)]
+    if losses is None:
+        four.caption("Confidence and order need an experiment on this data set in view.")
+        return members
+    with three:
+        low, high = state.bound(
+            st.slider,
+            "The Original’s confidence (%)",
+            "sure",
+            state.choice("sure", (0, 100), percents),
+            min_value=0,
+            max_value=100,
+            help=help_of("confidence"),
+        )
+    with four:
+        order = state.bound(
+            st.selectbox,
+            "Order",
+            "order",
+            state.choice("order", "index", state.one_of(list(ORDERS))),
+            options=list(ORDERS),
+            format_func=ORDERS.get,
+            help=f"Hardest: the Original’s loss is largest. {help_of('loss')}",
+        )
+    loss = losses.numpy()[members]
+    sure = 100 * np.exp(-loss)
+    kept = (sure >= low) & (sure <= high)
+    members, loss = members[kept], loss[kept]
+    return members if order == "index" else members[np.argsort(-loss if order == "hardest" else loss, kind="stable")]
+
+
+def percents(text: str) -> tuple[int, int]:
+    """For a link: "20-80" → (20, 80), both from 0 to 100 and rising."""
+    low, high = map(int, text.split("-"))
+    if not 0 <= low <= high <= 100:
+        raise ValueError(text)
+    return low, high
+
+
+def gallery(dataset: Dataset) -> None:
+    """Training samples, page by page."""
+    members = choose_members(dataset)
     pages = max(1, math.ceil(len(members) / PAGE))
-    page = state.choice("page", 1, state.whole_of(range(1, pages + 1)))
-    with two, st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="right"):
+    page = min(pages, state.choice("page", 1, state.whole_of(range(1, 10**6))))
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="pager"):
         st.caption(
             f"{len(members):,} samples"
             + (f", {(page - 1) * PAGE + 1:,}–{min(page * PAGE, len(members)):,} here" if pages > 1 else ""),
             width="content",
         )
         if pages > 1:
-            st.session_state["gallery_page"] = page
+            if st.session_state.get("gallery_page", 1) != page:  # from a link, or because the filters changed
+                st.session_state["gallery_page"] = page
             st.pagination(
                 pages,
                 key="gallery_page",
                 max_visible_pages=5,
                 on_change=lambda: state.choose("page", st.session_state["gallery_page"]),
             )
-    shown = list(members[(page - 1) * PAGE : page * PAGE])
+    shown = members[(page - 1) * PAGE : page * PAGE].tolist()
     if not shown:
-        st.info("There is no sample of this class.")
+        st.info("No sample passes these filters.", icon=":material/filter_alt_off:")
         return
     chosen = set(draft(dataset).indices)
 
@@ -292,8 +354,8 @@ def gallery(dataset: Dataset) -> None:
 def main() -> None:
     st.title("Forget", anchor=False)
     st.html(
-        '<div class="rk-lead">Choose the training samples a model is to forget: click pictures (shift-click for a '
-        "range, arrow keys move), or let a rule choose.</div>"
+        f'<div class="rk-lead">Choose the {term("forget set")}: click pictures (shift-click for a range, arrow keys '
+        "move), or let a rule choose.</div>"
     )
     box, about = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
     with box:
@@ -306,12 +368,13 @@ def main() -> None:
             f"{len(dataset.train_labels):,} training samples, {len(dataset.classes)} classes, {shape} "
             f"values each · {plain(dataset.licence)} · {plain(dataset.source)}"
         )
+    rule = follow_link(dataset)
     tray(dataset)
     one, two = st.columns([2.4, 1], gap="medium")
     with one, st.expander("Choose by rule", icon=":material/rule:", key="rules_box"):
         rules(dataset)
-    with two, st.expander("Save and load", icon=":material/save:", key="files_box"):
-        files(dataset)
+    with two, st.expander("Save, load, share", icon=":material/save:", key="files_box"):
+        files(dataset, rule)
     gallery(dataset)
 
 

@@ -92,6 +92,43 @@ def shares(dataset: Dataset, indices: tuple[int, ...]) -> list[tuple[str, int, i
     return sorted(found, key=lambda entry: -entry[1])
 
 
+LINKED = ("class", "random", "indices")
+"""Rules that a link may hold: they name samples. A file, or an order by losses, belongs to one machine or model."""
+MAX_LINK = 1500
+"""Letters of a rule that still fit into a link."""
+
+
+def linked_rule(dataset: Dataset, text: str) -> ForgetSet:
+    """The set a link asks for.
+
+    Raises:
+        UsageError: the rule is none that a link may hold, or chooses nothing that can be forgotten here.
+    """
+    if text.partition(":")[0] not in LINKED:
+        raise UsageError("A link names samples to forget by class:…, random:… or indices:….")
+    return forget_set(dataset, text)
+
+
+def follow_link(dataset: Dataset) -> str:
+    """Take over the set of a link, then keep the address up to date with the set; returns its rule, "" if too long."""
+    written = st.session_state.setdefault("written", {})
+    text = st.query_params.get("forget")
+    if text is not None and text != written.get("forget"):
+        try:
+            change(dataset, linked_rule(dataset, text).indices, text)
+        except UsageError as error:
+            state.note(f"The link’s set was left out: {error}")
+    current = draft(dataset)
+    rule = rule_of(current) if current.indices and dataset.name in DATASETS else ""
+    rule = rule if len(rule) <= MAX_LINK and rule.partition(":")[0] in LINKED else ""
+    written["forget"] = rule
+    if rule and text != rule:
+        st.query_params["forget"] = rule
+    elif not rule and text is not None:
+        del st.query_params["forget"]
+    return rule
+
+
 def what_to_forget() -> tuple[str, Dataset, str] | None:
     """(data set as named, the data, rule), with a picture of it; None where the data cannot be had."""
     name = state.dataset_choice()
@@ -102,6 +139,7 @@ def what_to_forget() -> tuple[str, Dataset, str] | None:
         state.show(error)
         st.page_link("forget.py", label="Choose another data set", icon=":material/ink_eraser:")
         return None
+    follow_link(dataset)
     current = draft(dataset)
     rule = rule_of(current) if current.indices else "class:0:0.5"
     indices = current.indices or forget_set(dataset, rule).indices

@@ -125,10 +125,15 @@ def choice(name: str, default: Any, valid: Callable[[str], Any], *, always: bool
 
 
 def choose(name: str, value: Any) -> None:
-    """Remember a choice and put it into the URL."""
-    st.session_state.setdefault("choices", {})[name] = str(value)
-    if st.query_params.get(name) != str(value):
-        st.query_params[name] = str(value)
+    """Remember a choice and put it into the URL; a range is written "20-80", and nothing ("") is left out."""
+    text = "-".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    if not text:
+        st.session_state.get("choices", {}).pop(name, None)
+        st.query_params.pop(name, None)
+        return
+    st.session_state.setdefault("choices", {})[name] = text
+    if st.query_params.get(name) != text:
+        st.query_params[name] = text
 
 
 def bound(widget: Callable[..., Any], label: str, name: str, value: Any, **options: Any) -> Any:
