@@ -185,7 +185,7 @@ def test_a_rule_chooses_a_whole_class_and_unlearn_takes_it_over(app):
 def test_the_gallery_is_filtered_by_class_index_and_confidence(app, tiny_run):
     store, result = tiny_run
     test = fine(app("forget.py", store=store.url, run=result["key"], data="digits"))
-    caption = lambda: next(c.value for c in test.caption if " samples" in c.value)  # noqa: E731
+    caption = lambda: next(c.value for c in test.caption if " samples" in c.value and "training" not in c.value)  # noqa: E731
     assert caption() == "1,438 samples, 1–200 here"
     test.text_input(key="view_find").set_value("3, 5-9").run()
     assert caption() == "6 samples"
@@ -211,7 +211,9 @@ def test_a_folder_of_pictures_is_a_data_set(app, tmp_path):
             pixels = np.random.default_rng(i).integers(0, 255, (12, 12, 3), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "own" / name / f"{i}.png")
     test = fine(app("forget.py"))
-    test.selectbox(key="dataset_box").set_value(str(tmp_path / "own")).run()
+    test.session_state["typed_dataset"] = str(tmp_path / "own")  # as the box does with a path somebody types
+    test.run()
     assert any("2 classes, 3×12×12" in c.value for c in fine(test).caption)
-    test.selectbox(key="dataset_box").set_value(str(tmp_path / "nothing")).run()
+    test.session_state["typed_dataset"] = str(tmp_path / "nothing")
+    test.run()
     assert not test.exception and len(test.error) == 1
