@@ -200,7 +200,9 @@ def dataset_choice() -> str:
     from rurk_core.data import DATASETS
 
     typed = st.session_state.get("typed_dataset")
-    if typed and st.query_params.get("data") in (None, st.session_state.get("choices", {}).get("data")):
+    known = [st.session_state.get(which, {}).get("data") for which in ("choices", "written")]
+    if typed and st.query_params.get("data") in (None, *known):
+        st.query_params.pop("data", None)
         return typed
     st.session_state.pop("typed_dataset", None)
     result = result_in_view()
