@@ -111,18 +111,15 @@ def tray(dataset: Dataset) -> None:
 
 def losses_in_view(dataset: Dataset):
     """The loss of every training sample under the Original of the experiment in view, if it fits; else None."""
-    from rurk_core.store import load_tensors
+    from rurk_core.stages import stored_scores
 
     result = state.result_in_view()
     if result is None:
         return None
-    original = next((row["key"] for row in result["models"] if row["role"] == "original"), None)
-    if result["dataset"]["fingerprint"] != dataset.fingerprint or original is None:
+    scores = next((row.get("scores") for row in result["models"] if row["role"] == "original"), None)
+    if result["dataset"]["fingerprint"] != dataset.fingerprint or scores is None or not state.store().has(scores):
         return None
-    scores = state.store().key("scores", {"model": original, "data": dataset.fingerprint})
-    if not state.store().has(scores):
-        return None
-    return load_tensors(state.store().read(scores, "scores.safetensors"))["train_loss"]
+    return stored_scores(state.store(), scores)["train_loss"]
 
 
 def rules(dataset: Dataset) -> None:

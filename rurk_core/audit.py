@@ -88,21 +88,23 @@ def audit(
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
     late = needs_losses(spec.forget)
-    work.forget = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
+    # a rule that cannot be met is refused before anything is read
+    chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
     with tracker.stage("Reading models", 0):
         models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
     if any(ATTACKS[attack].uses_model for attack in spec.attacks):
         _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
-    scores = [scores_stage(work, stage) for stage in models]
     if late:
-        expect(work, scores)
-        run_stages(work, scores[:1])
-        losses = stored_scores(store, models[0].key, data.fingerprint)["train_loss"]
-        work.forget = forget_set(data, spec.forget, losses=losses)
+        first = scores_stage(work, models[0])
+        expect(work, [first])
+        run_stages(work, [first])
+        chosen = forget_set(data, spec.forget, losses=stored_scores(store, first.key)["train_loss"])
+    work.forget = chosen
+    scores = [scores_stage(work, stage) for stage in models]
     identity = {
         "audit": {stage.label: stage.key for stage in models},
         "fingerprint": data.fingerprint,
-        "forget": list(work.forget.indices),
+        "forget": list(chosen.indices),
         "attacks": list(spec.attacks),
         "taus": list(spec.taus),
         "draws": spec.draws,

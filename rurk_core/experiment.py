@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from .data import DATASETS, Dataset, ForgetSet, forget_set, load_dataset, needs_losses, retain_indices
+from .data import DATASETS, Dataset, forget_set, load_dataset, needs_losses
 from .engines import Engine, find_engine
+from .metrics import average_gap, cost_share, others
 from .progress import Progress, Tracker
 from .residual import summarise
+from .scores import similarities
 from .spec import Spec, spec_from_dict
 from .stages import (
     MODEL_KINDS,
@@ -27,7 +28,6 @@ from .stages import (
     load_weights,
     plan,
     role_of,
-    score,
     start_data,
     stored_scores,
     versions,
@@ -38,7 +38,6 @@ from .training import device_name, find_devices
 __all__ = [
     "Progress",
     "Tracker",
-    "accuracies",
     "default_title",
     "load_model",
     "load_result",
@@ -46,7 +45,6 @@ __all__ = [
     "load_weights",
     "run",
     "run_job",
-    "score",
     "stored_scores",
     "versions",
 ]
@@ -148,7 +146,7 @@ def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
         work.forget = None
         stages = plan(work)
         run_stages(work, stages)
-        losses = stored_scores(work.store, stages[-1].inputs["model"], dataset.fingerprint)["train_loss"]
+        losses = stored_scores(work.store, stages[-1].key)["train_loss"]
         work.forget = forget_set(dataset, rule, losses=losses)
     while True:
         stages = plan(work)
@@ -177,6 +175,8 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
     store, dataset, forget = work.store, work.dataset, work.forget
     assert forget is not None
     keys = {stage.label: stage.key for stage in stages if stage.kind in MODEL_KINDS}
+    scores = {stage.label: stage.key for stage in stages if stage.kind == "scores"}
+    relearned = {stage.label: stage.key for stage in stages if stage.kind == "relearned"}
     # the Original, the methods in their order, the references; those that failed stand last, as they have no numbers
     order = sorted(keys, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
     rows = []
@@ -185,9 +185,12 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         if name in work.failed:
             row["failed"] = work.failed[name]
         else:
-            row |= accuracies(stored_scores(store, keys[name], dataset.fingerprint), dataset, forget)
-            row["seconds"] = store.read_json(keys[name], "info.json")["seconds"]
+            info = store.read_json(keys[name], "info.json")
+            row |= {"scores": scores[name]} | store.read_json(scores[name], "shares.json")
+            row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
+            row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
         rows.append(row)
+    _compare(rows)
     residual = []
     for stage in stages:
         if stage.kind != "verdicts":
@@ -210,7 +213,19 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         "forget": json.loads(forget.to_json()),
         "models": rows,
         "residual": residual,
+        "cka": similarities({name: stored_scores(store, scores[name]) for name in order}),
     }
+
+
+def _compare(rows: Sequence[dict[str, Any]]) -> None:
+    """Add what only the references make meaningful: Avg. Gap, and the cost as a share of a Re-train."""
+    references = [row for row in rows if row["role"] == "reference"]
+    # trained together, the last to be stored carries its full share of the time; models of files took none
+    retrain = max((row["seconds"] for row in references), default=0.0)
+    for row in rows:
+        if "failed" not in row:
+            row["avg_gap"] = average_gap(row, others(references, row))
+            row["cost_share"] = cost_share(row["seconds"], retrain) if row["role"] == "unlearned" else None
 
 
 def _notes(work: Work) -> list[str]:
@@ -220,14 +235,3 @@ def _notes(work: Work) -> list[str]:
         f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "
         "that model has seen the forget set."
     ]
-
-
-def accuracies(found: dict[str, Tensor], dataset: Dataset, forget: ForgetSet) -> dict[str, float]:
-    """Retain and test accuracy, and unlearn accuracy = 1 − accuracy on S_f, as the paper reports them."""
-    right = (found["train_class"] == dataset.train_labels).double()
-    index = torch.tensor(forget.indices)
-    return {
-        "retain_accuracy": right[retain_indices(dataset, forget)].mean().item(),
-        "unlearn_accuracy": 1 - right[index].mean().item(),
-        "test_accuracy": (found["test_class"] == dataset.test_labels).double().mean().item(),
-    }

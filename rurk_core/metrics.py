@@ -297,6 +297,6 @@ def _resident(field: str) -> float | None:
         return None
 
 
-def cost_share(seconds: float, references: Sequence[float]) -> float | None:
-    """The time of a method as a share of the mean time of a Re-train on the same machine; None without one."""
-    return seconds / float(np.mean(references)) if len(references) and min(references) > 0 else None
+def cost_share(seconds: float, retrain: float) -> float | None:
+    """The time of a method as a share of the time of one Re-train on the same machine; None where that is unknown."""
+    return seconds / retrain if retrain > 0 else None

@@ -47,6 +47,7 @@ class Spec:
         taus: radii in pixel units, rising; draws: copies of a sample at each of them.
         recipe: "quick" or "paper"; train: settings of the Original and the references that differ from it;
             pretrain: settings of the model they start from that differ from it.
+        relearn: epochs of fine-tuning on the forget set after which re-learn time gives up; 0 leaves it out.
         seed: seeds of everything are derived from this one.
         title: a name for people; not part of the key.
     """
@@ -62,6 +63,7 @@ class Spec:
     recipe: str = "quick"
     train: tuple[tuple[str, Any], ...] = ()
     pretrain: tuple[tuple[str, Any], ...] = ()
+    relearn: int = 30
     seed: int = 7
     title: str = ""
 
@@ -99,6 +101,7 @@ def make_spec(
     recipe: str = "quick",
     train: dict[str, Any] | None = None,
     pretrain: dict[str, Any] | None = None,
+    relearn: int = 30,
     seed: int = 7,
     title: str = "",
 ) -> Spec:
@@ -137,6 +140,7 @@ def make_spec(
         recipe=recipe,
         train=tuple(sorted((train or {}).items())),
         pretrain=tuple(sorted((pretrain or {}).items())),
+        relearn=whole("relearn", relearn, 0, 1000),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )

@@ -1,6 +1,6 @@
 """The stages of an experiment: what each needs, what it costs, and how it is run.
 
-    Original → forget set → Re-train ×K → unlearn (methods) → scores (models) → verdicts (attacks)
+    Original → forget set → Re-train ×K → unlearn (methods) → scores, re-learning (models) → verdicts (attacks)
 
 A stage makes one entry of the store, named by the hash of all that decides its bytes (data fingerprint,
 architecture, settings, seed, forget set, keys of the stages it needs). So a run picks up where it stopped, two
@@ -19,17 +19,18 @@ from functools import cached_property, partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import __version__
 from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
 from .errors import UsageError
 from .exported import EXPORTED, Exported
+from .metrics import RELEARN_FACTOR, accuracies, peak_memory, relearn
 from .models import Classifier, create_model
 from .perturbations import ATTACKS
 from .progress import Tracker
 from .residual import Verdicts
+from .scores import score
 from .spec import Spec
 from .store import Store, load_tensors, save_tensors
 from .training import fit, fit_references, logits_of, place
@@ -148,7 +149,9 @@ def plan(work: Work) -> list[Stage]:
     ]
     models = [original, *unlearned, *references]
     scores = [scores_stage(work, stage) for stage in models]
-    return [*first, *references, *unlearned, *scores, *verdict_stages(work, [original, *unlearned], references)]
+    relearned = [_relearn_stage(work, stage, scores[0]) for stage in models[1:] if work.spec.relearn]
+    verdicts = verdict_stages(work, [original, *unlearned], references)
+    return [*first, *references, *unlearned, *scores, *relearned, *verdicts]
 
 
 def _first_stages(work: Work) -> list[Stage]:
@@ -177,7 +180,23 @@ def scores_stage(work: Work, model: Stage) -> Stage:
     """Loss and class of every sample under a model."""
     samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
     inputs = {"model": model.key, "data": work.dataset.fingerprint}
+    if work.forget is not None:
+        inputs["forget"] = forget_digest(work.forget)
     return Stage("scores", "Accuracies", model.label, inputs, (model.key,), samples)
+
+
+def _relearn_stage(work: Work, model: Stage, target: Stage) -> Stage:
+    """How fast a model learns the forget set again; ``target``, the Original's scores, says what "again" is."""
+    assert work.forget is not None
+    inputs = {
+        "model": model.key,
+        "target": target.key,
+        "limit": work.spec.relearn,
+        "seed": derived_seed(work.spec.seed, "relearn"),
+    }
+    # half of the limit is a guess: models that recognise the forget set are done at once
+    cost = 2.0 * len(work.forget.indices) * work.spec.relearn
+    return Stage("relearned", "Re-learning", model.label, inputs, (model.key, target.key), cost)
 
 
 def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
@@ -265,23 +284,48 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
 
 def _unlearn(work: Work, stage: Stage) -> None:
     assert work.forget is not None
-    started = time.time()
     method = next(method for method in work.spec.methods if method.label == stage.label)
+    original = load_model(work.store, stage.inputs["original"])
     everything = Samples(work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device))
-    model = METHODS[method.key].run(
-        place(load_model(work.store, stage.inputs["original"]), everything.images),
-        everything.take(retain_indices(work.dataset, work.forget).to(work.device)),
-        everything.take(torch.tensor(work.forget.indices, device=work.device)),
-        method.config,
-        generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
-        on_step=work.tracker.step,
-    )
-    _put_model(work, stage, model, work.dataset, time.time() - started)
+    retain = everything.take(retain_indices(work.dataset, work.forget).to(work.device))
+    forget = everything.take(torch.tensor(work.forget.indices, device=work.device))
+    place(original, everything.images)
+    started = time.time()
+    with peak_memory(work.device) as peak:
+        model = METHODS[method.key].run(
+            original,
+            retain,
+            forget,
+            method.config,
+            generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
+            on_step=work.tracker.step,
+        )
+    seconds = time.time() - started
+    _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes)
 
 
 def _score(work: Work, stage: Stage) -> None:
-    found = score(load_model(work.store, stage.inputs["model"]), work.dataset, work.device, work.tracker)
-    work.store.put(stage.key, stage.inputs, {"scores.safetensors": save_tensors(found)})
+    model = load_model(work.store, stage.inputs["model"])
+    scores, features = score(
+        model, work.dataset, work.device, work.forget, on_chunk=lambda done, total: work.tracker.check()
+    )
+    files = {"scores.safetensors": save_tensors(scores)}
+    if features:
+        files["features.safetensors"] = save_tensors(features)
+    if work.forget is not None:
+        shares = accuracies(scores, work.dataset, work.forget)
+        files["shares.json"] = json.dumps(shares).encode()
+    work.store.put(stage.key, stage.inputs, files)
+
+
+def _relearn(work: Work, stage: Stage) -> None:
+    assert work.forget is not None
+    index = torch.tensor(work.forget.indices)
+    images, labels = work.dataset.train_images[index].to(work.device), work.dataset.train_labels[index].to(work.device)
+    target = RELEARN_FACTOR * stored_scores(work.store, stage.inputs["target"])["train_loss"][index].mean().item()
+    model = place(load_model(work.store, stage.inputs["model"]), images)
+    found = relearn(model, images, labels, target, limit=stage.inputs["limit"], seed=stage.inputs["seed"])
+    work.store.put(stage.key, stage.inputs, {"relearned.json": json.dumps(found.to_dict()).encode()})
 
 
 def _judge(work: Work, stage: Stage) -> None:
@@ -323,6 +367,7 @@ RUN: dict[str, Callable[[Work, Sequence[Stage]], None]] = {
     "reference": _train_references,
     "unlearned": _each(_unlearn),
     "scores": _each(_score),
+    "relearned": _each(_relearn),
     "verdicts": _each(_judge),
 }
 """Kind → what makes the entries of stages of that kind that share a name."""
@@ -352,23 +397,6 @@ def _put_model(work: Work, stage: Stage, model: Classifier, dataset: Dataset, se
     work.store.put(stage.key, stage.inputs, files)
 
 
-def score(model: Classifier, dataset: Dataset, device: torch.device, tracker: Tracker) -> dict[str, Tensor]:
-    """Loss and predicted class of every training and test sample, from one pass.
-
-    Returns ``train_loss``, ``test_loss`` (float32, −log p(y|x)) and ``train_class``, ``test_class`` (int64).
-    """
-    place(model, dataset.train_images[:1].to(device))
-    found = {}
-    for split, images, labels in (
-        ("train", dataset.train_images, dataset.train_labels),
-        ("test", dataset.test_images, dataset.test_labels),
-    ):
-        logits = logits_of(model, images, on_chunk=lambda done, total: tracker.check())
-        found[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
-        found[f"{split}_class"] = logits.argmax(1)
-    return found
-
-
 # --- reading what they made ---------------------------------------------------------------------------------
 
 
@@ -386,10 +414,18 @@ def load_verdicts(store: Store, key: str) -> Verdicts:
     return verdicts_from_bytes(store.read(key, "verdicts.safetensors"))
 
 
-def stored_scores(store: Store, model_key: str, fingerprint: str) -> dict[str, Tensor]:
-    """:func:`score` of a stored model on the data set with that fingerprint, once its stage is finished."""
-    key = store.key("scores", {"model": model_key, "data": fingerprint})
+def stored_scores(store: Store, key: str) -> dict[str, Tensor]:
+    """:func:`~rurk_core.scores.score` of a model, from its finished stage (``row["scores"]`` of a result)."""
     return load_tensors(store.read(key, "scores.safetensors"))
+
+
+def stored_features(store: Store, key: str) -> dict[str, Tensor]:
+    """The inputs of the head for the samples of maps, from the same pass; see :func:`~rurk_core.scores.score`.
+
+    Raises:
+        RurkError: the entry has none: the experiment that came with the app is stored without them.
+    """
+    return load_tensors(store.read(key, "features.safetensors"))
 
 
 def load_weights(model: Classifier, weights: dict[str, Tensor], name: str) -> Classifier:

@@ -28,6 +28,7 @@ def register(command: Command) -> None:
     run.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")
     run.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
     run.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
+    run.add_argument("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
     run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     run.add_argument("--title", help="a name for people")
     run.add_argument("--engine", default="embedded", help="embedded, or ray: a cluster (ray:cpus=2,gpus=0.25)")
@@ -44,6 +45,7 @@ _SPEC_FLAGS = (
     "taus",
     "draws",
     "recipe",
+    "relearn",
     "seed",
 )
 

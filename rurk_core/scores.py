@@ -1,0 +1,164 @@
+"""One pass over the images of a data set feeds all that is said of a model: accuracies, membership, layers, maps.
+
+No image goes through a network twice: the few samples whose layers are compared run through it block by block, all
+others in large batches, and what later steps need of them is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .data import Dataset, ForgetSet, retain_indices, to_pixels
+from .metrics import centred_gram, cka
+from .models import Classifier
+from .training import default_batch, memory_format, place
+
+LAYER_SAMPLES = 64
+"""Forget samples, and as many retain samples, whose layers are compared: enough for an unbiased CKA to two digits."""
+MAP_TRAIN, MAP_TEST = 4000, 2000
+"""Samples whose last features are kept for maps; the forget set comes first."""
+
+
+@torch.no_grad()
+def score(
+    model: Classifier,
+    dataset: Dataset,
+    device: torch.device,
+    forget: ForgetSet | None = None,
+    *,
+    on_chunk: Callable[[int, int], None] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What a model makes of every training and test sample.
+
+    Args:
+        forget: says which samples' layers are looked at; without it only the first four entries are returned.
+        on_chunk: called as ``on_chunk(images done, images in all)``; raising in it stops the pass.
+
+    Returns:
+        scores: ``train_loss``, ``test_loss`` (float32, −log p(y|x), so that exp(−loss) is the probability of the
+            correct class), ``train_class``, ``test_class`` (int16), and ``gram/forget/000/BLOCK``,
+            ``gram/retain/000/BLOCK``, ... (float16, :func:`~rurk_core.metrics.centred_gram` of every block's output,
+            numbered from the input; left out for fewer than four samples).
+        features: ``train``, ``test`` (float16 [n, F], the input of the head) and ``train_index``, ``test_index``
+            (int64 [n], the samples they belong to). A model whose blocks are unknown has neither grams nor features.
+    """
+    place(model, dataset.train_images[:1].to(device)).eval()
+    known = bool(model.block_names)
+    layered = _layer_samples(dataset, forget) if forget and known else {}
+    total = len(dataset.train_labels) + len(dataset.test_labels)
+    scores: dict[str, Tensor] = {}
+    features: dict[str, Tensor] = {}
+    done = 0
+    for split, images, labels in (
+        ("train", dataset.train_images, dataset.train_labels),
+        ("test", dataset.test_images, dataset.test_labels),
+    ):
+        logits = torch.empty(len(labels), len(dataset.classes))
+        last = torch.empty(len(labels), model.head.in_features if known else 0, dtype=torch.float16)
+        left = torch.ones(len(labels), dtype=torch.bool)
+        for name, index in layered.items() if split == "train" else ():
+            hidden = pixels = _pixels(images[index], device)
+            for number, (block, hidden) in enumerate(_blocks(model, pixels)):
+                scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
+                if block == model.block_names[-2]:
+                    last[index] = _half(hidden)
+            logits[index] = hidden.float().cpu()
+            left[index] = False
+        for index in left.nonzero()[:, 0].split(default_batch(tuple(images.shape[1:]), device)):
+            pixels = _pixels(images[index], device)
+            if known:
+                hidden = model.features(pixels)
+                last[index], logits[index] = _half(hidden), model.head(hidden).float().cpu()
+            else:
+                logits[index] = model(pixels).float().cpu()
+            if on_chunk:
+                on_chunk(done + int(index[-1]) + 1, total)
+        done += len(labels)
+        scores[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
+        scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
+        if known:
+            limit, first = (MAP_TRAIN, forget) if split == "train" else (MAP_TEST, None)
+            kept = _map_samples(len(labels), limit, first)
+            features |= {split: last[kept], f"{split}_index": kept}
+    return scores, features
+
+
+def similarities(scores: Mapping[str, Mapping[str, Tensor]]) -> dict[str, object] | None:
+    """Linear CKA between every two models, per block, on forget and on retain samples.
+
+    Args:
+        scores: model → what :func:`score` found, all for the same forget set.
+
+    Returns:
+        ``{"models": [M names], "blocks": [B names], "samples": {"forget": n, "retain": n}, "forget": [B][M][M],
+        "retain": [B][M][M]}`` with None where a block's features do not vary; a set with fewer than four samples is
+        left out. None where no layer was looked at. Models with other blocks than the first are left out.
+    """
+    grams = {model: sorted(name for name in found if name.startswith("gram/")) for model, found in scores.items()}
+    first = next((names for names in grams.values() if names), None)
+    if first is None:
+        return None
+    models = [model for model, names in grams.items() if names == first]
+    samples: dict[str, int] = {}
+    found: dict[str, object] = {"models": models, "samples": samples}
+    for kind in ("forget", "retain"):
+        names = [name for name in first if name.startswith(f"gram/{kind}/")]
+        if not names:
+            continue
+        found["blocks"] = [name.split("/", 3)[3] for name in names]
+        matrices = [cka(torch.stack([scores[model][name] for model in models])) for name in names]
+        found[kind] = [
+            [[None if value != value else round(float(value), 4) for value in row] for row in matrix]
+            for matrix in matrices
+        ]
+        # n (n − 1) / 2 pairs
+        samples[kind] = round((1 + (1 + 8 * len(scores[models[0]][names[0]])) ** 0.5) / 2)
+    return found
+
+
+def confidence(scores: Mapping[str, Tensor], split: str) -> Tensor:
+    """Probability of the correct class, float32 [N], of the training or the test samples."""
+    return (-scores[f"{split}_loss"]).exp()
+
+
+def _layer_samples(dataset: Dataset, forget: ForgetSet) -> dict[str, Tensor]:
+    """Seeded samples of either set, never the same one twice."""
+    generator = torch.Generator().manual_seed(0)
+    sets = {"forget": torch.tensor(forget.indices), "retain": retain_indices(dataset, forget)}
+    picks = {
+        name: members[torch.randperm(len(members), generator=generator)[:LAYER_SAMPLES]]
+        for name, members in sets.items()
+    }
+    return {name: members for name, members in picks.items() if len(members) >= 4}
+
+
+def _map_samples(count: int, limit: int, forget: ForgetSet | None = None) -> Tensor:
+    """At most ``limit`` of ``count`` samples, sorted; those to be forgotten before any other."""
+    if count <= limit:
+        return torch.arange(count)
+    order = torch.rand(count, generator=torch.Generator().manual_seed(0))
+    if forget:
+        order[torch.tensor(forget.indices)] -= 1
+    return order.argsort()[:limit].sort().values
+
+
+def _pixels(images: Tensor, device: torch.device) -> Tensor:
+    pixels = to_pixels(images.to(device))
+    return pixels.contiguous(memory_format=memory_format(pixels))
+
+
+def _half(features: Tensor) -> Tensor:
+    """float16 on the CPU; what is beyond its range stays finite."""
+    return features.float().clamp(-65504, 65504).half().cpu()
+
+
+def _blocks(model: Classifier, pixels: Tensor):
+    """(name, output) of every block in turn, the head last; a block's output may be changed by the next one."""
+    hidden = (pixels - model.mean) / model.std
+    for name in model.block_names:
+        hidden = model.block(name)(hidden)
+        yield name, hidden
