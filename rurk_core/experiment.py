@@ -66,7 +66,8 @@ def run(
         root: where data sets lie (default: the variable RURK_DATA, then a cache folder).
         device: "auto", "cpu", "cuda", "cuda:1"; several with commas, or "all" GPUs.
         engine: a name in :data:`~rurk_core.engines.ENGINES`, settings after a colon.
-        progress: called with dictionaries ``{"stage", "done", "total", "overall", "eta", "loss"?}``.
+        progress: called with dictionaries ``{"stage", "done", "total", "overall", "eta", "loss"?}``; while a model is
+            trained also with ``accuracy``, or ``retain_accuracy`` and ``forget_accuracy``, on a few samples.
         cancelled: asked between steps; once it says yes, :class:`Cancelled` is raised and finished stages stay.
 
     Returns:

@@ -36,6 +36,7 @@ from .store import Store, load_tensors, save_tensors
 from .training import fit, fit_references, logits_of, place
 from .unlearning import METHODS, Samples
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+from .watching import Watch, watching
 
 MODEL_KINDS = ("original", "unlearned", "reference", "audited")
 """Kinds of entries that hold a model to be judged."""
@@ -262,7 +263,9 @@ def _train_original(work: Work, stage: Stage) -> None:
     started, config = time.time(), work.spec.training().train
     images, labels = work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device)
     model = _start(work, stage.inputs["start"], stage.inputs["seed"])
-    fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=work.tracker.step)
+    watch = _watch(work, {"accuracy": Samples(images, labels)})
+    watch.model = model
+    fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=watch)
     _put_model(work, stage, model, work.dataset, time.time() - started)
 
 
@@ -290,18 +293,25 @@ def _unlearn(work: Work, stage: Stage) -> None:
     retain = everything.take(retain_indices(work.dataset, work.forget).to(work.device))
     forget = everything.take(torch.tensor(work.forget.indices, device=work.device))
     place(original, everything.images)
+    watch = _watch(work, {"retain_accuracy": retain, "forget_accuracy": forget})
     started = time.time()
-    with peak_memory(work.device) as peak:
+    with peak_memory(work.device) as peak, watching(watch):
         model = METHODS[method.key].run(
             original,
             retain,
             forget,
             method.config,
             generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
-            on_step=work.tracker.step,
+            on_step=watch,
         )
     seconds = time.time() - started
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes)
+
+
+def _watch(work: Work, sets: dict[str, Samples]) -> Watch:
+    """Steps go to the tracker, with live accuracies if anybody listens."""
+    shown = {name: (samples.images, samples.labels) for name, samples in sets.items() if work.tracker.progress}
+    return Watch(work.tracker.step, shown)
 
 
 def _score(work: Work, stage: Stage) -> None:

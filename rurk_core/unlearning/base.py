@@ -18,6 +18,7 @@ from ..config import Config
 from ..errors import UsageError
 from ..models import Classifier
 from ..training import OnStep, epoch_batches
+from ..watching import announce
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def method_config(method: Method, preset: str = "default", **settings: Any) -> C
 
 def trainable_copy(original: Classifier) -> Classifier:
     """A copy of ``original`` whose weights may be trained; the original is left as it is."""
-    return copy.deepcopy(original).requires_grad_(True)
+    clone = copy.deepcopy(original).requires_grad_(True)
+    announce(clone)
+    return clone
 
 
 def cycle_batches(samples: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
