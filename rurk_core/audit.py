@@ -7,6 +7,7 @@ the models, so that every page, command and report takes it as it takes an exper
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ def audit(
     entry = DATASETS.get(dataset)
     spec = Spec(
         dataset=dataset,
-        forget=f"file:{forget}" if Path(forget).is_file() else forget,
+        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
         model=model or (entry.default_model if entry else "resnet9:16"),
         methods=(),
         references=len(retrained),

@@ -1,0 +1,36 @@
+"""``rurk report``: what a run found, as one page to keep and a document to compute with."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from . import Command
+from .output import DEFAULT_STORE, console, print_json
+
+
+def register(command: Command) -> None:
+    report = command("report", _report, "Write a report on a run or on one of its samples.")
+    report.add_argument("run", help="the key of a run or audit, or 'latest'")
+    report.add_argument("--sample", type=int, help="only this training index of the forget set")
+    report.add_argument("--out", type=Path, default=Path("report"), help="the folder to write to (default: report)")
+    report.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
+    report.add_argument("--data", help="where data sets lie, for the pictures (default: the variable RURK_DATA)")
+
+
+def _report(options: argparse.Namespace) -> int:
+    from ..report import latest_run, make_report, write_report
+    from ..store import Store
+
+    store = Store(options.store)
+    run = latest_run(store) if options.run == "latest" else options.run
+    report = make_report(store, run, sample=options.sample, root=options.data)
+    paths = write_report(report, options.out)
+    if options.json:
+        print_json(report.document)
+    else:
+        for answer in report.document["answers"]:
+            console().print(f"{answer['method']}, {answer['attack']}: {answer['sentence']}", markup=False)
+        for path in paths:
+            console().print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)", markup=False, highlight=False)
+    return 0

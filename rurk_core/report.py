@@ -1,0 +1,323 @@
+"""A report on a run or on one of its samples: one document of plain JSON values, which also becomes one HTML page.
+
+    report = make_report(store, "run-0123456789abcdef")
+    write_report(report, "folder")      report.html, report.json, experiment.json
+
+The document holds all numbers that the page shows and all that is needed to compute them again; its schema is
+``docs/report.schema.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from .data import Dataset, load_dataset, to_pixels
+from .errors import RurkError, UsageError
+from .experiment import load_result
+from .perturbations import copies
+from .report_html import Copies, page
+from .residual import Verdicts
+from .reviews import history
+from .stages import load_model, load_verdicts, role_of, versions
+from .store import Store, explain
+from .verdicts import frozen_copy
+
+FORMAT = "rurk-report/1"
+COPIES = 40
+"""Copies of a sample shown as pictures."""
+FILES = ("report.html", "report.json", "experiment.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report.
+
+    Attributes:
+        html: one page that needs nothing else; document: the same as plain JSON values.
+    """
+
+    html: str
+    document: dict[str, Any]
+
+    @property
+    def json(self) -> str:
+        return json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
+
+    @property
+    def experiment(self) -> str:
+        """The file that the re-run command of an experiment reads."""
+        return json.dumps(self.document["rerun"]["experiment"], indent=1, ensure_ascii=False)
+
+
+def make_report(store: Store, run: str, *, sample: int | None = None, root: str | None = None) -> Report:
+    """A report on a finished run or audit, or on one of its forget samples.
+
+    Args:
+        run: its key; sample: a training index of its forget set, or None for the whole run.
+        root: where data sets lie; where the data cannot be read the report has no pictures and says so.
+
+    Raises:
+        UsageError: there is no such run, or the sample is not in its forget set.
+        RurkError: the run is damaged.
+    """
+    if not run.startswith("run-") or not store.has(run):
+        raise UsageError(f"There is no run '{run[:60]}' in the store {store.url}; the app lists those there are.")
+    result = load_result(store, run)
+    indices = result["forget"]["indices"]
+    if sample is not None and sample not in indices:
+        raise UsageError(f"Sample {sample} is not among the {len(indices)} samples to forget of {run}.")
+    # the Original last: it is what the others are to be told from
+    result |= {"residual": sorted(result["residual"], key=lambda entry: entry["method"] == "original")}
+    tables = {entry["verdicts"]: load_verdicts(store, entry["verdicts"]) for entry in result["residual"]}
+    document = _document(store, result, tables, sample)
+    data, why = _data(result, root)
+    if data is None:
+        document["notes"].append(why)
+    copies = {} if sample is None or data is None else _copies_of(store, result, tables, data, sample)
+    return Report(page(document, result, tables, data, copies), document)
+
+
+def write_report(report: Report, folder: str | Path) -> list[Path]:
+    """Write the files of a report into a folder, which is made if it is not there; returns their paths.
+
+    Raises:
+        RurkError: they cannot be written.
+    """
+    contents = dict(zip(FILES, (report.html, report.json, report.experiment), strict=True))
+    if report.document["rerun"]["experiment"] is None:
+        del contents["experiment.json"]
+    paths = []
+    try:
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, text in contents.items():
+            (target / name).write_text(text, encoding="utf-8")
+            paths.append(target / name)
+    except OSError as error:
+        raise RurkError(explain(error, "The report", folder)) from None
+    return paths
+
+
+def latest_run(store: Store) -> str:
+    """The key of the newest run; raises UsageError where there is none."""
+    entries = store.list("run")
+    if not entries:
+        raise UsageError(f"There is no run in the store {store.url}; make one with 'rurk run' or 'rurk audit'.")
+    return entries[0].key
+
+
+# --- the document -------------------------------------------------------------------------------------------
+
+
+def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts], sample: int | None) -> dict[str, Any]:
+    spec, forget, run = result["spec"], result["forget"], result["key"]
+    samples = [
+        found
+        for entry in result["residual"]
+        for found in _samples(entry, tables[entry["verdicts"]], result["dataset"]["classes"], sample)
+    ]
+    return {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "kind": "audit" if "audit" in result else "experiment",
+        "run": run,
+        "sample": sample,
+        "title": next((entry.title for entry in store.list("run") if entry.key == run), ""),
+        "question": _question(result, sample),
+        "answers": [_answer(entry, samples, result, sample) for entry in result["residual"]],
+        "data": result["dataset"],
+        "forget": {
+            "rule": forget["rule"],
+            "count": len(forget["indices"]),
+            "sha256": hashlib.sha256(",".join(map(str, forget["indices"])).encode()).hexdigest(),
+            "indices": forget["indices"],
+        },
+        "models": [_model(store, row) for row in result["models"]],
+        "residual": result["residual"],
+        "samples": samples,
+        "judgements": [asdict(found) for found in history(store, run) if sample is None or found.sample == sample],
+        "made_with": {
+            "versions": result["versions"],
+            "device": result["device"],
+            "seconds": result["seconds"],
+            "seed": result["seed"],
+            "report_versions": versions(),
+        },
+        "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
+        "rerun": _rerun(result),
+        "limits": _limits(result),
+        "notes": list(result.get("notes", [])),
+    }
+
+
+def _question(result: dict[str, Any], sample: int | None) -> str:
+    data, count = result["dataset"], len(result["forget"]["indices"])
+    if sample is not None:
+        return (
+            f"Training sample {sample} of {data['name']} was to be forgotten. Do the unlearned models still recognise "
+            "perturbed copies of it that models re-trained without it do not?"
+        )
+    return (
+        f"{count:,} of {data['train']:,} training samples of {data['name']} were to be forgotten. Do the unlearned "
+        "models still recognise perturbed copies of them that models re-trained without them do not?"
+    )
+
+
+def _answer(
+    entry: dict[str, Any], samples: list[dict[str, Any]], result: dict[str, Any], sample: int | None
+) -> dict[str, Any]:
+    """What one model under one attack amounts to, counted and in a sentence."""
+    rows = [row for row in samples if row["method"] == entry["method"] and row["attack"] == entry["attack"]]
+    counts = {name: sum(row["standing"] == name for row in rows) for name in STANDINGS}
+    k = sum(row["role"] == "reference" for row in result["models"])
+    if not k:
+        share = sum(sum(row["recognised"]) for row in rows) / (len(rows) * _copies(result))
+        sentence = f"{share:.1%} of the copies are recognised; there is no re-trained model to compare with."
+    elif sample is not None:
+        sentence = f"{STANDINGS[rows[0]['standing']]}: {rows[0]['excess']:+.1f} percentage points against their mean."
+    else:
+        sentence = (
+            f"{counts['above']} of {len(rows)} samples are recognised more than by every re-trained model, "
+            f"{counts['below']} less than by every one, {counts['within']} lie among them."
+        )
+    return {"method": entry["method"], "attack": entry["attack"], "samples": len(rows), **counts, "sentence": sentence}
+
+
+STANDINGS = {
+    "above": "recognised more than by every re-trained model",
+    "below": "recognised less than by every re-trained model",
+    "within": "recognised as much as by some re-trained models",
+    "unknown": "there is no re-trained model to compare with",
+}
+
+
+def _copies(result: dict[str, Any]) -> int:
+    """Copies of one sample over all radii."""
+    return result["spec"]["draws"] * len(result["spec"]["taus"])
+
+
+def _limits(result: dict[str, Any]) -> list[str]:
+    k = sum(row["role"] == "reference" for row in result["models"])
+    found = [
+        f"Counts are of {result['spec']['draws']} copies at each radius; other draws give slightly other counts.",
+        "Only the perturbations and radii listed here were looked at; a model may still know a sample in other ways.",
+        "The measurement takes the data set, the forget set and the models as they were given; it cannot tell whether "
+        "a re-trained model has really never seen the forget set.",
+    ]
+    if k:
+        found.insert(
+            0,
+            f"{k} re-trained model{'s' if k > 1 else ''} stand{'s' if k == 1 else ''} for all that retraining could "
+            f"give: of samples that are just like any other, one in {k + 1} lies above all of them by chance.",
+        )
+    return found
+
+
+def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the result with the fingerprint of the weights that were judged."""
+    found = dict(row)
+    if row.get("key"):
+        noted = json.loads(store.read(row["key"], "spec.json"))["files"]["model.safetensors"]
+        found["weights_sha256"] = noted["sha256"]
+    return found
+
+
+def _samples(
+    entry: dict[str, Any], verdicts: Verdicts, classes: Sequence[str], sample: int | None
+) -> list[dict[str, Any]]:
+    """Counts of every sample under one model and attack, the most recognised beyond the references first.
+
+    Of one sample alone the references' counts are given by radius, otherwise their sums over the radii.
+    """
+    u, v = verdicts.recognised(entry["method"]), verdicts.reference_recognised()
+    copies = verdicts.draws * len(verdicts.taus)
+    places = range(len(verdicts.samples)) if sample is None else [verdicts.samples.tolist().index(sample)]
+    found = []
+    for place in places:
+        own, each = int(u[place].sum()), v[:, place].sum(1)
+        standing = "unknown"
+        if len(each):
+            standing = "above" if own > each.max() else "below" if own < each.min() else "within"
+        found.append(
+            {
+                "sample": int(verdicts.samples[place]),
+                "class": classes[int(verdicts.labels[place])],
+                "attack": entry["attack"],
+                "method": entry["method"],
+                "recognised": u[place].tolist(),
+                "references": each.tolist() if sample is None else v[:, place].tolist(),
+                "excess": 100 * (own - float(each.mean())) / copies if len(each) else None,
+                "standing": standing,
+            }
+        )
+    return sorted(found, key=lambda row: -(row["excess"] if row["excess"] is not None else sum(row["recognised"])))
+
+
+def _rerun(result: dict[str, Any]) -> dict[str, Any]:
+    """How to compute the same numbers again: a command, and for an experiment the file it reads."""
+    spec = dict(result["spec"])
+    if spec["forget"].startswith("file:"):  # that file may be gone; the indices are all that mattered in it
+        spec["forget"] = "indices:" + ",".join(map(str, result["forget"]["indices"]))
+    if "audit" not in result:
+        return {"command": "rurk run --spec experiment.json --store rurk-store", "experiment": spec}
+    files = {name: found["file"] for name, found in result["audit"]["files"].items()}
+    words = ["rurk", "audit", "--dataset", spec["dataset"], "--forget", spec["forget"], "--model", spec["model"]]
+    for flag, role in (("--original", "original"), ("--unlearned", "unlearned"), ("--retrained", "reference")):
+        paths = [path for name, path in files.items() if role_of(name) == role]
+        words += [flag, *paths] if paths else []
+    words += ["--attack", ",".join(spec["attacks"]), "--tau", ",".join(map(repr, spec["taus"]))]
+    words += ["--draws", str(spec["draws"]), "--seed", str(spec["seed"])]
+    return {"command": shlex.join(words), "experiment": None}
+
+
+def _copies_of(
+    store: Store, result: dict[str, Any], tables: dict[str, Verdicts], data: Dataset, sample: int
+) -> dict[str, Copies]:
+    """The first copies of a sample at the radius where models and references differ most, for every table."""
+    keys = {row["name"]: row["key"] for row in result["models"]}
+    found = {}
+    for key, v in tables.items():
+        place = v.samples.tolist().index(sample)
+        others = [name for name in v.models if name not in v.references and name != "original"] or ["original"]
+        each = v.reference_recognised()[:, place]
+        base = each.mean(0) if len(each) else np.zeros(len(v.taus))
+        apart = np.max([np.abs(v.recognised(name)[place] - base) for name in others], axis=0)
+        apart[(v.taus == 0) & (len(v.taus) > 1)] = -1  # without a radius all copies are alike
+        at = int(np.argmax(apart))
+        models = {name: frozen_copy(load_model(store, keys[name]), torch.device("cpu")) for name in v.models}
+        with torch.no_grad():
+            moved = copies(
+                v.attack,
+                to_pixels(data.train_images[[sample]]),
+                torch.from_numpy(v.labels[[place]]),
+                ids=[sample],
+                tau=float(v.taus[at]),
+                draws=min(v.draws, 100),
+                seed=v.seed,
+                classes=len(data.classes),
+                model=models.get(v.source),
+            )[0][:COPIES]
+            right = torch.stack([model(moved).argmax(1) == v.labels[place] for model in models.values()])
+        found[key] = Copies(float(v.taus[at]), moved, right.numpy())
+    return found
+
+
+def _data(result: dict[str, Any], root: str | None) -> tuple[Dataset | None, str]:
+    """The data of a run where it can be read and is the same; otherwise None and why."""
+    try:
+        found = load_dataset(result["spec"]["dataset"], root)
+    except RurkError as error:
+        return None, f"The report has no pictures: {error}"
+    if found.fingerprint != result["dataset"]["fingerprint"]:
+        return None, "The report has no pictures: the data set here is not the one of the run."
+    return found, ""

@@ -1,0 +1,468 @@
+"""A report as one HTML page: style and figures inside, no script, nothing fetched, made to be printed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from .data import Dataset
+from .looks import REFERENCES, Look, looks_of
+from .perturbations import ATTACKS
+from .pictures import as_pictures, png_uri
+from .residual import Verdicts
+from .svg import Curve, curves, histogram, mark, nice
+
+THUMBNAILS = 28
+"""Samples shown as pictures in a report on a run."""
+ROWS = 12
+"""Samples in a table; the document has all."""
+SIDE = 96
+"""Larger pictures are reduced to this."""
+
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
+
+STYLE = """
+:root { color-scheme: light; --ink: #1b2130; --quiet: #555c6b; --line: #d9dde5; --soft: #f4f6f9; }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; color: var(--ink); background: #fff; margin: 0;
+  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+main { max-width: 60rem; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
+h1 { font-size: 1.75rem; line-height: 1.2; letter-spacing: -.02em; margin: 0 0 .3rem; }
+h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1.1rem; }
+h3 { font-size: 1rem; margin: 1.3rem 0 .3rem; }
+p { margin: .4rem 0; max-width: 46rem; }
+.quiet, figcaption, .see { color: var(--quiet); font-size: .88rem; }
+.answers { list-style: none; padding: 0; margin: .8rem 0; }
+.answers li { border: 1px solid var(--line); border-left: 6px solid var(--colour); border-radius: .5rem;
+  padding: .7rem .9rem; margin: .55rem 0; break-inside: avoid; }
+.answers b { font-weight: 650; }
+.tag { display: inline-block; min-width: 1.9em; padding: 0 .4em; border-radius: .3em; font-weight: 700;
+  font-size: .78em; line-height: 1.6; text-align: center; color: #fff; }
+table { border-collapse: collapse; width: 100%; font-size: .86rem; margin: .5rem 0; }
+th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
+th { font-weight: 550; color: var(--quiet); }
+td.num, th.num { text-align: right; white-space: nowrap; }
+td:first-child { white-space: nowrap; }
+.wide { overflow-x: auto; }
+figure { margin: .8rem 0; break-inside: avoid; }
+.figure { width: 100%; max-width: 44rem; height: auto; display: block; }
+.figure text { font-size: 11.5px; fill: var(--quiet); }
+.figure .grid { stroke: var(--line); }
+.figure .zero { stroke: var(--ink); stroke-width: 1.2; }
+.key { display: flex; flex-wrap: wrap; gap: .2rem 1.1rem; font-size: .86rem; align-items: center; }
+.key svg { width: 13px; height: 13px; vertical-align: -2px; margin-right: .25rem; overflow: visible; }
+.tiles { display: flex; flex-wrap: wrap; gap: .5rem; }
+.tile { width: 4.4rem; font-size: .72rem; line-height: 1.25; color: var(--quiet); break-inside: avoid; }
+.tile img, .sample img { display: block; width: 100%; image-rendering: pixelated; border-radius: .25rem;
+  box-shadow: 0 0 0 1px var(--line); }
+.tile svg { width: 11px; height: 11px; overflow: visible; margin: .15rem .12rem 0 0; }
+.copies .tile { width: 3.1rem; }
+.sample { display: flex; gap: 1.2rem; align-items: flex-start; margin: .8rem 0; }
+.sample figure { flex: none; width: 9rem; margin: 0; }
+pre { background: var(--soft); border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .7rem;
+  font-size: .76rem; line-height: 1.45; white-space: pre-wrap; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .25rem 1rem; font-size: .88rem; }
+dt { color: var(--quiet); } dd { margin: 0; }
+blockquote { margin: .2rem 0; padding-left: .7rem; border-left: 3px solid var(--line); white-space: pre-wrap; }
+@media (max-width: 640px) { main { padding: 1.2rem .9rem 3rem; } .sample { flex-direction: column; }
+  dl { grid-template-columns: 1fr; } dd { margin-bottom: .3rem; } }
+@page { size: A4; margin: 16mm 14mm; }
+@media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; }
+  h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .wide { overflow: visible; }
+  * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
+"""
+
+
+@dataclass(frozen=True)
+class Copies:
+    """Perturbed copies of one sample as the models see them.
+
+    Attributes:
+        tau: their radius; images: float32 [copies, ...].
+        recognised: bool [models, copies], in the order of the verdicts' models.
+    """
+
+    tau: float
+    images: Any
+    recognised: Any
+
+
+def page(
+    document: dict[str, Any],
+    result: dict[str, Any],
+    tables: dict[str, Verdicts],
+    data: Dataset | None,
+    copies: dict[str, Copies],
+) -> str:
+    """The whole page.
+
+    Args:
+        document: of :func:`rurk_core.report.make_report`; result: of the run; tables: verdicts by their keys; data: for
+            pictures, if it can be had; copies: of the one sample, by keys of verdicts.
+    """
+    looks = looks_of(result["models"])
+    parts = [_head(document), _answers(document, looks)]
+    if document["sample"] is not None:
+        parts.append(_sample(document, looks, data))
+        for key in dict.fromkeys(entry["verdicts"] for entry in document["residual"]):
+            parts.append(_around(document, tables[key], looks, copies.get(key)))
+    else:
+        for entry in document["residual"]:
+            parts.append(_section(document, entry, tables[entry["verdicts"]], looks, data))
+    parts += [_judgements(document, looks), _models(document, looks), _method(document), _provenance(document)]
+    title = escape(_title(document))
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="referrer" content="no-referrer">'
+        f"<title>{title}</title><style>{STYLE}</style></head><body><main>{''.join(parts)}</main></body></html>\n"
+    )
+
+
+def _title(document: dict[str, Any]) -> str:
+    about = f"sample {document['sample']}, " if document["sample"] is not None else ""
+    return f"Unlearning report: {about}{document['title'] or document['data']['name']}"
+
+
+def _head(document: dict[str, Any]) -> str:
+    made = f"{document['created'].replace('T', ' ').replace('+00:00', '')} UTC"
+    return (
+        f"<h1>{escape(_title(document))}</h1>"
+        f'<p class="quiet">{escape(document["run"])} · report made {escape(made)} · RURK Explorer '
+        f"{escape(document['made_with']['report_versions']['rurk'])}</p><h2>Question</h2><p>{escape(document['question'])}</p>"
+    )
+
+
+def _answers(document: dict[str, Any], looks: dict[str, Look]) -> str:
+    rows = [
+        f'<li style="--colour:{looks[answer["method"]].colour}">{_tag(looks[answer["method"]])} '
+        f"<b>{escape(looks[answer['method']].title)}</b>, {escape(ATTACKS[answer['attack']].title)}: "
+        f"{escape(answer['sentence'])}</li>"
+        for answer in document["answers"]
+    ]
+    notes = "".join(f'<p class="quiet">{escape(note)}</p>' for note in document["notes"])
+    return f'<h2>Answer</h2><ul class="answers">{"".join(rows)}</ul>{notes}'
+
+
+# --- one model under one attack ------------------------------------------------------------------------------
+
+
+def _section(
+    document: dict[str, Any], entry: dict[str, Any], verdicts: Verdicts, looks: dict[str, Look], data: Dataset | None
+) -> str:
+    look = looks[entry["method"]]
+    rows = [s for s in document["samples"] if s["method"] == entry["method"] and s["attack"] == entry["attack"]]
+    return "".join(
+        [
+            f"<h2>{_tag(look)} {escape(look.title)}, {escape(ATTACKS[entry['attack']].title)}</h2>",
+            _curve(verdicts, [*dict.fromkeys(["original", entry["method"]])], looks),
+            _spread(rows, look),
+            _by_radius(entry),
+            _gallery(rows, data),
+            _ranked(rows, document),
+        ]
+    )
+
+
+def _curve(verdicts: Verdicts, names: Sequence[str], looks: dict[str, Look], sample: int | None = None) -> str:
+    """Copies recognised over τ, of the set or of a sample, with the references' band."""
+    places = list(range(len(verdicts.samples))) if sample is None else [verdicts.samples.tolist().index(sample)]
+    trials = verdicts.draws * len(places)
+    each = verdicts.reference_recognised()[:, places].sum(1)
+    lines = [
+        Curve(looks[name], 100 * verdicts.recognised(name)[places].sum(0) / trials)
+        for name in names
+        if name in verdicts.models
+    ]
+    band = None
+    if len(each):
+        lines.insert(0, Curve(looks[REFERENCES], 100 * each.mean(0) / trials))
+        band = (100 * each.min(0) / trials, 100 * each.max(0) / trials)
+    what = "all samples to forget" if sample is None else f"sample {sample}"
+    figure = curves(
+        verdicts.taus.tolist(),
+        lines,
+        band,
+        title="copies recognised (%)",
+        label=f"Copies recognised over the radius, {what}",
+        top=100.0,
+    )
+    see = (
+        "See: a curve above the green band recognises more than any re-trained model, below it less."
+        if band
+        else "See: how far from the samples the models still recognise them. Without a re-trained model nothing says "
+        "how much of it is residual."
+    )
+    return (
+        f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Perturbed copies of {what} that keep their "
+        f"class, of {trials:,} at each radius. {see}</figcaption></figure>"
+    )
+
+
+def _spread(rows: Sequence[dict[str, Any]], look: Look) -> str:
+    """How the samples lie against the references."""
+    values = np.array([row["excess"] for row in rows if row["excess"] is not None], float)
+    if not len(values):
+        return ""
+    low, high = min(0.0, float(values.min())), max(1.0, float(values.max()))
+    width = nice((high - low) / 40)  # so that 0 is an edge between bins
+    edges = np.arange(np.floor(low / width), np.ceil(high / width) + 1) * width
+    figure = histogram(
+        values,
+        edges,
+        colour=look.colour,
+        title="copies recognised beyond the mean of the re-trained models (percentage points, all radii together)",
+        label="Histogram of the samples by copies recognised beyond the re-trained models",
+    )
+    return (
+        f"<figure>{figure}<figcaption>One count per sample to forget. See: samples right of the line are recognised "
+        "more than the re-trained models do on average, left of it less.</figcaption></figure>"
+    )
+
+
+def _by_radius(entry: dict[str, Any]) -> str:
+    head = (
+        "<tr><th class='num'>τ</th><th class='num'>recognised</th><th class='num'>re-trained, mean</th>"
+        "<th class='num'>ratio of means</th><th class='num'>re-trained apart</th>"
+        "<th class='num'>mean r̂ (undefined)</th><th class='num'>prevalence</th><th class='num'>disagreement</th></tr>"
+    )
+    rows = []
+    for row in entry["taus"]:
+        low, high = row["reference_band"]
+        cells = [
+            f"{row['tau']:.4g}",
+            f"{row['numerator']:,} of {row['trials']:,}",
+            _number(row["denominator"], ",.0f"),
+            _number(row["ratio_of_means"], ".3f"),
+            "–" if low is None else f"{low:.3f} to {high:.3f}",
+            f"{_number(row['r_mean'], '.3f')} ({row['r_undefined']})",
+            _number(row["prevalence"], ".1%"),
+            _number(row["disagreement"], ".1%"),
+        ]
+        rows.append("<tr>" + "".join(f"<td class='num'>{cell}</td>" for cell in cells) + "</tr>")
+    return f"<h3>By radius</h3><div class='wide'><table>{head}{''.join(rows)}</table></div>"
+
+
+def _gallery(rows: Sequence[dict[str, Any]], data: Dataset | None) -> str:
+    if data is None:
+        return ""
+    tiles = [
+        f'<div class="tile"><img src="{_picture(data, row["sample"])}" alt="sample {row["sample"]}">'
+        f"{row['sample']}<br>{_excess(row)}</div>"
+        for row in rows[:THUMBNAILS]
+    ]
+    more = f" The first {THUMBNAILS} of {len(rows)}." if len(rows) > THUMBNAILS else ""
+    return (
+        f'<h3>The samples, most recognised first</h3><div class="tiles">{"".join(tiles)}</div>'
+        f'<p class="see">Below each picture: its training index, and copies recognised beyond the re-trained models in '
+        f"percentage points.{more}</p>"
+    )
+
+
+def _ranked(rows: Sequence[dict[str, Any]], document: dict[str, Any]) -> str:
+    draws = document["settings"]["draws"] * len(document["settings"]["taus"])
+    body = "".join(
+        f"<tr><td class='num'>{row['sample']}</td><td>{escape(row['class'])}</td>"
+        f"<td class='num'>{sum(row['recognised']):,}</td><td class='num'>{_listed(row['references'])}</td>"
+        f"<td class='num'>{_excess(row)}</td><td>{escape(row['standing'])}</td></tr>"
+        for row in rows[:ROWS]
+    )
+    more = f"The first {ROWS} of {len(rows)}; report.json has all." if len(rows) > ROWS else ""
+    return (
+        f"<h3>Most recognised samples</h3><div class='wide'><table><tr><th class='num'>sample</th><th>class</th>"
+        f"<th class='num'>recognised, of {draws:,}</th><th class='num'>each re-trained</th><th class='num'>beyond</th>"
+        f"<th>standing</th></tr>{body}</table></div><p class='see'>{more}</p>"
+    )
+
+
+# --- one sample ----------------------------------------------------------------------------------------------
+
+
+def _sample(document: dict[str, Any], looks: dict[str, Look], data: Dataset | None) -> str:
+    """The sample's picture and the counts of every model."""
+    sample, rows = document["sample"], document["samples"]
+    head = (
+        "<tr><th>model</th><th>perturbation</th><th class='num'>recognised, all radii</th>"
+        "<th class='num'>each re-trained</th><th class='num'>beyond</th><th>standing</th></tr>"
+    )
+    body = "".join(
+        f"<tr><td>{_tag(looks[row['method']])} {escape(looks[row['method']].title)}</td>"
+        f"<td>{escape(ATTACKS[row['attack']].title)}</td><td class='num'>{sum(row['recognised']):,}</td>"
+        f"<td class='num'>{_listed([sum(r) for r in row['references']])}</td>"
+        f"<td class='num'>{_excess(row)}</td><td>{escape(row['standing'])}</td></tr>"
+        for row in rows
+    )
+    figure = ""
+    if data is not None:
+        figure = (
+            f'<figure><img src="{_picture(data, sample)}" alt="sample {sample}"><figcaption>Training sample {sample}, '
+            f"class “{escape(rows[0]['class'])}”</figcaption></figure>"
+        )
+    return f"<h2>The sample</h2><div class='sample'>{figure}<div class='wide'><table>{head}{body}</table></div></div>"
+
+
+def _around(document: dict[str, Any], verdicts: Verdicts, looks: dict[str, Look], found: Copies | None) -> str:
+    """One table of verdicts around the sample: curves of all its models, and copies with their marks."""
+    names = [name for name in verdicts.models if name not in verdicts.references]
+    source = f" on {escape(looks[verdicts.source].title)}" if verdicts.source else ""
+    return (
+        f"<h2>{escape(ATTACKS[verdicts.attack].title)}{source}</h2>"
+        f"{_curve(verdicts, names, looks, document['sample'])}{_copies(found, names, verdicts, looks) if found else ''}"
+    )
+
+
+def _copies(found: Copies, names: Sequence[str], verdicts: Verdicts, looks: dict[str, Look]) -> str:
+    """Copies with a mark for every model that recognises them."""
+    shown = [REFERENCES, *names[:5]] if verdicts.references else list(names[:6])
+    tiles = []
+    for i, picture in enumerate(as_pictures(found.images)):
+        marks = []
+        for name in shown:
+            members = verdicts.references if name == REFERENCES else (name,)
+            at = [verdicts.models.index(member) for member in members]
+            share = float(found.recognised[at, i].mean())
+            marks.append(
+                f'<svg viewBox="-6 -6 12 12" aria-hidden="true" style="opacity:{0.12 + 0.88 * share:.2f}">'
+                f"{mark(looks[name])}</svg>"
+            )
+        tiles.append(
+            f'<div class="tile"><img src="{png_uri(_small(picture))}" alt="copy {i + 1}">{"".join(marks)}</div>'
+        )
+    return (
+        f'<h3>Copies at τ = {found.tau:.4g}</h3><div class="tiles copies">{"".join(tiles)}</div>'
+        f"{_key([looks[name] for name in shown])}<p class='see'>A mark is full where "
+        "the model still gives the copy the sample’s class and faint where it does not; the one of the re-trained "
+        "models is as strong as the share of them that do. The radius is the one at which they differ most.</p>"
+    )
+
+
+# --- what follows every report --------------------------------------------------------------------------------
+
+
+def _judgements(document: dict[str, Any], looks: dict[str, Look]) -> str:
+    if not document["judgements"]:
+        return ""
+    rows = []
+    for found in document["judgements"]:
+        look = looks.get(found["method"])
+        verdict = found["verdict"].replace("_", "-") or "withdrawn"
+        note = f"<blockquote>{escape(found['note'])}</blockquote>" if found["note"] else ""
+        rows.append(
+            f"<tr><td class='num'>{found['sample']}</td><td>{escape(look.title if look else found['method'])}</td>"
+            f"<td>{escape(verdict)}{note}</td><td>{escape(found['author'] or 'nobody named')}</td>"
+            f"<td>{escape(found['time'][:16].replace('T', ' '))}</td></tr>"
+        )
+    return (
+        "<h2>Judgements of reviewers</h2><p class='quiet'>In the order they were made; the last one on a sample and "
+        "model counts.</p><div class='wide'><table><tr><th class='num'>sample</th><th>model</th>"
+        f"<th>verdict and note</th><th>by</th><th>UTC</th></tr>{''.join(rows)}</table></div>"
+    )
+
+
+def _models(document: dict[str, Any], looks: dict[str, Look]) -> str:
+    rows = []
+    for row in document["models"]:
+        if "failed" in row:
+            shares = f"<td colspan='3'>{escape(row['failed'])}</td>"
+        else:
+            names = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
+            shares = "".join(f"<td class='num'>{row[name]:.2%}</td>" for name in names)
+        source = f"{escape(row['file'])}<br>file {row['sha256']}<br>" if "file" in row else ""
+        weights = f"weights {row['weights_sha256']}" if "weights_sha256" in row else ""
+        rows.append(
+            f"<tr><td>{_tag(looks[row['name']])} {escape(looks[row['name']].title)}</td>{shares}"
+            f"<td class='quiet'>{source}{weights}</td></tr>"
+        )
+    return (
+        "<h2>Models</h2><div class='wide'><table><tr><th>model</th><th class='num'>retain</th>"
+        f"<th class='num'>unlearn</th><th class='num'>test</th><th>SHA-256</th></tr>{''.join(rows)}</table></div>"
+        "<p class='see'>Unlearn accuracy is 1 − accuracy on the forget set, as in the paper.</p>"
+    )
+
+
+def _method(document: dict[str, Any]) -> str:
+    attacks = "".join(
+        f"<li><b>{escape(ATTACKS[name].title)}</b>: {escape(ATTACKS[name].summary)}.</li>"
+        for name in dict.fromkeys(entry["attack"] for entry in document["residual"])
+    )
+    limits = "".join(f"<li>{escape(sentence)}</li>" for sentence in document["limits"])
+    return (
+        "<h2>Method</h2><p>Around every sample to forget, perturbed copies are made at each radius τ, the same copies "
+        "for all models. A copy is recognised if a model gives it the sample’s own class. What the unlearned model "
+        "recognises beyond what models re-trained without the forget set recognise is residual knowledge (Hsu et al., "
+        "The Unseen Threat, NeurIPS 2025, arXiv 2601.22359, Eq. 4).</p>"
+        f"<ul>{attacks}</ul><h3>Limits</h3><ul>{limits}</ul>"
+    )
+
+
+def _provenance(document: dict[str, Any]) -> str:
+    made, data, forget, rerun = (document[name] for name in ("made_with", "data", "forget", "rerun"))
+    entries = {
+        "Data": f"{data['name']}, {data['train']:,} training and {data['test']:,} test samples, fingerprint "
+        f"{data['fingerprint']}; {data['source']}; {data['licence']}",
+        "Forget set": f"{forget['count']:,} samples, rule {forget['rule'] or 'none'}, SHA-256 {forget['sha256']}",
+        "Made with": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
+        "On": f"{made['device']}, {made['seconds']:.0f} s",
+        "Seed": str(made["seed"]),
+    }
+    if rerun["experiment"] is None:
+        entries["Settings"] = json.dumps(document["settings"], ensure_ascii=False)
+    listed = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in entries.items())
+    again = f"<pre>{escape(rerun['command'])}</pre>"
+    if rerun["experiment"] is not None:
+        text = json.dumps(rerun["experiment"], ensure_ascii=False)
+        again += f"<p>with this as experiment.json:</p><pre>{escape(text)}</pre>"
+    return (
+        f"<h2>Provenance</h2><dl>{listed}</dl><h3>Computing it again</h3>{again}<p class='see'>The same command on the "
+        "same kind of device with the same versions gives the same numbers. CPU and GPU make different draws.</p>"
+    )
+
+
+# --- small pieces ---------------------------------------------------------------------------------------------
+
+
+def _tag(look: Look) -> str:
+    return f'<span class="tag" style="background:{look.colour}">{escape(look.letter)}</span>'
+
+
+def _key(looks: Sequence[Look]) -> str:
+    items = "".join(
+        f'<span><svg viewBox="-6 -6 12 12" aria-hidden="true">{mark(look)}</svg>{escape(look.title)}</span>'
+        for look in looks
+    )
+    return f'<div class="key">{items}</div>'
+
+
+def _picture(data: Dataset, sample: int) -> str:
+    return png_uri(_small(as_pictures(data.train_images[[sample]])[0]))
+
+
+def _small(picture: np.ndarray) -> np.ndarray:
+    """uint8 H×W×3, reduced where it is large."""
+    from PIL import Image
+
+    height, width = picture.shape[:2]
+    if max(height, width) > SIDE:
+        factor = SIDE / max(height, width)
+        size = (max(1, round(width * factor)), max(1, round(height * factor)))
+        picture = np.asarray(Image.fromarray(picture).resize(size, Image.Resampling.BOX))
+    return picture
+
+
+def _excess(row: dict[str, Any]) -> str:
+    return "–" if row["excess"] is None else f"{row['excess']:+.1f}"
+
+
+def _listed(counts: Sequence[int]) -> str:
+    shown = ", ".join(f"{count:,}" for count in counts[:8])
+    return (shown + (", …" if len(counts) > 8 else "")) or "–"
+
+
+def _number(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
