@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from ui import closeup, figures, state
+from ui.copies import copies_row, key_of_marks
 from ui.glossary import help_of, term
 from ui.look import REFERENCES, looks_of
 from ui.maps import decision_map
 from ui.pictures import Sheet, make_sheet, tiles
-from ui.runs import empty_state
+from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
 from ui.view import Copies, View, copies_of, on_demand, residual_order, tables_of, telling_copy, telling_radius
 
@@ -26,27 +27,6 @@ STRIP = 120
 @st.cache_resource(max_entries=16, show_spinner=False)
 def strip_sheet(fingerprint: str, indices: tuple[int, ...], _dataset: Any) -> Sheet:
     return make_sheet(_dataset.train_images[list(indices)])
-
-
-def dataset_of(result: dict[str, Any]) -> Any:
-    """The data of a run, if they can be read and are the same; a sentence on the page and None otherwise."""
-    try:
-        found = state.dataset(result["spec"]["dataset"])
-    except RurkError as error:
-        st.warning(
-            f"{plain(str(error))} Counts and curves are shown without pictures; the data root is under Settings in the "
-            "sidebar.",
-            icon=":material/image_not_supported:",
-        )
-        return None
-    if found.fingerprint != result["dataset"]["fingerprint"]:
-        st.warning(
-            f"The data set “{plain(found.name)}” here is not the one this experiment ran on (fingerprint "
-            f"{found.fingerprint}, not {result['dataset']['fingerprint']}), so its pictures are not shown.",
-            icon=":material/image_not_supported:",
-        )
-        return None
-    return found
 
 
 # --- choosing -----------------------------------------------------------------------------------------------
@@ -157,8 +137,8 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[st
 
 def choose_models(view: View) -> list[str]:
     """Names of the models to show: Original, the re-trained ones together, and unlearned ones."""
-    options = [name for name in ("original", REFERENCES, *view.unlearned) if name in view.looks]
-    options = list(dict.fromkeys(options))
+    together = [REFERENCES] if view.verdicts.references else []
+    options = list(dict.fromkeys(["original", *together, *view.unlearned]))
     default = [name for name in options if name in ("original", REFERENCES, view.method)]
     chosen = st.pills(
         "Models shown",
@@ -183,6 +163,11 @@ def say(view: View) -> str:
     many = len(each) > 1
     look = view.looks[view.method]
     who = "the Original" if view.method == "original" else f"the unlearned model {escape(look.title)}"
+    if not len(each):
+        return (
+            f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
+            f"copies as “{name}”.</div><div class='rk-verdict'>There is no re-trained model to compare with.</div>"
+        )
     others = f"the {len(each)} re-trained models" if many else "the re-trained model"
     average = f" on average ({each.min()}–{each.max()})" if many else ""
     words = (
@@ -232,6 +217,8 @@ def table(view: View, shown: list[str]) -> str:
 
 def ratio_words(u: int, each: np.ndarray, draws: int) -> tuple[str, str]:
     """("83 / 41 = 2.02", "1.64 – 2.51"); a ratio with nothing below the line is undefined."""
+    if not len(each):
+        return "–", ""
     _, low, high = log_ratio_posterior(np.array(u), draws, np.array(each.sum()), draws * len(each))
     interval = f"{np.exp(low):.2f} – {np.exp(high):.3g}"
     if each.sum() == 0:
@@ -248,33 +235,13 @@ def number(value: float) -> str:
 
 def show_copies(view: View, shown: list[str], found: Copies, chosen: int) -> None:
     """The perturbed copies, each with a mark per model; a click brings one close up."""
-    v, count = view.verdicts, found.taken.shape[1]
-    right = found.taken == view.label
-    names = [f"copy {i + 1}" for i in range(count)]
-    marks, looks = [], []
-    for name in shown:
-        look, at = view.looks[name], view.members(name)
-        marks.append(right[at].mean(0))
-        looks.append({"colour": look.colour, "shape": look.symbol})
-        for i in range(count):
-            names[i] += f"\n{look.letter}  {', '.join(view.classes[found.taken[m, i]] for m in at)}"
-    picked = tiles(
-        "copies",
-        found.sheet,
-        range(count),
-        names,
-        label=f"Perturbed copies of sample {view.sample} at radius {view.tau:.4g}",
-        side=48 if found.sheet.width < 30 else 64,
-        mode="one",
-        selected=[chosen],
-        marks=np.stack(marks) if marks else None,
-        looks=looks,
-    )
+    picked = copies_row(view, shown, found, chosen=chosen)
     if picked is not None and picked != chosen:
         state.choose("copy", picked + 1)
         st.rerun()
-    if count < v.draws:
-        st.caption(f"The first {count} of {v.draws} copies are drawn; counts are of all.")
+    count = found.taken.shape[1]
+    if count < view.verdicts.draws:
+        st.caption(f"The first {count} of {view.verdicts.draws} copies are drawn; counts are of all.")
     if not found.same:
         st.caption(
             f"The experiment ran on {plain(view.result['device'])}, whose random numbers this machine does not have: "
@@ -295,13 +262,6 @@ def show_closeup(view: View, shown: list[str], found: Copies, chosen: int) -> No
         + closeup.probabilities(view.classes, view.label, bars)
         + '<div class="rk-see rk-below">See: bold is what a model says. Click another copy to bring it here.</div>'
     )
-
-
-def key_of_marks(view: View, shown: list[str]) -> str:
-    """What the marks mean, as HTML."""
-    text = f"filled: still says “{escape(view.classes[view.label])}”; hollow: says something else"
-    partly = "; R fills with the share of re-trained models" if REFERENCES in shown else ""
-    return f'<div class="rk-key"><span class="rk-quiet">{text}{partly}. Point at a copy for the classes.</span></div>'
 
 
 def show_taken_for(view: View, shown: list[str]) -> None:
@@ -362,7 +322,11 @@ def show_curve(view: View, shown: list[str]) -> None:
     places = [view.place] if scope == "sample" else list(range(len(v.samples)))
     trials = v.draws * len(places)
     each = v.reference_recognised()[:, places].sum(1)
-    below = each.mean(0)
+    if what == "ratio" and not len(each):
+        st.caption("r̂ compares with re-trained models, and there is none.")
+        return
+    below = each.mean(0) if len(each) else np.full(len(v.taus), np.nan)
+    low, high = (each.min(0), each.max(0)) if len(each) else (below, below)
     lines, rows = [], []
     for name in shown:
         look = view.looks[name]
@@ -388,17 +352,17 @@ def show_curve(view: View, shown: list[str]) -> None:
                 "model": look.title,
                 "recognised": float(a),
                 "of": trials,
-                "retrained_mean": float(b),
-                "retrained_lowest": int(low),
-                "retrained_highest": int(high),
+                "retrained_mean": "" if np.isnan(b) else float(b),
+                "retrained_lowest": "" if np.isnan(lowest) else int(lowest),
+                "retrained_highest": "" if np.isnan(highest) else int(highest),
                 "ratio": "" if np.isnan(r) else float(r),
             }
-            for tau, a, b, low, high, r in zip(v.taus, u, below, each.min(0), each.max(0), ratio, strict=True)
+            for tau, a, b, lowest, highest, r in zip(v.taus, u, below, low, high, ratio, strict=True)
         ]
     if not lines:
         st.caption("Choose a model above to see its curve.")
         return
-    band = 100 * each.min(0) / trials, 100 * each.max(0) / trials
+    band = 100 * low / trials, 100 * high / trials
     if what == "ratio":
         band = reference_band(v.reference_recognised()[:, places])
     figure = figures.curve(

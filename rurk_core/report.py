@@ -24,6 +24,7 @@ import torch
 from .data import Dataset, load_dataset, to_pixels
 from .errors import RurkError, UsageError
 from .experiment import load_result
+from .findings import STANDINGS, findings
 from .perturbations import copies
 from .report_html import Copies, page
 from .residual import Verdicts
@@ -193,14 +194,6 @@ def _answer(
     return {"method": entry["method"], "attack": entry["attack"], "samples": len(rows), **counts, "sentence": sentence}
 
 
-STANDINGS = {
-    "above": "recognised more than by every re-trained model",
-    "below": "recognised less than by every re-trained model",
-    "within": "recognised as much as by some re-trained models",
-    "unknown": "there is no re-trained model to compare with",
-}
-
-
 def _copies(result: dict[str, Any]) -> int:
     """Copies of one sample over all radii."""
     return result["spec"]["draws"] * len(result["spec"]["taus"])
@@ -240,27 +233,20 @@ def _samples(
     Of one sample alone the references' counts are given by radius, otherwise their sums over the radii.
     """
     u, v = verdicts.recognised(entry["method"]), verdicts.reference_recognised()
-    copies = verdicts.draws * len(verdicts.taus)
-    places = range(len(verdicts.samples)) if sample is None else [verdicts.samples.tolist().index(sample)]
-    found = []
-    for place in places:
-        own, each = int(u[place].sum()), v[:, place].sum(1)
-        standing = "unknown"
-        if len(each):
-            standing = "above" if own > each.max() else "below" if own < each.min() else "within"
-        found.append(
-            {
-                "sample": int(verdicts.samples[place]),
-                "class": classes[int(verdicts.labels[place])],
-                "attack": entry["attack"],
-                "method": entry["method"],
-                "recognised": u[place].tolist(),
-                "references": each.tolist() if sample is None else v[:, place].tolist(),
-                "excess": 100 * (own - float(each.mean())) / copies if len(each) else None,
-                "standing": standing,
-            }
-        )
-    return sorted(found, key=lambda row: -(row["excess"] if row["excess"] is not None else sum(row["recognised"])))
+    return [
+        {
+            "sample": found.sample,
+            "class": classes[found.label],
+            "attack": entry["attack"],
+            "method": entry["method"],
+            "recognised": u[found.place].tolist(),
+            "references": list(found.references) if sample is None else v[:, found.place].tolist(),
+            "excess": found.excess,
+            "standing": found.standing,
+        }
+        for found in findings(verdicts, entry["method"])
+        if sample in (None, found.sample)
+    ]
 
 
 def _rerun(result: dict[str, Any]) -> dict[str, Any]:

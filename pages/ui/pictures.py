@@ -72,7 +72,7 @@ export default function ({ parentElement, data, setStateValue, setTriggerValue }
       const image = document.createElement('span');
       image.className = 'rk-image ' + data.sheet;
       image.style.cssText = `width:${data.width}px;height:${data.height}px;` +
-        `background-size:${data.columns * data.width}px ${Math.ceil(n / data.columns) * data.height}px;` +
+        `background-size:${data.columns * data.width}px ${data.rows * data.height}px;` +
         `background-position:-${(i % data.columns) * data.width}px -${Math.floor(i / data.columns) * data.height}px`;
       tile.append(image);
       if (data.marks) {
@@ -156,12 +156,13 @@ class Sheet:
 
     Attributes:
         name: a CSS class that belongs to these very pixels; rule: the style rule that gives it the picture.
-        columns: pictures in a row; height, width: of one picture, in its own pixels.
+        columns: pictures in a row; rows: of pictures; height, width: of one picture, in its own pixels.
     """
 
     name: str
     rule: str
     columns: int
+    rows: int
     height: int
     width: int
 
@@ -189,7 +190,7 @@ def make_sheet(images: Any, *, lossless: bool = True) -> Sheet:
     data = out.getvalue()
     name = f"rk-sheet-{hashlib.sha256(data).hexdigest()[:16]}"
     rule = f".{name}{{background-image:url(data:image/{kind};base64,{base64.b64encode(data).decode()})}}"
-    return Sheet(name, rule, columns, height, width)
+    return Sheet(name, rule, columns, rows, height, width)
 
 
 def tiles(
@@ -229,6 +230,7 @@ def tiles(
             "sheet": sheet.name,
             "version": f"{sheet.name}-{look.hexdigest()[:12]}-{factor}-{mode}",
             "columns": sheet.columns,
+            "rows": sheet.rows,
             "width": sheet.width * factor,
             "height": sheet.height * factor,
             "ids": [int(i) for i in ids],

@@ -220,6 +220,27 @@ def _buttons(job: JobStatus) -> None:
     )
 
 
+def dataset_of(result: dict[str, Any]) -> Any:
+    """The data of a run, if they can be read and are the same; a sentence on the page and None otherwise."""
+    try:
+        found = state.dataset(result["spec"]["dataset"])
+    except RurkError as error:
+        st.warning(
+            f"{plain(str(error))} Counts and curves are shown without pictures; the data root is under Settings in the "
+            "sidebar.",
+            icon=":material/image_not_supported:",
+        )
+        return None
+    if found.fingerprint != result["dataset"]["fingerprint"]:
+        st.warning(
+            f"The data set “{plain(found.name)}” here is not the one this experiment ran on (fingerprint "
+            f"{found.fingerprint}, not {result['dataset']['fingerprint']}), so its pictures are not shown.",
+            icon=":material/image_not_supported:",
+        )
+        return None
+    return found
+
+
 def open_run(key: str) -> None:
     """Put a finished run in view and go to its neighbourhoods."""
     for name in ("sample", "tau", "method", "attack"):

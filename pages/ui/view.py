@@ -175,15 +175,20 @@ def _copies(url: str, run: str, attack: str, method: str, sample: int, tau: floa
     )
 
 
+def beyond(v: Verdicts, method: str) -> np.ndarray:
+    """Copies recognised beyond the mean of the re-trained models [N, T]; all of them where there is no such model."""
+    each = v.reference_recognised()
+    return v.recognised(method) - (each.mean(0) if len(each) else 0)
+
+
 def residual_order(v: Verdicts, method: str) -> np.ndarray:
     """Places in the forget set, the most residual knowledge over all radii first."""
-    excess = v.recognised(method) - v.reference_recognised().mean(0)
-    return np.argsort(-excess.sum(1), kind="stable")
+    return np.argsort(-beyond(v, method).sum(1), kind="stable")
 
 
 def telling_radius(v: Verdicts, method: str, place: int) -> float:
     """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
-    apart = np.abs(v.recognised(method)[place] - v.reference_recognised()[:, place].mean(0))
+    apart = np.abs(beyond(v, method)[place]).astype(float)
     apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
     return float(v.taus[int(np.argmax(apart))])
 
@@ -191,5 +196,5 @@ def telling_radius(v: Verdicts, method: str, place: int) -> float:
 def telling_copy(view: View, found: Copies) -> int:
     """The copy on which the model in question and the re-trained ones differ most."""
     right = found.probability[:, :, view.label].astype(np.float32)
-    apart = np.abs(right[view.members(view.method)[0]] - right[view.members(REFERENCES)].mean(0))
-    return int(np.argmax(apart))
+    others = view.members(REFERENCES)
+    return int(np.argmax(np.abs(right[view.members(view.method)[0]] - (right[others].mean(0) if others else 0))))

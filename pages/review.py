@@ -1,0 +1,397 @@
+"""Review: the samples to forget as a queue, one card at a time, each to be judged by somebody."""
+
+from __future__ import annotations
+
+import getpass
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from ui import figures, state
+from ui.copies import copies_row, key_of_marks
+from ui.forgetting import sheet_of
+from ui.look import REFERENCES, looks_of
+from ui.pictures import tiles
+from ui.runs import dataset_of, empty_state
+from ui.state import escape, plain
+from ui.twins import show_twins
+from ui.view import View, copies_of, tables_of, telling_radius
+
+from rurk_core.errors import RurkError
+from rurk_core.findings import STANDINGS, Finding, findings
+from rurk_core.perturbations import ATTACKS
+from rurk_core.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, history, judge, latest
+
+WORDS = {"clear": "Clear", "residual": "Residual", "over_forgotten": "Over-forgotten", "cannot_tell": "Cannot tell"}
+ICONS = {
+    "clear": ":material/check_circle:",
+    "residual": ":material/visibility:",
+    "over_forgotten": ":material/visibility_off:",
+    "cannot_tell": ":material/help:",
+}
+UNDECIDED = "undecided"
+FILTERS = {"all": "All", UNDECIDED: "Undecided", **WORDS}
+EVIDENCE = {
+    "all": "Any evidence",
+    "above": "Above every re-trained",
+    "within": "Among them",
+    "below": "Below every one",
+}
+COPIES = 25
+STRIP = 150
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Samples in the order they are to be looked at, those that a filter leaves, and what was said of them."""
+
+    run: str
+    method: str
+    all: list[Finding]
+    shown: list[Finding]
+    past: list[Judgement]
+    said: dict[int, Judgement]
+
+
+def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
+    """The controls above the card, and the queue they make; the attack too."""
+    looks, tables = looks_of(result["models"]), tables_of(result)
+    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
+    method = state.choice("method", methods[0], state.one_of(methods), always=True)
+    attacks = [attack for attack, name in tables if name == method]
+    attack = state.choice("attack", attacks[0], state.one_of(attacks), always=True)
+    show = state.choice("show", "all", state.one_of(list(FILTERS)))
+    evidence = state.choice("evidence", "all", state.one_of(list(EVIDENCE)))
+    one, two, three, four = st.columns([1.2, 1, 1, 1], gap="medium")
+    with one:
+        state.bound(
+            st.selectbox,
+            "Unlearned model",
+            "method",
+            method,
+            options=methods,
+            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+        )
+    with two:
+        state.bound(
+            st.selectbox,
+            "Perturbation",
+            "attack",
+            attack,
+            options=attacks,
+            format_func=lambda name: ATTACKS[name].title,
+            help=f"How copies are made: {ATTACKS[attack].summary}.",
+        )
+    with three:
+        state.bound(st.selectbox, "Judged", "show", show, options=list(FILTERS), format_func=lambda name: FILTERS[name])
+    with four:
+        state.bound(
+            st.selectbox,
+            "Evidence",
+            "evidence",
+            evidence,
+            options=list(EVIDENCE),
+            format_func=lambda name: EVIDENCE[name],
+            help="Where the sample's recognition, all radii together, lies among that of the re-trained models.",
+        )
+    past = history(state.store(), run)
+    said = {sample: found for (of, sample), found in latest(past).items() if of == method}
+    ranked = ranked_findings(state.store().url, tables[attack, method], method)
+
+    def wanted(finding: Finding) -> bool:
+        judgement = said.get(finding.sample)
+        verdict = judgement.verdict if judgement else UNDECIDED
+        return show in ("all", verdict) and evidence in ("all", finding.standing)
+
+    return Queue(run, method, ranked, [f for f in ranked if wanted(f)], past, said), attack
+
+
+@st.cache_resource(max_entries=32, show_spinner=False)
+def ranked_findings(url: str, key: str, method: str) -> list[Finding]:
+    return findings(state.verdicts_of(key), method)
+
+
+def show_progress(queue: Queue) -> None:
+    """How far the review is."""
+    done, whole = len([f for f in queue.all if f.sample in queue.said]), len(queue.all)
+    counts = [
+        f"{sum(found.verdict == name for found in queue.said.values())} {word.lower()}" for name, word in WORDS.items()
+    ]
+    st.progress(done / whole, text=f"**{done} of {whole}** judged · {' · '.join(counts)}")
+
+
+def show_strip(queue: Queue, here: int, classes: list[str], dataset: Any) -> None:
+    """The queue as pictures; a click goes to one."""
+    if dataset is None:
+        return
+    first = min(max(0, here - STRIP // 2), max(0, len(queue.shown) - STRIP))
+    window = queue.shown[first : first + STRIP]
+    ids = [finding.sample for finding in window]
+    names = []
+    for finding in window:
+        found = queue.said.get(finding.sample)
+        verdict = WORDS[found.verdict].lower() if found else "not judged"
+        names.append(
+            f"sample {finding.sample}, class {classes[finding.label]}\n{STANDINGS[finding.standing]}\n{verdict}"
+        )
+    picked = tiles(
+        "queue",
+        sheet_of(dataset.fingerprint, tuple(ids), dataset),
+        ids,
+        names,
+        label="Samples to review",
+        side=40,
+        mode="one",
+        strip=True,
+        selected=[queue.shown[here].sample],
+        marks=np.array([[float(sample in queue.said) for sample in ids]]),
+        looks=[{"colour": "#6A7484", "shape": "circle"}],
+    )
+    if picked is not None and picked != queue.shown[here].sample:
+        state.choose("sample", picked)
+        st.rerun()
+
+
+# --- the card -------------------------------------------------------------------------------------------------
+
+
+def say(view: View, finding: Finding) -> str:
+    """The evidence in words, as HTML."""
+    look, each = view.looks[view.method], finding.references
+    head = (
+        f'<div class="rk-head">{look.tag()} Of {finding.copies:,} copies at all radii, {escape(look.title)} recognises '
+        f"<b>{finding.recognised:,}</b> as “{escape(view.classes[finding.label])}”"
+    )
+    if not each:
+        return f'{head}.</div><div class="rk-verdict">There is no re-trained model to compare with.</div>'
+    counts = ", ".join(f"{count:,}" for count in sorted(each)[:8]) + (", …" if len(each) > 8 else "")
+    who = f"the {len(each)} re-trained models" if len(each) > 1 else "the re-trained model"
+    chance = (
+        f" Of samples like any other, one in {len(each) + 1} lies above all of them by chance."
+        if finding.standing == "above"
+        else ""
+    )
+    return (
+        f"{head}; {who} <b>{sum(each) / len(each):,.0f}</b> ({counts}).</div>"
+        f'<div class="rk-verdict">{STANDINGS[finding.standing].capitalize()}, {finding.excess:+.1f} percentage points '
+        f"against their mean.{chance}</div>"
+    )
+
+
+def show_curve(view: View) -> None:
+    """Where the model's recognition lies among the re-trained ones, over all radii."""
+    v = view.verdicts
+    each = v.reference_recognised()[:, view.place]
+    lines, rows = [], []
+    for name in dict.fromkeys(["original", *([REFERENCES] if len(each) else []), view.method]):
+        if name != REFERENCES and name not in v.models:
+            continue
+        look, values = view.looks[name], view.counts(name)[:, view.label]
+        words = [f"{look.letter}: {value:.4g} of {v.draws}" for value in values]
+        lines.append(figures.Line(look, 100 * values / v.draws, words))
+        rows += [
+            {"sample": view.sample, "tau": float(tau), "model": look.title, "recognised": float(value), "of": v.draws}
+            for tau, value in zip(v.taus, values, strict=True)
+        ]
+    for name, counts in zip(v.references, each, strict=True):
+        rows += [
+            {"sample": view.sample, "tau": float(tau), "model": name, "recognised": int(value), "of": v.draws}
+            for tau, value in zip(v.taus, counts, strict=True)
+        ]
+    band = (100 * each.min(0) / v.draws, 100 * each.max(0) / v.draws) if len(each) > 1 else None
+    figure = figures.curve(v.taus.tolist(), lines, band, view.tau, title="copies recognised (%)", top=100.0)
+    figures.draw(figure, "review_curve", f"review-sample-{view.sample}", "Copies recognised over the radius")
+    see = (
+        "the model’s curve against the band, which spans the re-trained models: above it is residual knowledge, below "
+        "it over-forgetting."
+        if band
+        else "how far from the sample the models still recognise it."
+    )
+    st.html(f'<div class="rk-see">See: {see}</div>')
+    figures.download(rows, f"review-sample-{view.sample}", "review_csv")
+
+
+def judging(queue: Queue, finding: Finding, here: int) -> None:
+    """Verdict buttons with keys 1 to 4, a note, and who judges."""
+    found = queue.said.get(finding.sample)
+    note_key = f"note-{queue.run}-{queue.method}-{finding.sample}"
+    st.session_state.setdefault(note_key, found.note if found else "")
+
+    def keep(verdict: str) -> None:
+        judgement = Judgement(
+            finding.sample,
+            queue.method,
+            verdict,
+            note=st.session_state.get(note_key, ""),
+            author=st.session_state.get("reviewer", ""),
+        )
+        try:
+            judge(state.store(), queue.run, judgement)
+        except RurkError as error:
+            state.note(str(error))
+            return
+        if verdict != WITHDRAWN:
+            onward(queue, here, {**queue.said, finding.sample: judgement})
+
+    with st.container(horizontal=True, gap="small", key="verdicts"):
+        for number, (name, word) in enumerate(WORDS.items(), 1):
+            st.button(
+                word,
+                key=f"verdict_{name}",
+                shortcut=str(number),
+                icon=ICONS[name],
+                type="primary" if found and found.verdict == name else "secondary",
+                help=VERDICTS[name][0].upper() + VERDICTS[name][1:] + ".",
+                on_click=keep,
+                args=(name,),
+            )
+        if found:
+            st.button("Take back", key="take_back", type="tertiary", on_click=keep, args=(WITHDRAWN,))
+    one, two = st.columns([3, 1], gap="medium")
+    one.text_area("Note, kept with the verdict", key=note_key, max_chars=MAX_NOTE, height=80)
+    with two:
+        st.session_state.setdefault("reviewer", _user())
+        st.text_input("Reviewer", key="reviewer", max_chars=MAX_AUTHOR, persist_state="session")
+        if found:
+            st.caption(f"Judged by {plain(found.author or 'nobody named')}, {found.time[:16].replace('T', ' ')} UTC")
+    before = [j for j in queue.past if j.sample == finding.sample and j.method == queue.method]
+    if len(before) > 1:
+        with st.expander(f"{len(before)} judgements so far", icon=":material/history:"):
+            for past in reversed(before):
+                word = WORDS.get(past.verdict, "taken back").lower()
+                who = plain(past.author or "nobody named")
+                st.markdown(f"{past.time[:16].replace('T', ' ')} UTC · **{word}** · {who}  \n{plain(past.note)}")
+
+
+def onward(queue: Queue, here: int, said: dict[int, Judgement]) -> None:
+    """Go to the next sample of the queue that nobody has judged, or to the next one."""
+    after = [*queue.shown[here + 1 :], *queue.shown[:here]]
+    following = next((finding for finding in after if finding.sample not in said), after[0] if after else None)
+    if following:
+        state.choose("sample", following.sample)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return ""
+
+
+def downloads(queue: Queue, sample: int) -> None:
+    """Reports on the sample and on the whole run, made when they are asked for."""
+    store, root = state.store(), state.data_root() or None
+
+    def made(of: int | None, kind: str) -> str:
+        from rurk_core.report import make_report
+
+        report = make_report(store, queue.run, sample=of, root=root)
+        return report.html if kind == "html" else report.json
+
+    with st.container(horizontal=True, gap="small"):
+        for of, words, name in (
+            (sample, "Report on this sample", f"sample-{sample}"),
+            (None, "Report on the run", "run"),
+        ):
+            st.download_button(
+                words,
+                partial(made, of, "html"),
+                file_name=f"report-{name}.html",
+                mime="text/html",
+                key=f"report_{'sample' if of is not None else 'run'}",
+                icon=":material/description:",
+                on_click="ignore",
+                help="One page that needs nothing else; print it for a PDF.",
+            )
+        st.download_button(
+            "Numbers (JSON)",
+            partial(made, None, "json"),
+            file_name="report-run.json",
+            mime="application/json",
+            key="report_json",
+            type="tertiary",
+            icon=":material/data_object:",
+            on_click="ignore",
+        )
+
+
+def main() -> None:
+    st.title("Review", anchor=False)
+    run = state.run_in_view()
+    if run is None:
+        empty_state()
+        return
+    st.html(
+        '<div class="rk-lead">The samples to forget, most recognised beyond retraining first. Look at each and say '
+        "what you make of it: keys 1 to 4 judge and go on, ← and → step through. Nothing said is ever lost.</div>"
+    )
+    result = state.result_of(run)
+    dataset = dataset_of(result)
+    with st.container(border=True, key="queue_box"):
+        queue, attack = choose_queue(run, result)
+        show_progress(queue)
+        if not queue.shown:
+            st.info("No sample fits these filters.", icon=":material/filter_alt_off:")
+            return
+        samples = [finding.sample for finding in queue.shown]
+        sample = state.choice("sample", samples[0], state.whole_of(samples))
+        here = samples.index(sample)
+
+        def go(by: int) -> None:
+            state.choose("sample", samples[(here + by) % len(samples)])
+
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button(
+                "Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous"
+            )
+            st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
+            st.markdown(f"**{here + 1}** of {len(samples)} in the queue", width="content")
+        show_strip(queue, here, result["dataset"]["classes"], dataset)
+    finding = queue.shown[here]
+    key = tables_of(result)[attack, queue.method]
+    verdicts = state.verdicts_of(key)
+    taus = [float(tau) for tau in verdicts.taus]
+    tau = telling_radius(verdicts, queue.method, finding.place)
+    looks = looks_of(result["models"])
+    view = View(run, result, dataset, verdicts, True, looks, attack, queue.method, finding.place, taus.index(tau))
+    left, right = st.columns([1, 4.4], gap="medium")
+    with left:
+        if dataset is not None:
+            tiles(
+                "review_sample",
+                sheet_of(dataset.fingerprint, (sample,), dataset),
+                [sample],
+                [f"sample {sample}"],
+                label="The sample",
+                side=160,
+            )
+        st.markdown(f"Training sample **{sample}**, class **“{plain(view.classes[view.label])}”**")
+        st.page_link(
+            "neighbourhood.py",
+            label="Its neighbourhood",
+            icon=":material/blur_on:",
+            query_params={"run": run, "sample": str(sample), "method": queue.method, "attack": attack},
+        )
+    with right:
+        st.html(say(view, finding))
+        judging(queue, finding, here)
+    if dataset is not None:
+        shown = [name for name in dict.fromkeys(["original", REFERENCES, queue.method]) if view.members(name)]
+        st.subheader(f"Copies at τ = {tau:.4g}, where the models differ most", anchor=False)
+        st.html(key_of_marks(view, shown))
+        copies_row(view, shown, copies_of(view), count=COPIES)
+    one, two = st.columns(2, gap="large")
+    with one:
+        st.subheader("Against the re-trained models", anchor=False)
+        show_curve(view)
+    with two:
+        st.subheader("Did a twin stay?", anchor=False)
+        show_twins(view)
+    downloads(queue, sample)
+    for text in result.get("notes", []):
+        st.caption(plain(text))
+
+
+main()
