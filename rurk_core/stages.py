@@ -33,7 +33,7 @@ from .residual import Verdicts
 from .scores import score
 from .spec import Spec
 from .store import Store, load_tensors, save_tensors
-from .training import fit, fit_references, logits_of, place
+from .training import Diverged, fit, fit_references, logits_of, place
 from .unlearning import METHODS, Samples
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 from .watching import Watch, watching
@@ -305,6 +305,8 @@ def _unlearn(work: Work, stage: Stage) -> None:
             on_step=watch,
         )
     seconds = time.time() - started
+    if not all(torch.isfinite(value).all() for value in model.state_dict().values() if value.is_floating_point()):
+        raise Diverged(f"Unlearning with {METHODS[method.key].title} ended with weights that are NaN or infinite.")
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes)
 
 

@@ -75,10 +75,10 @@ def open_work(order: Order, device: torch.device, tracker: Tracker) -> Work:
 
 
 def run_batch(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
-    """Run stages of one name; returns ``{label: sentence}`` where an unlearning run diverged."""
+    """Run stages of one name; returns ``{label: sentence}`` where a method diverged or cannot run on this model."""
     try:
         RUN[stages[0].kind](work, stages)
-    except Diverged as error:
+    except (Diverged, UsageError) as error:
         if stages[0].kind != "unlearned":
             raise
         return {stages[0].label: str(error)}

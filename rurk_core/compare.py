@@ -1,0 +1,485 @@
+"""Methods beside each other, over seeds: pure functions of result documents → rows, curves, CSV, LaTeX.
+
+Runs that differ in their seed alone belong together: the seed decides the training of the Original and of the
+references as well as the unlearning, since rankings change with the training seed (arXiv 2510.26714). The target of
+every number is what Re-train has, not the largest or the smallest; a difference to it that is no larger than the
+references' own is marked as such.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .metrics import bootstrap_interval, mean_and_deviation, reference_spread, within
+from .unlearning import METHODS
+
+Result = Mapping[str, Any]
+RETRAIN = "retrained"
+"""The references of all seeds, taken together, as a row."""
+_OWN = ("seed", "title", "methods")
+"""What runs that belong together may differ in."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table.
+
+    Attributes:
+        title, unit: for people; shares are shown in %.
+        help: what it is, in one line.
+        scale: from the stored number to the shown one.
+        digits: shown after the point.
+        sample: which samples a share is a share of (a key of :func:`sizes`), "" where it is no share of samples.
+        target: whether the references' value is what a method should have; costs have no target.
+        value: row of a result document, its residual entry (or None) → number or None.
+    """
+
+    title: str
+    unit: str
+    help: str
+    value: Callable[[Result, Result | None], Any]
+    scale: float = 1.0
+    digits: int = 2
+    sample: str = ""
+    target: bool = True
+
+
+def _field(name: str) -> Callable[[Result, Result | None], Any]:
+    return lambda row, residual: row.get(name)
+
+
+def _relearn(row: Result, residual: Result | None) -> Any:
+    found = row.get("relearn")
+    return None if not found else math.inf if found["epochs"] is None else found["epochs"]
+
+
+def _at_largest_tau(name: str) -> Callable[[Result, Result | None], Any]:
+    return lambda row, residual: residual["taus"][-1][name] if residual else None
+
+
+COLUMNS: dict[str, Metric] = {
+    "retain_accuracy": Metric("Retain", "%", "accuracy on S_r", _field("retain_accuracy"), 100, sample="retain"),
+    "unlearn_accuracy": Metric("Unlearn", "%", "1 − accuracy on S_f", _field("unlearn_accuracy"), 100, sample="forget"),
+    "test_accuracy": Metric("Test", "%", "accuracy on test samples", _field("test_accuracy"), 100, sample="test"),
+    "mia_accuracy": Metric(
+        "MIA", "%", "forget samples that the paper's attack calls unseen", _field("mia_accuracy"), 100, sample="mia"
+    ),
+    "avg_gap": Metric(
+        "Avg. Gap", "%", "mean distance to Re-train over the four to the left", _field("avg_gap"), 100, target=False
+    ),
+    "relearn": Metric("Re-learn", "epochs", "fine-tuning on S_f until the Original's loss on it", _relearn),
+    "residual": Metric(
+        "r̂", "×", "residual knowledge at the largest τ, ratio of means", _at_largest_tau("ratio_of_means")
+    ),
+    "prevalence": Metric(
+        "Prevalence", "%", "forget samples with r̂ > 1 at the largest τ", _at_largest_tau("prevalence"), 100, 1
+    ),
+    "seconds": Metric("Time", "s", "run time of the method itself", _field("seconds"), digits=1, target=False),
+    "cost_share": Metric("Cost", "%", "run time, of one Re-train", _field("cost_share"), 100, 1, target=False),
+    "peak_memory_mb": Metric(
+        "Memory", "MB", "peak memory of the method itself", _field("peak_memory_mb"), digits=0, target=False
+    ),
+}
+"""The columns of the table, in order; the first six are the paper's."""
+
+
+# --- which runs belong together -----------------------------------------------------------------------------
+
+
+def group_key(result: Result) -> str:
+    """Equal for runs that differ in nothing but seed, title and methods (an audit is alone with its files)."""
+    spec = {name: value for name, value in result["spec"].items() if name not in _OWN}
+    data = {"data": result["dataset"]["fingerprint"], "forget": result["forget"]["indices"]}
+    return json.dumps({**spec, **data, "audit": result.get("audit")}, sort_keys=True)
+
+
+def group(results: Iterable[Result]) -> list[list[Result]]:
+    """Comparable runs together, in the order in which their first comes; of each set the seeds in rising order."""
+    found: dict[str, list[Result]] = {}
+    for result in results:
+        found.setdefault(group_key(result), []).append(result)
+    return [sorted(members, key=lambda result: result["seed"]) for members in found.values()]
+
+
+def settings_name(method: str, config: Mapping[str, Any]) -> str:
+    """What the settings of a method are called: a preset of it, the paper's before others, or "own".
+
+    >>> settings_name("rurk", METHODS["rurk"].config().to_dict())
+    'paper, small CIFAR-5'
+    """
+    if method not in METHODS:
+        return "own"
+    known = METHODS[method]
+    named = [
+        name
+        for name, preset in known.presets.items()
+        if known.config.from_dict(dict(preset)).to_dict() == {**known.config().to_dict(), **config}
+    ]
+    return min(named, key=lambda name: (not name.startswith("paper"), name == "default"), default="own")
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+Members = list[tuple[Result, Result]]
+"""(result document, row of it), one per seed; of references all of every seed."""
+
+
+def compare(results: Sequence[Result]) -> dict[str, Any]:
+    """The comparison of runs that belong together (:func:`group`), the newest first where two have the same seed.
+
+    Returns:
+        A JSON document: ``{"seeds", "runs", "spec", "dataset", "forget", "rows", "curves", "notes"}``.
+
+        A row is ``{"name", "role", "title", "method", "config", "settings", "failed": {seed: sentence}, "cells"}``
+        and a cell ``{"mean", "sd", "n", "interval", "gap", "within", "values", "over"}`` in stored units (shares from
+        0 to 1): mean and standard deviation over seeds (for the row :data:`RETRAIN` over all references of all
+        seeds), a 95% bootstrap interval, ``gap`` = mean difference to the references of the same seed, ``within`` =
+        whether that is no larger than the references' own differences (None: unknown). ``over`` counts values that
+        are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody measured is
+        None in place of a cell.
+
+        A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "low", "high"}, "band": {"low", "high"}}`` for the
+        figures of :data:`CURVES`, lowest and highest over seeds; ``band`` is how far the references are apart.
+    """
+    found = _members(results)
+    references: dict[int, list[Result]] = {}
+    for result, row in found.get(RETRAIN, ()):
+        references.setdefault(result["seed"], []).append(row)
+    runs = list({result["key"]: result for result in results}.values())
+    first = runs[0]
+    return {
+        "seeds": sorted({result["seed"] for result in runs}),
+        "runs": [result["key"] for result in runs],
+        "spec": {name: value for name, value in first["spec"].items() if name not in _OWN},
+        "dataset": first["dataset"],
+        "forget": first["forget"],
+        "rows": [_row(name, members, references) for name, members in found.items()],
+        "curves": [curve for name, members in found.items() for curve in _curves(name, members)],
+        "notes": list(dict.fromkeys(note for result in runs for note in result.get("notes", ()))),
+    }
+
+
+def _members(results: Sequence[Result]) -> dict[str, Members]:
+    """Rows that are the same model but for the seed, by a name that is theirs alone; Original and references first."""
+    found: dict[str, Members] = {"original": [], RETRAIN: []}
+    names: dict[str, str] = {}
+    for result in results:
+        for row in result["models"]:
+            own = json.dumps([row["name"], row.get("config")], sort_keys=True)
+            if row["role"] == "reference":
+                name, same = RETRAIN, [other for _, other in found[RETRAIN] if other["key"] == row["key"]]
+            else:
+                copies = sum(json.loads(other)[0] == row["name"] for other in names)
+                name = names.setdefault(own, f"{row['name']}-{copies + 1}" if copies else row["name"])
+                same = [other for seen, other in found.setdefault(name, []) if seen["seed"] == result["seed"]]
+            if not same:
+                found[name].append((result, row))
+    return {name: members for name, members in found.items() if members}
+
+
+def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]) -> dict[str, Any]:
+    row, many = members[0][1], sum(map(len, references.values()))
+    method = row.get("method", "")
+    title = METHODS[method].title if method in METHODS and row["name"] == name == method else name
+    if name in ("original", RETRAIN):
+        title = "Original" if name == "original" else f"Re-train (mean of {many})" if many > 1 else "Re-train"
+    finished = [(result, own) for result, own in members if "failed" not in own]
+    return {
+        "name": name,
+        "role": row["role"],
+        "title": title,
+        "method": method,
+        "config": row.get("config"),
+        "settings": settings_name(method, row.get("config") or {}) if method else "",
+        "failed": {str(result["seed"]): own["failed"] for result, own in members if "failed" in own},
+        "cells": {key: _cell(key, finished, references) for key in COLUMNS},
+    }
+
+
+def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]) -> dict[str, Any] | None:
+    """One number over seeds, and its distance to the references."""
+    metric, values, sizes_, gaps = COLUMNS[key], [], [], []
+    for result, row in members:
+        value = metric.value(row, _residual(result, row["name"]))
+        if value is None:
+            continue
+        values.append(float(value))
+        if metric.sample:
+            sizes_.append(sizes(result)[metric.sample])
+        target = _target(key, row, references.get(result["seed"], ()))
+        if target is not None and math.isfinite(value):
+            gaps.append(float(value) - target)
+    if not values:
+        return None
+    limit = next((row["relearn"]["limit"] for _, row in members if row.get("relearn")), 0)
+    known = [value if math.isfinite(value) else float(limit) for value in values]
+    mean, deviation = mean_and_deviation(known)
+    # a row of several seeds is compared where all of them could be
+    gap = float(np.mean(gaps)) if len(gaps) == len(values) else None
+    own = members[0][1]["role"] == "reference"
+    alike = None if own or gap is None else within(gap, _spread(key, members, references))
+    if key == "avg_gap" and not own:  # a distance already: held against those of the references to each other
+        apart = [row["avg_gap"] for rows in references.values() for row in rows if row.get("avg_gap") is not None]
+        alike = within(mean, (0.0, max(apart))) if apart else None
+    return {
+        "mean": mean,
+        "sd": deviation,
+        "n": len(known),
+        "interval": bootstrap_interval(known, sizes_ or None),
+        "gap": None if own else gap,
+        "within": alike,
+        "values": known,
+        "over": sum(not math.isfinite(value) for value in values),
+    }
+
+
+def _target(key: str, row: Result, references: Sequence[Result]) -> float | None:
+    """What Re-train has: the mean of the references; 1 for residual knowledge; nothing for a cost."""
+    if not COLUMNS[key].target:
+        return None
+    if key == "residual":
+        return 1.0
+    values = [COLUMNS[key].value(other, None) for other in references if other is not row]
+    return float(np.mean(values)) if values and all(v is not None and math.isfinite(v) for v in values) else None
+
+
+def _spread(key: str, members: Members, references: Mapping[int, Sequence[Result]]) -> tuple[float, float] | None:
+    """How far references are from each other: within each seed where it has several, else between the seeds."""
+    if key == "residual":
+        bands = [(_residual(result, row["name"]) or {"taus": []})["taus"][-1:] for result, row in members]
+        edges = [edge - 1 for band in bands for taus in band for edge in taus["reference_band"] if edge is not None]
+        return (min(edges), max(edges)) if edges else None
+    columns = [[COLUMNS[key].value(row, None) for row in rows] for rows in references.values()]
+    if any(value is None or not math.isfinite(value) for column in columns for value in column):
+        return None
+    if all(len(column) < 2 for column in columns):
+        columns = [[value for column in columns for value in column]]
+    spreads = [spread for column in columns if (spread := reference_spread(column))]
+    return (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
+
+
+def sizes(result: Result) -> dict[str, int]:
+    """How many samples each share of a result is a share of."""
+    forget = len(result["forget"]["indices"])
+    data = result["dataset"]
+    retain = data["train"] - forget
+    return {"retain": retain, "forget": forget, "test": data["test"], "mia": result.get("mia_samples") or forget}
+
+
+def _residual(result: Result, name: str) -> Result | None:
+    """The residual knowledge of a model under the first perturbation of a run."""
+    return next((entry for entry in result["residual"] if entry["method"] == name), None)
+
+
+# --- curves over the radius ---------------------------------------------------------------------------------
+
+CURVES = {
+    "ratio_of_means": "residual knowledge r̂ (ratio of means)",
+    "r_mean": "residual knowledge r̂ (mean of ratios where defined)",
+    "prevalence": "prevalence: forget samples with r̂ > 1",
+    "disagreement": "disagreement with Re-train",
+    "unlearn_accuracy": "unlearn accuracy under perturbation",
+}
+
+
+def _curves(name: str, members: Members) -> list[dict[str, Any]]:
+    """One curve per perturbation, over the seeds that have it."""
+    found: dict[str, list[Result]] = {}
+    for result, row in members:
+        for entry in result["residual"]:
+            if entry["method"] == row["name"]:
+                found.setdefault(entry["attack"], []).append(entry)
+    curves = []
+    for attack, entries in found.items():
+        columns = list(zip(*[entry["taus"] for entry in entries], strict=True))  # [tau][seed]
+        curve: dict[str, Any] = {"attack": attack, "name": name, "taus": [column[0]["tau"] for column in columns]}
+        for figure in CURVES:
+            curve[figure] = _span([[at[figure] for at in column] for column in columns])
+        bands = [[edge for at in column for edge in at["reference_band"]] for column in columns]
+        curve["band"] = {edge: values for edge, values in _span(bands).items() if edge != "mean"}
+        curves.append(curve)
+    return curves
+
+
+def _span(columns: Sequence[Sequence[float | None]]) -> dict[str, list[float | None]]:
+    """Mean, lowest and highest of every column; None where a value of it is undefined."""
+    whole = [[value for value in column if value is not None] for column in columns]
+    complete = [len(kept) == len(column) for kept, column in zip(whole, columns, strict=True)]
+    return {
+        name: [float(of(kept)) if fine else None for kept, fine in zip(whole, complete, strict=True)]
+        for name, of in (("mean", np.mean), ("low", min), ("high", max))
+    }
+
+
+# --- layers -------------------------------------------------------------------------------------------------
+
+
+def layer_similarity(results: Sequence[Result], one: str, other: str, kind: str) -> dict[str, Any] | None:
+    """Linear CKA of two models per block, over the seeds that have both.
+
+    Args:
+        one, other: names of rows of a result; :data:`RETRAIN` stands for all references (of two such, every pair).
+        kind: "forget" or "retain": the samples whose features are compared.
+
+    Returns:
+        ``{"blocks", "mean", "low", "high", "samples"}``, lowest and highest over seeds and references; None where no
+        run has it.
+    """
+    pairs: list[Sequence[Sequence[float | None]]] = []
+    found = None
+    for result in results:
+        cka = result.get("cka")
+        if not cka or kind not in cka:
+            continue
+        roles = {row["name"]: row["role"] for row in result["models"]}
+        first, second = (
+            [i for i, m in enumerate(cka["models"]) if (roles[m] == "reference" if name == RETRAIN else m == name)]
+            for name in (one, other)
+        )
+        here = [[matrix[i][j] for i in first for j in second if i != j] for matrix in cka[kind]]
+        if here and here[0]:
+            found = cka
+            pairs.append(here)
+    if found is None:
+        return None
+    columns = [[value for here in pairs for value in here[block]] for block in range(len(found["blocks"]))]
+    return {"blocks": found["blocks"], "samples": found["samples"][kind], **_span(columns)}
+
+
+# --- the table as text --------------------------------------------------------------------------------------
+
+
+def ranks(rows: Sequence[Result], key: str) -> dict[str, str]:
+    """Name → "best" or "worst" of a column among unlearned models: nearest to and furthest from Re-train.
+
+    Where references are no target (costs, Avg. Gap) the least is the best. Rows that share the place share the mark;
+    a column where all are equal has neither.
+    """
+    distance = {}
+    for row in rows:
+        cell = row["cells"][key]
+        if row["role"] == "unlearned" and cell:
+            value = cell["gap"] if COLUMNS[key].target and cell["gap"] is not None else cell["mean"]
+            if cell["gap"] is not None or not COLUMNS[key].target:
+                distance[row["name"]] = round(abs(value), 9)
+    if len(set(distance.values())) < 2:
+        return {}
+    least, most = min(distance.values()), max(distance.values())
+    return {n: "best" if d == least else "worst" for n, d in distance.items() if d in (least, most)}
+
+
+def cell_text(key: str, cell: Result | None) -> str:
+    """ "93.83 ± 0.42" in shown units; "> 30" where re-learning never ended; "not measured" for None."""
+    if cell is None:
+        return "not measured"
+    metric = COLUMNS[key]
+    value = f"{metric.scale * cell['mean']:.{metric.digits}f}"
+    if cell["over"]:
+        value = f"> {value}"
+    return value if cell["sd"] is None else f"{value} ± {metric.scale * cell['sd']:.{metric.digits}f}"
+
+
+def gap_text(key: str, cell: Result | None) -> str:
+    """ "+0.42", with "≈" in front where it is no larger than between references; "" where there is none."""
+    if cell is None or cell["gap"] is None:
+        return ""
+    metric = COLUMNS[key]
+    return f"{'≈ ' if cell['within'] else ''}{metric.scale * cell['gap']:+.{metric.digits}f}"
+
+
+def flat(comparison: Result) -> list[dict[str, Any]]:
+    """The table as one dictionary a row and metric, in shown units, for CSV."""
+    lines = []
+    for row in comparison["rows"]:
+        for key, metric in COLUMNS.items():
+            cell = row["cells"][key]
+            if cell is None and not row["failed"]:
+                continue
+            shown = {name: None for name in ("mean", "sd", "low", "high", "gap")}
+            if cell is not None:
+                low, high = cell["interval"] or (None, None)
+                values = {"mean": cell["mean"], "sd": cell["sd"], "low": low, "high": high, "gap": cell["gap"]}
+                shown = {n: None if v is None else round(metric.scale * v, 6) for n, v in values.items()}
+            lines.append(
+                {"model": row["title"], "settings": row["settings"], "metric": metric.title, "unit": metric.unit}
+                | shown
+                | {
+                    "within_references": None if cell is None else cell["within"],
+                    "seeds": 0 if cell is None else cell["n"],
+                    "over_limit": 0 if cell is None else cell["over"],
+                    "failed": "; ".join(f"seed {seed}: {why}" for seed, why in row["failed"].items()),
+                }
+            )
+    return lines
+
+
+def to_csv(lines: Sequence[Mapping[str, Any]]) -> str:
+    """Dictionaries with equal names as CSV; text that a spreadsheet would run as a formula is quoted.
+
+    >>> to_csv([{"a": 1, "b": "=x"}])
+    "a,b\\r\\n1,'=x\\r\\n"
+    """
+
+    def harmless(value: Any) -> Any:
+        return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+    out = io.StringIO()
+    if lines:
+        writer = csv.DictWriter(out, list(lines[0]))
+        writer.writeheader()
+        writer.writerows({name: harmless(value) for name, value in line.items()} for line in lines)
+    return out.getvalue()
+
+
+def to_latex(comparison: Result, columns: Sequence[str] = tuple(COLUMNS)) -> str:
+    """The table for a paper (booktabs): mean ± standard deviation, best in bold, worst underlined.
+
+    A dagger marks what is no further from Re-train than re-trainings are from each other.
+    """
+    rows = comparison["rows"]
+    shown = [key for key in columns if any(row["cells"][key] for row in rows)]
+    marks = {key: ranks(rows, key) for key in shown}
+    heads = [f"{_tex(COLUMNS[key].title)} ({_tex(COLUMNS[key].unit)})" for key in shown]
+    seeds = ", ".join(map(str, comparison["seeds"]))
+    lines = [
+        "% Target of every column but the last ones (costs) is Re-train; bold: nearest to it, underlined: furthest.",
+        "% A dagger: no further from Re-train than re-trainings are from each other.",
+        f"% {_tex(comparison['dataset']['name'])}, seeds {seeds}; mean and sample standard deviation.",
+        f"\\begin{{tabular}}{{l{'r' * len(shown)}}}",
+        "\\toprule",
+        " & ".join(["Method", *heads]) + " \\\\",
+        "\\midrule",
+    ]
+    for row in rows:
+        cells = []
+        for key in shown:
+            cell = row["cells"][key]
+            if cell is None:
+                cells.append("diverged" if row["failed"] else "--")
+                continue
+            text = cell_text(key, cell).replace(" ± ", "$\\pm$").replace("> ", "$>$")
+            mark = marks[key].get(row["name"])
+            text = f"\\textbf{{{text}}}" if mark == "best" else f"\\underline{{{text}}}" if mark else text
+            cells.append(text + ("$^\\dagger$" if cell["within"] else ""))
+        lines.append(" & ".join([_tex(row["title"]), *cells]) + " \\\\")
+        if row["name"] == RETRAIN:
+            lines.append("\\midrule")
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", ""])
+
+
+_TEX = {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "r̂": "$\\hat{r}$"}
+_TEX |= {c: f"\\{c}" for c in "&%$#_{}"} | {"×": "$\\times$", "±": "$\\pm$", "τ": "$\\tau$"}
+
+
+def _tex(text: str) -> str:
+    """Text as LaTeX shows it."""
+    return re.sub("|".join(map(re.escape, _TEX)), lambda found: _TEX[found[0]], text)
