@@ -214,7 +214,7 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
             continue
         values.append(float(value))
         if metric.sample:
-            sizes_.append(sizes(result)[metric.sample])
+            sizes_.append(sizes(result, row)[metric.sample])
         target = _target(key, row, references.get(result["seed"], ()))
         if target is not None and math.isfinite(value):
             gaps.append(float(value) - target)
@@ -267,12 +267,12 @@ def _spread(key: str, members: Members, references: Mapping[int, Sequence[Result
     return (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
 
 
-def sizes(result: Result) -> dict[str, int]:
-    """How many samples each share of a result is a share of."""
+def sizes(result: Result, row: Result) -> dict[str, int]:
+    """How many samples each share of a row is a share of."""
     forget = len(result["forget"]["indices"])
     data = result["dataset"]
     retain = data["train"] - forget
-    return {"retain": retain, "forget": forget, "test": data["test"], "mia": result.get("mia_samples") or forget}
+    return {"retain": retain, "forget": forget, "test": data["test"], "mia": row.get("mia_samples") or forget}
 
 
 def _residual(result: Result, name: str) -> Result | None:

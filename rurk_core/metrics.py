@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .data import Dataset, ForgetSet, retain_indices, to_pixels
+from .membership import confidence, svc_attack
 from .models import Classifier
 from .training import autocast, epoch_batches, memory_format
 
@@ -46,6 +47,35 @@ def accuracies(scores: Mapping[str, Tensor], dataset: Dataset, forget: ForgetSet
         "unlearn_accuracy": 1 - right[index].mean().item(),
         "test_accuracy": (scores["test_class"] == dataset.test_labels).double().mean().item(),
     }
+
+
+def forgotten_classes(dataset: Dataset, forget: ForgetSet) -> list[int]:
+    """The classes of S_f where it holds all of their training samples (class unlearning); none where it does not."""
+    touched = dataset.train_labels[torch.tensor(forget.indices)].unique()
+    left = dataset.train_labels[retain_indices(dataset, forget)]
+    return [] if torch.isin(left, touched).any() else touched.tolist()
+
+
+def mia_accuracy(scores: Mapping[str, Tensor], dataset: Dataset, forget: ForgetSet) -> dict[str, Any]:
+    """MIA accuracy of the paper, by :func:`~rurk_core.membership.svc_attack`.
+
+    Sample unlearning: seen = retain, unseen = test, judged = forget. Class unlearning: seen = retain, unseen = forget,
+    judged = test samples of the forgotten classes.
+
+    Returns:
+        ``mia_accuracy``, the share of judged samples that are called unseen, and ``mia_samples``, how many were judged;
+        None and 0 where a forgotten class has no test sample.
+    """
+    train, test = confidence(scores["train_loss"]), confidence(scores["test_loss"])
+    retained, forgotten = train[retain_indices(dataset, forget)], train[list(forget.indices)]
+    classes = forgotten_classes(dataset, forget)
+    if classes:
+        unseen, judged = forgotten, test[np.isin(dataset.test_labels, classes)]
+    else:
+        unseen, judged = test, forgotten
+    if not len(judged):
+        return {"mia_accuracy": None, "mia_samples": 0}
+    return {"mia_accuracy": svc_attack(retained, unseen, judged), "mia_samples": len(judged)}
 
 
 def average_gap(row: Mapping[str, Any], references: Sequence[Mapping[str, Any]]) -> float | None:

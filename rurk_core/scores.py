@@ -120,11 +120,6 @@ def similarities(scores: Mapping[str, Mapping[str, Tensor]]) -> dict[str, object
     return found
 
 
-def confidence(scores: Mapping[str, Tensor], split: str) -> Tensor:
-    """Probability of the correct class, float32 [N], of the training or the test samples."""
-    return (-scores[f"{split}_loss"]).exp()
-
-
 def _layer_samples(dataset: Dataset, forget: ForgetSet) -> dict[str, Tensor]:
     """Seeded samples of either set, never the same one twice."""
     generator = torch.Generator().manual_seed(0)

@@ -225,10 +225,12 @@ def parse_attacks(value: Any) -> tuple[str, ...]:
 
 
 def parse_methods(value: Any, dataset: str) -> tuple[MethodSpec, ...]:
-    """Methods from ``"gd,rurk@digits:tau=0.1:v=2"`` or a list; labels are made unique.
+    """Methods from ``"gd,rurk@digits:tau=0.1:v=2"`` or a list; labels are made unique. ``"all"``: all but Re-train.
 
     Where no preset is named, the one called like the data set is taken if the method has it.
     """
+    if value == "all":
+        value = [key for key in METHODS if key != "retrain"]
     parts = [part.strip() for part in value.split(",")] if isinstance(value, str) else value
     if not isinstance(parts, list | tuple) or not parts:
         raise UsageError(f"Name at least one unlearning method: {', '.join(METHODS)}.")

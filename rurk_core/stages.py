@@ -25,7 +25,7 @@ from . import __version__
 from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
 from .errors import UsageError
 from .exported import EXPORTED, Exported
-from .metrics import RELEARN_FACTOR, accuracies, peak_memory, relearn
+from .metrics import RELEARN_FACTOR, accuracies, mia_accuracy, peak_memory, relearn
 from .models import Classifier, create_model
 from .perturbations import ATTACKS
 from .progress import Tracker
@@ -325,7 +325,7 @@ def _score(work: Work, stage: Stage) -> None:
     if features:
         files["features.safetensors"] = save_tensors(features)
     if work.forget is not None:
-        shares = accuracies(scores, work.dataset, work.forget)
+        shares = accuracies(scores, work.dataset, work.forget) | mia_accuracy(scores, work.dataset, work.forget)
         files["shares.json"] = json.dumps(shares).encode()
     work.store.put(stage.key, stage.inputs, files)
 

@@ -180,3 +180,30 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     _, err = running.communicate(timeout=30)
     assert running.returncode == 130 and "goes on from there" in err and "Traceback" not in err
     assert {entry.kind for entry in store.list()} == {"original", "reference"}
+
+
+class TestCompare:
+    def test_seeds_make_rows_with_intervals(self, capsys, tmp_path):
+        arguments = ["compare", *QUICK, "--seeds", "1,2", "--store", tmp_path]
+        code, out, _ = rurk(capsys, *arguments, "--json")
+        found = json.loads(out)
+        assert code == 0 and found["seeds"] == [1, 2]
+        assert [row["name"] for row in found["rows"]] == ["original", "retrained", "gd"]
+        assert found["rows"][2]["cells"]["test_accuracy"]["n"] == 2
+        for flag, start in (("--csv", "model,settings,metric"), ("--latex", "% ")):
+            code, out, _ = rurk(capsys, *arguments, flag)
+            assert code == 0 and out.startswith(start) and "GD" in out
+        code, out, _ = rurk(capsys, *arguments)
+        assert code == 0 and "The target is Re-train" in out
+
+    @pytest.mark.parametrize(
+        ("arguments", "reason"),
+        [
+            (["--seeds", "1,1"], "stands twice"),
+            (["--seeds", "x"], "whole number"),
+            (["--json", "--csv"], "Choose one of"),
+        ],
+    )
+    def test_bad_usage(self, arguments, reason, capsys, tmp_path):
+        code, _, err = rurk(capsys, "compare", *QUICK, *arguments, "--store", tmp_path)
+        assert code == 2 and reason in err.strip().splitlines()[-1]

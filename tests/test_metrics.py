@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rurk_core import scores as scores_module
 from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.membership import confidence, svc_attack
 from rurk_core.metrics import (
     SHARES,
     average_gap,
@@ -19,7 +20,9 @@ from rurk_core.metrics import (
     centred_gram,
     cka,
     cost_share,
+    forgotten_classes,
     mean_and_deviation,
+    mia_accuracy,
     others,
     peak_memory,
     reference_spread,
@@ -27,7 +30,7 @@ from rurk_core.metrics import (
     within,
 )
 from rurk_core.models import create_model
-from rurk_core.scores import confidence, score, similarities
+from rurk_core.scores import score, similarities
 
 
 def normal(*shape, seed=0):
@@ -169,7 +172,7 @@ class TestOnePass:
                 logits = model(to_pixels(images))
                 assert torch.equal(found[f"{split}_class"].long(), logits.argmax(1))
                 of_label = logits.softmax(1).gather(1, labels[:, None])[:, 0]
-                assert torch.allclose(confidence(found, split), of_label, atol=1e-5)
+                assert np.allclose(confidence(found[f"{split}_loss"]), of_label, atol=1e-5)
                 kept = features[f"{split}_index"]
                 last = model.features(to_pixels(images[kept]))
                 assert torch.allclose(features[split].float(), last, atol=2e-2)
@@ -199,6 +202,38 @@ class TestOnePass:
         assert "forget" not in found and "retain" in found
 
 
+class TestMembership:
+    data = load_dataset("digits")
+
+    def scores(self, seed=0):
+        generator = torch.Generator().manual_seed(seed)
+        return {
+            f"{split}_loss": torch.rand(len(getattr(self.data, f"{split}_labels")), generator=generator)
+            for split in ("train", "test")
+        }
+
+    def test_half_a_class_is_sample_unlearning(self):
+        forget, found = forget_set(self.data, "class:0:0.5"), self.scores()
+        assert forgotten_classes(self.data, forget) == []
+        keep = np.setdiff1d(np.arange(len(self.data.train_labels)), forget.indices)
+        p = confidence(found["train_loss"])
+        expected = svc_attack(p[keep], confidence(found["test_loss"]), p[list(forget.indices)])
+        assert mia_accuracy(found, self.data, forget) == {"mia_accuracy": expected, "mia_samples": len(forget.indices)}
+
+    def test_a_whole_class_is_judged_on_its_test_samples(self):
+        """Forgotten samples have low confidence, retained ones high: whatever looks forgotten is called unseen."""
+        forget, found = forget_set(self.data, "class:3"), self.scores()
+        assert forgotten_classes(self.data, forget) == [3]
+        held_out = self.data.test_labels == 3
+        found["train_loss"][:] = 0.01
+        found["train_loss"][list(forget.indices)] = 5.0
+        found["test_loss"][:] = 0.01
+        found["test_loss"][held_out] = 5.0
+        assert mia_accuracy(found, self.data, forget) == {"mia_accuracy": 1.0, "mia_samples": int(held_out.sum())}
+        found["test_loss"][held_out] = 0.01
+        assert mia_accuracy(found, self.data, forget)["mia_accuracy"] == 0.0
+
+
 def test_cost():
     assert cost_share(1.0, 4.0) == 0.25
     assert cost_share(1.0, 0.0) is None
@@ -211,6 +246,8 @@ def test_a_run_holds_its_metrics(tiny_run):
     _, result = tiny_run
     assert set(result["cka"]["models"]) == {row["name"] for row in result["models"]}
     for row in result["models"]:
+        assert 0 <= row["mia_accuracy"] <= 1 and row["mia_samples"] == 71
+        assert 0 <= row["avg_gap"] <= 1
         again = row["relearn"]
         if row["role"] == "original":
             assert again is None

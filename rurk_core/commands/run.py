@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,63 +13,75 @@ from ..errors import UsageError
 from . import Command
 from .output import console, live, print_json, read_json, where
 
+if TYPE_CHECKING:
+    from ..spec import Spec
+
 
 def register(command: Command) -> None:
     run = command("run", _run, "Train, unlearn, perturb and measure residual knowledge.")
-    run.add_argument("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
-    run.add_argument("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
-    run.add_argument("--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json")
-    run.add_argument("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
-    run.add_argument("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2")
-    run.add_argument("--references", help="K, how many Re-trains (default: 3)")
-    run.add_argument("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
-    run.add_argument("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
-    run.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
-    run.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")
-    run.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
-    run.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
-    run.add_argument("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
+    spec_flags(run)
     run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     run.add_argument("--title", help="a name for people")
-    run.add_argument("--engine", default="embedded", help="embedded, or ray: a cluster (ray:cpus=2,gpus=0.25)")
     where(run)
 
 
-_SPEC_FLAGS = (
-    "dataset",
-    "forget",
-    "model",
-    "methods",
-    "references",
-    "attacks",
-    "taus",
-    "draws",
-    "recipe",
-    "relearn",
-    "seed",
-)
+def spec_flags(parser: argparse.ArgumentParser) -> None:
+    """The flags that describe an experiment, but for its seed; :func:`spec_values` reads them."""
+    add = parser.add_argument
+    add("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
+    add("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
+    add("--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json")
+    add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
+    add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
+    add("--references", help="K, how many Re-trains (default: 3)")
+    add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
+    add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
+    add("--draws", help="copies of a sample at each radius (default: 100)")
+    add("--recipe", help="how models are trained: quick or paper (default: quick)")
+    add("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
+    add("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
+    add("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
+    add("--engine", default="embedded", help="embedded, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 
 
-def _run(options: argparse.Namespace) -> int:
-    from ..experiment import run
-    from ..spec import make_spec
-    from ..store import Store
+_SPEC_FLAGS = ("dataset", "forget", "model", "methods", "references", "attacks", "taus", "draws", "recipe", "relearn")
 
+
+def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
+    """What the flags say, for :func:`~rurk_core.spec.make_spec`; ``more`` names flags of the command itself.
+
+    Raises:
+        UsageError: the file of ``--spec`` is no experiment.
+    """
     values: dict[str, Any] = {}
     if options.spec:
         values = read_json(options.spec)
         if not isinstance(values, dict):
             raise UsageError(f"The file {options.spec} must hold a JSON object with an experiment in it.")
-    for name in (*_SPEC_FLAGS, "title"):
+    for name in (*_SPEC_FLAGS, *more):
         if getattr(options, name) is not None:
             values[name] = getattr(options, name)
     for name in ("train", "pretrain"):
         if getattr(options, name):
             values[name] = dict(values.get(name) or {}) | dict(_setting(text) for text in getattr(options, name))
+    return values
+
+
+def checked_spec(options: argparse.Namespace, values: dict[str, Any]) -> Spec:
+    """The experiment, or one sentence on what is wrong with it."""
+    from ..spec import make_spec
+
     try:
-        spec = make_spec(**values)
+        return make_spec(**values)
     except TypeError:
         raise UsageError(f"The file {options.spec} names something an experiment does not have.") from None
+
+
+def _run(options: argparse.Namespace) -> int:
+    from ..experiment import run
+    from ..store import Store
+
+    spec = checked_spec(options, spec_values(options, "seed", "title"))
     store = Store(options.store)
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)

@@ -1,0 +1,128 @@
+"""``rurk compare``: methods beside each other over several seeds, as a table, JSON, CSV or LaTeX."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import UsageError
+from . import Command
+from .output import console, live, print_json, where
+from .run import checked_spec, spec_flags, spec_values
+
+if TYPE_CHECKING:
+    from ..spec import Spec
+
+DEFAULT_SEEDS = "131,42,7"
+
+
+def register(command: Command) -> None:
+    compare = command("compare", _compare, "Run methods with several seeds and compare them to Re-train.")
+    spec_flags(compare)
+    compare.add_argument(
+        "--seeds", default=DEFAULT_SEEDS, help=f"of training and of unlearning (default: {DEFAULT_SEEDS}, the paper's)"
+    )
+    compare.add_argument("--csv", action="store_true", help="print the table as CSV, a line per number")
+    compare.add_argument("--latex", action="store_true", help="print the table as LaTeX (booktabs)")
+    where(compare)
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from ..compare import compare, flat, to_csv, to_latex
+    from ..experiment import run
+    from ..store import Store
+
+    if options.json + options.csv + options.latex > 1:
+        raise UsageError("Choose one of --json, --csv and --latex.")
+    values = spec_values(options)
+    values.setdefault("methods", "all")
+    specs = [checked_spec(options, values | {"seed": seed}) for seed in parse_seeds(options.seeds)]
+    store, results = Store(options.store), []
+    with across(specs, quiet=options.json or options.csv or options.latex) as each:
+        for spec, progress in each:
+            results.append(
+                run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
+            )
+    comparison = compare(results)
+    if options.json:
+        print_json(comparison)
+    elif options.csv:
+        print(to_csv(flat(comparison)), end="")
+    elif options.latex:
+        print(to_latex(comparison), end="")
+    else:
+        print_comparison(comparison, console())
+    return 0
+
+
+def parse_seeds(text: str) -> list[int]:
+    """``"131,42,7"`` → [131, 42, 7]; ``"3"`` → one seed, 3.
+
+    Raises:
+        UsageError: not whole numbers, or one twice.
+    """
+    from ..spec import whole
+
+    seeds = [whole("seeds", part.strip(), 0, 2**31 - 1) for part in text.split(",")]
+    if len(set(seeds)) != len(seeds):
+        raise UsageError(f"A seed stands twice in '{text}'; each counts once.")
+    return seeds
+
+
+@contextmanager
+def across(specs: list[Spec], *, quiet: bool) -> Iterator[Iterator[tuple[Spec, Callable[[dict[str, Any]], None]]]]:
+    """Experiments in turn, each with a progress function; together they fill one line."""
+    with live(quiet=quiet) as show:
+
+        def part(at: int) -> Callable[[dict[str, Any]], None]:
+            def tell(event: dict[str, Any]) -> None:
+                whole = (at + event["overall"]) / len(specs)
+                stage = f"{event['stage']}, run {at + 1} of {len(specs)}"
+                show(event | {"stage": stage, "overall": whole})
+
+            return tell
+
+        yield ((spec, part(at)) for at, spec in enumerate(specs))
+
+
+def print_comparison(comparison: dict[str, Any], out: Console) -> None:
+    """The table of the paper: mean ± deviation over seeds, and under it the gap to Re-train."""
+    from ..compare import COLUMNS, RETRAIN, cell_text, gap_text, ranks
+
+    data, rows = comparison["dataset"], comparison["rows"]
+    shown = [key for key in COLUMNS if any(row["cells"][key] for row in rows)]
+    marks = {key: ranks(rows, key) for key in shown}
+    seeds = ", ".join(map(str, comparison["seeds"]))
+    table = Table(
+        title=f"{data['name']}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
+        title_justify="left",
+        caption="The target is Re-train. In brackets: the distance to it, ≈ where re-trainings differ as much among "
+        "each other. * nearest, ! furthest.",
+        caption_justify="left",
+    )
+    table.add_column("method")
+    table.add_column("settings")
+    for key in shown:
+        table.add_column(f"{COLUMNS[key].title} ({COLUMNS[key].unit})", justify="right")
+    for row in rows:
+        if row["failed"] and not any(row["cells"].values()):
+            table.add_row(row["title"], row["settings"], "failed", *[""] * (len(shown) - 1))
+            continue
+        cells = []
+        for key in shown:
+            cell = row["cells"][key]
+            mark = {"best": "* ", "worst": "! "}.get(marks[key].get(row["name"], ""), "")
+            gap = gap_text(key, cell)
+            cells.append(f"{mark}{cell_text(key, cell)}" + (f"\n({gap})" if gap else "") if cell else "–")
+        table.add_row(row["title"], row["settings"], *cells, end_section=row["name"] == RETRAIN)
+    out.print(table)
+    for row in rows:
+        for seed, why in row["failed"].items():
+            out.print(f"{row['title']}, seed {seed}: {why}", markup=False)
+    for note in comparison["notes"]:
+        out.print(f"Note: {note}", markup=False)
