@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import export_program
+from exporting import export_program
 from safetensors.torch import save_file
 
 from rurk_core.audit import audit, audit_job

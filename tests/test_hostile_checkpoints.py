@@ -13,7 +13,7 @@ import zipfile
 
 import pytest
 import torch
-from conftest import elsewhere, export_program
+from exporting import elsewhere, export_program
 from safetensors.torch import save, save_file
 
 from rurk_core.checkpoints import load_checkpoint, read_checkpoint

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,13 @@ def server(tmp_path_factory) -> Iterator[str]:
     """A server with an empty store: it shows the experiment that came with the app."""
     with serving(tmp_path_factory.mktemp("served") / "store") as url:
         yield url
+
+
+@pytest.fixture(scope="module")
+def serve() -> Iterator[Callable[[Path], str]]:
+    """``serve(store)`` → the address of a server of its own, which ends with the module."""
+    with ExitStack() as stack:
+        yield lambda store: stack.enter_context(serving(store))
 
 
 @pytest.fixture(scope="session")

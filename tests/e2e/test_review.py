@@ -1,0 +1,55 @@
+"""A reviewer at work: the strongest sample first, a note, a verdict by key, the next sample, a report opened."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rurk_core.reviews import history, latest
+from rurk_core.store import Store
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="module")
+def reviewed(tiny_run, serve, tmp_path_factory):
+    """The address of a server on the tiny run, and its store."""
+    folder = tmp_path_factory.mktemp("reviewed") / "store"
+    shutil.copytree(Path(tiny_run[0].url) / "runs", folder / "runs")
+    return serve(folder), Store(folder), tiny_run[1]["key"]
+
+
+def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
+    url, store, run = reviewed
+    page = visit(f"{url}/review?run={run}")
+    sample_line = page.locator(".stMarkdown p", has_text="Training sample")
+    first = sample_line.inner_text()
+    note = page.get_by_label("Note, kept with the verdict")
+    note.fill("2 of 4: <b>looks</b> like a six")
+    note.press("Control+Enter")
+    page.wait_for_timeout(600)
+    assert history(store, run) == [], "digits in a note judge nothing"
+    page.get_by_role("heading", name="Review").click()
+    page.keyboard.press("2")
+    page.get_by_text("1 of 71 judged").wait_for()
+    page.wait_for_function("text => !document.body.innerText.includes(text)", arg=first)
+    ((_, sample),) = latest(history(store, run))
+    (judgement,) = history(store, run)
+    assert (judgement.verdict, judgement.note) == ("residual", "2 of 4: <b>looks</b> like a six")
+    page.keyboard.press("ArrowLeft")
+    sample_line.filter(has_text=str(sample)).wait_for()
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Report on this sample").click()
+    path = tmp_path / "report.html"
+    waiting.value.save_as(path)
+    asked = []
+    report = page.context.new_page()
+    report.on("request", lambda request: asked.append(request.url))
+    report.goto(path.as_uri())
+    assert f"sample {sample}" in report.locator("h1").inner_text()
+    assert "2 of 4: <b>looks</b> like a six" in report.locator("blockquote").inner_text()
+    assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+    pdf = report.pdf(prefer_css_page_size=True)
+    assert pdf.startswith(b"%PDF") and len(pdf) < 3e6
