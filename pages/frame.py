@@ -25,6 +25,7 @@ page = st.navigation(
         st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
         st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
         st.Page("review.py", title="Review", icon=":material/rate_review:", url_path="review"),
+        st.Page("teach.py", title="Teach", icon=":material/school:", url_path="teach"),
         st.Page("audit.py", title="Audit", icon=":material/verified_user:", url_path="audit"),
     ]
 )

@@ -32,12 +32,19 @@ STATES = {
 }
 
 
-RUNNERS = {"experiment": RUNNER, "audit": "rurk_core.audit:audit_job"}
+RUNNERS = {
+    "experiment": RUNNER,
+    "audit": "rurk_core.audit:audit_job",
+    "embedding": "rurk_core.embedding:embedding_job",
+    "lesson": "rurk_core.teaching:lesson_job",
+}
 """What runs a job, by its kind."""
+OWN_PLACE = ("embedding", "lesson")
+"""Kinds that are watched on the page that asked for them, not in the list of runs."""
 
 
 def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment") -> str:
-    """Start an experiment or an audit in the background."""
+    """Start an experiment, an audit, a map or a lesson in the background."""
     about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device}
     return start_job(state.store(), about, runner=RUNNERS[kind])
 
@@ -97,13 +104,46 @@ def running(jobs: list[JobStatus]) -> list[JobStatus]:
     return sorted((job for job in jobs if job.alive), key=lambda job: (job.state != "running", job.id))
 
 
+def run_jobs(store: Store) -> list[JobStatus]:
+    """Jobs that end as an experiment, newest first."""
+    return [job for job in list_jobs(store) if job.spec.get("kind") not in OWN_PLACE]
+
+
+def watch(key: str) -> None:
+    """Progress of the job whose id is kept in the session under ``key``, with a button that stops it.
+
+    Once it is finished the page runs again without it; how it failed is said once, in a sentence.
+    """
+    store, job = state.store(), st.session_state.get(key)
+    if job is None:
+        return
+
+    @st.fragment(run_every=0.5)
+    def live() -> None:
+        try:
+            found = job_status(store, job)
+        except RurkError:  # deleted in another tab
+            found = None
+        if found is None or not found.alive:
+            if found is not None and found.state != "done":
+                state.note(found.message or "It ended without a word.")
+            st.session_state.pop(key, None)
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            with st.container():
+                _progress(found)
+            st.button("Stop", key=f"stop-{job}", icon=":material/stop:", on_click=cancel_job, args=(store, job))
+
+    live()
+
+
 def badge() -> None:
     """The running job with its percentage, in the sidebar; leads to the Unlearn page."""
-    alive = bool(running(list_jobs(state.store())))
+    alive = bool(running(run_jobs(state.store())))
 
     @st.fragment(run_every=2.0 if alive else None)
     def live() -> None:
-        jobs = running(list_jobs(state.store()))
+        jobs = running(run_jobs(state.store()))
         if jobs:
             more = f" · {len(jobs) - 1} waiting" if len(jobs) > 1 else ""
             with st.container(key="job_badge"):
@@ -118,7 +158,7 @@ def badge() -> None:
 def jobs_panel() -> None:
     """Every job that has not been put away: progress, time left, loss; stop, resume, delete, open."""
     store = state.store()
-    jobs = [job for job in list_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
+    jobs = [job for job in run_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
     jobs = running(jobs) + [job for job in jobs if not job.alive][:8]
     if not jobs:
         return
