@@ -199,10 +199,16 @@ def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]
         "title": title,
         "method": method,
         "config": row.get("config"),
-        "settings": settings_name(method, row.get("config") or {}) if method else "",
+        "settings": _settings(row) if method else "",
         "failed": {str(result["seed"]): own["failed"] for result, own in members if "failed" in own},
         "cells": {key: _cell(key, finished, references) for key in COLUMNS},
     }
+
+
+def _settings(row: Result) -> str:
+    """The preset a run was asked for; where it asked for none, the one whose settings these are."""
+    asked = row.get("preset", "default")
+    return settings_name(row["method"], row["config"]) if asked == "default" else asked
 
 
 def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]) -> dict[str, Any] | None:

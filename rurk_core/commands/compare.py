@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +13,6 @@ from ..errors import UsageError
 from . import Command
 from .output import console, live, print_json, where
 from .run import checked_spec, spec_flags, spec_values
-
-if TYPE_CHECKING:
-    from ..spec import Spec
 
 DEFAULT_SEEDS = "131,42,7"
 
@@ -43,8 +39,9 @@ def _compare(options: argparse.Namespace) -> int:
     values.setdefault("methods", "all")
     specs = [checked_spec(options, values | {"seed": seed}) for seed in parse_seeds(options.seeds)]
     store, results = Store(options.store), []
-    with across(specs, quiet=options.json or options.csv or options.latex) as each:
-        for spec, progress in each:
+    with live(quiet=options.json or options.csv or options.latex) as show:
+        for at, spec in enumerate(specs):
+            progress = across_runs(show, at, len(specs))
             results.append(
                 run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
             )
@@ -74,20 +71,15 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-@contextmanager
-def across(specs: list[Spec], *, quiet: bool) -> Iterator[Iterator[tuple[Spec, Callable[[dict[str, Any]], None]]]]:
-    """Experiments in turn, each with a progress function; together they fill one line."""
-    with live(quiet=quiet) as show:
+def across_runs(show: Callable[[dict[str, Any]], None], at: int, of: int) -> Callable[[dict[str, Any]], None]:
+    """The progress function of run ``at`` (from 0) of several that fill one line together."""
 
-        def part(at: int) -> Callable[[dict[str, Any]], None]:
-            def tell(event: dict[str, Any]) -> None:
-                whole = (at + event["overall"]) / len(specs)
-                stage = f"{event['stage']}, run {at + 1} of {len(specs)}"
-                show(event | {"stage": stage, "overall": whole})
+    def tell(event: dict[str, Any]) -> None:
+        stage, whole = f"{event['stage']}, run {at + 1} of {of}", (at + event["overall"]) / of
+        # the time left of one run says nothing of the others
+        show(event | {"stage": stage, "overall": whole, "eta": event["eta"] if at + 1 == of else None})
 
-            return tell
-
-        yield ((spec, part(at)) for at, spec in enumerate(specs))
+    return tell
 
 
 def print_comparison(comparison: dict[str, Any], out: Console) -> None:
