@@ -3,13 +3,14 @@ VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+AXE := .tools/axe-core-4.14.1/axe.min.js
 
 .PHONY: app test lint bench demo screenshots clean
 
 app: $(STAMP)
 	$(BIN)/streamlit run app.py
 
-test: lint
+test: lint $(AXE)
 	$(BIN)/pytest
 
 lint: $(STAMP)
@@ -30,5 +31,11 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps torchattacks==3.5.1
 	touch $(STAMP)
 
+# the accessibility checker that the browser tests put into pages
+$(AXE):
+	mkdir -p $(@D)
+	cd .tools && npm pack --silent axe-core@4.14.1 >/dev/null && tar -xzf axe-core-4.14.1.tgz -O package/axe.min.js > axe.part
+	mv .tools/axe.part $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache

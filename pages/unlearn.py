@@ -6,23 +6,59 @@ from typing import Any
 
 import streamlit as st
 from ui import state
-from ui.forgetting import draft, what_to_forget
+from ui.forgetting import checked, draft, what_to_forget
 from ui.forms import config_form, network_form, perturbation_form
+from ui.glossary import term
 from ui.look import looks_of
 from ui.runs import digits_button, jobs_panel, open_run, start
 from ui.state import escape, plain
 
-from rurk_core.data import Dataset, forget_set
+from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import RurkError
+from rurk_core.jobs import list_jobs
 from rurk_core.perturbations import ATTACKS
 from rurk_core.spec import MAX_REFERENCES, Spec, make_spec
 from rurk_core.store import Entry
 from rurk_core.unlearning import METHODS
 
 PRESETS: dict[str, dict[str, Any]] = {
-    "Quick look": {"methods": ["gd", "rurk"], "references": 1, "draws": 30, "steps": 6},
-    "Thorough": {"methods": ["gd", "neggrad_plus", "rurk"], "references": 3, "draws": 100, "steps": 11},
-    "As in the paper": {
+    "Quick look": {
+        "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
+        "methods": ["gd", "rurk"],
+        "references": 1,
+        "draws": 30,
+        "steps": 6,
+    },
+    "Thorough": {
+        "says": "Three methods and three re-trained models, so that differences can be set against how much "
+        "re-training itself varies.",
+        "methods": ["gd", "neggrad_plus", "rurk"],
+        "references": 3,
+        "draws": 100,
+        "steps": 11,
+    },
+    "Every method": {
+        "says": "All methods with their defaults against three re-trained models, on Gaussian copies.",
+        "methods": list(METHODS),
+        "references": 3,
+        "draws": 100,
+        "steps": 11,
+    },
+    "Paper, small CIFAR-5": {
+        "says": "The paper’s main table: five classes of CIFAR-10, half of the airplanes, ResNet-18, three attacks. "
+        "Made for a GPU.",
+        "data": "small_cifar5",
+        "methods": list(METHODS),
+        "references": 3,
+        "draws": 100,
+        "steps": 11,
+        "attacks": ["gaussian", "fgsm", "pgd"],
+        "recipe": "paper",
+        "model": "resnet18",
+    },
+    "Paper, CIFAR-10": {
+        "says": "All of CIFAR-10, half of the airplanes, ResNet-18 from scratch, three attacks. Made for a GPU.",
+        "data": "cifar10",
         "methods": list(METHODS),
         "references": 3,
         "draws": 100,
@@ -33,6 +69,28 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 FIRST = "Thorough"
+
+
+def choose_preset() -> str:
+    """A preset by name; one that belongs to a data set puts that data set in view."""
+
+    def changed() -> None:
+        data = PRESETS[st.session_state["preset"]].get("data")
+        if data:
+            st.session_state["typed_dataset"] = None
+            state.choose("data", data)
+
+    mark = st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        default=FIRST,
+        required=True,
+        key="preset",
+        on_change=changed,
+        persist_state="session",
+    )
+    st.caption(PRESETS[mark]["says"])
+    return mark
 
 
 def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict[str, Any]]:
@@ -98,10 +156,10 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
     }
 
 
-def plan(spec: Spec, dataset: Dataset, forget: int) -> str:
-    """What will run, counted, as HTML."""
-    methods, k = len(spec.methods), spec.references
-    each = forget * len(spec.taus) * spec.draws
+def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
+    """What will run, counted, and about how long it will take, as HTML."""
+    methods, k, chosen = len(spec.methods), spec.references, len(forget.indices)
+    each = chosen * len(spec.taus) * spec.draws
     verdicts = 0
     for attack in spec.attacks:
         # random draws serve all models at once; an attack is made on the Original and on each unlearned model
@@ -110,21 +168,62 @@ def plan(spec: Spec, dataset: Dataset, forget: int) -> str:
     models = "models" if k > 1 else "model"
     pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
     return (
-        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 Original on {len(dataset.train_labels):,} samples, '
-        f"{k} re-trained {models} on {len(dataset.train_labels) - forget:,}, {methods} unlearning run{s} "
-        f"({escape(spec.model)}); then {forget:,} samples × {len(spec.taus)} radii × {spec.draws} copies, "
-        f"<b>{verdicts:,}</b> verdicts in all. It runs in the background; finished stages are kept.</div>"
+        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")} on '
+        f"{len(dataset.train_labels):,} samples, {k} {term('re-trained')} {models} on "
+        f"{len(dataset.train_labels) - chosen:,}, {methods} unlearning run{s} ({escape(spec.model)}); then {chosen:,} "
+        f"samples × {len(spec.taus)} {term('radii')} × {spec.draws} {term('copies')}, <b>{verdicts:,}</b> "
+        f"{term('verdicts')} in all. {time_words(spec, dataset, forget)}</div>"
     )
 
 
+def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
+    """How long it will take, and how that is known."""
+    from rurk_core.estimate import START_SECONDS, measured_speed, missing_work
+    from rurk_core.stages import Work
+    from rurk_core.training import default_device, device_name
+
+    device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
+    start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
+    work = missing_work(Work(spec, state.store(), dataset, start_data, device, forget=forget))
+    if not work:
+        return "<b>Everything is in the store already</b>: the result is there at once."
+    own = [found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key))]
+    speed, source = measured_speed(own, spec.model, device_name(device)), "from your finished runs of this network"
+    if speed is None and device.type == "cuda":
+        return "No estimate of the time: no experiment with this network has finished on this GPU yet."
+    if speed is None:
+        speed, source = (
+            probed(spec.model, dataset.input_shape, len(dataset.classes), spec),
+            "from a trial of the network",
+        )
+    waiting = sum(job.alive for job in list_jobs(state.store()))
+    queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
+    return (
+        f"It takes <b>about {state.duration(START_SECONDS + work / speed)}</b> here ({source}){queue}. It runs in the "
+        "background; finished stages are kept."
+    )
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def probed(model: str, shape: tuple[int, ...], classes: int, _spec: Spec) -> float:
+    from rurk_core.estimate import probed_speed
+
+    return probed_speed(_spec, shape, classes)
+
+
+def _readable(key: str) -> dict[str, Any] | None:
+    try:
+        return state.result_of(key)
+    except RurkError:  # damaged; the list says so
+        return None
+
+
 def new_run() -> None:
+    mark = choose_preset()
     chosen = what_to_forget()
     if chosen is None:
         return
     name, dataset, rule = chosen
-    mark = st.segmented_control(
-        "Preset", list(PRESETS), default=FIRST, required=True, key="preset", persist_state="session"
-    )
     preset = PRESETS[mark]
     methods = choose_methods(preset, mark, name)
     spec = None
@@ -135,9 +234,10 @@ def new_run() -> None:
             "Title (optional)", key="title", max_chars=120, placeholder="a name for the list of experiments"
         )
         spec = make_spec(name, rule, methods=methods, title=title.strip(), **measurement)
-        forget = len(draft(dataset).indices) or len(forget_set(dataset, rule).indices)
-        st.html(plan(spec, dataset, forget))
+        current = draft(dataset)
+        st.html(plan(spec, dataset, checked(dataset, current) if current.indices else forget_set(dataset, rule)))
     except RurkError as error:
+        spec = None
         state.show(error)
     if st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=spec is None) and spec:
         try:
@@ -211,11 +311,10 @@ def accuracies(result: dict[str, Any]) -> str:
             cells += f"<td class='num quiet'>{state.duration(row['seconds'])}</td>"
         rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
     head = (
-        "<tr><th>model</th><th title='accuracy on the training samples that stay'>retain</th>"
-        "<th title='1 − accuracy on the forget set'>unlearn</th><th>test</th><th>time</th></tr>"
+        f"<tr><th>model</th><th>{term('retain accuracy', 'retain')}</th>"
+        f"<th>{term('unlearn accuracy', 'unlearn')}</th><th>{term('test accuracy', 'test')}</th><th>time</th></tr>"
     )
-    note = "<p class='rk-quiet'>Unlearn accuracy is 1 − accuracy on the forget set, as in the paper.</p>"
-    return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>{note}"
+    return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
 
 
 def _rename(key: str, title: str) -> None:

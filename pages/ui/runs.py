@@ -214,13 +214,37 @@ def _progress(job: JobStatus) -> None:
         where += f", {done:,} of {total:,} {unit}"
     left = f" · about {state.duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
     st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
-    losses = [
-        event["loss"]
-        for event in job.events
-        if event.get("stage") == job.stage and isinstance(event.get("loss"), int | float)
-    ]
-    if losses:
-        st.metric("Training loss (cross-entropy)", f"{losses[-1]:.3f}", chart_data=losses[-300:], width=320)
+    live_curves(job)
+
+
+LIVE = {
+    "loss": ("Training loss (cross-entropy)", "{:.3f}"),
+    "accuracy": ("Training accuracy", "{:.0%}"),
+    "retain_accuracy": ("Retain accuracy", "{:.0%}"),
+    "forget_accuracy": ("Forget accuracy", "{:.0%}"),
+}
+"""What the events of a training stage tell, by name: title and format."""
+
+
+def live_curves(job: JobStatus) -> None:
+    """Loss and live accuracies of the stage that trains now, or trained last."""
+    trained = [event for event in job.events if isinstance(event.get("loss"), int | float)]
+    if not trained:
+        return
+    stage = trained[-1].get("stage")
+    here = [event for event in trained if event.get("stage") == stage]
+    with st.container(horizontal=True, gap="medium", key=f"live-{job.id}"):
+        for name, (title, form) in LIVE.items():
+            values = [event[name] for event in here if isinstance(event.get(name), int | float)]
+            if values:
+                help = None if name == "loss" else "On at most 256 samples of the set, a look now and then."
+                st.metric(
+                    f"{plain(str(stage))}: {title.lower()}",
+                    form.format(values[-1]),
+                    chart_data=values[-300:],
+                    width=260,
+                    help=help,
+                )
 
 
 def _buttons(job: JobStatus) -> None:

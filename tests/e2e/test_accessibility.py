@@ -1,0 +1,41 @@
+"""axe-core finds nothing serious on any page, light or dark."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from .test_walk import paths
+
+pytestmark = pytest.mark.e2e
+
+AXE = next(iter(sorted((Path(__file__).parents[2] / ".tools").glob("axe-core-*/axe.min.js"))), None)
+RUN = """async (rules) => {
+  const found = await axe.run(document, rules ? { runOnly: rules } : {});
+  return found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
+    .map(v => v.id + ': ' + v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + ' ' + (n.any[0]?.message || '')).join(' | '));
+}"""
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    if AXE is None:
+        if os.environ.get("CI"):
+            pytest.fail("axe-core is missing; `make test` fetches it from npm")
+        pytest.skip("axe-core is missing; `make test` fetches it from npm")
+    return AXE.read_text()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_on_any_page(server, visit, axe, theme):
+    page, found = visit(server, theme=theme), {}
+    for path in paths(page):
+        page = visit(server + path, theme=theme)
+        assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == theme
+        page.evaluate(axe)
+        # structure is the same in both themes, contrast is not
+        if problems := page.evaluate(RUN, None if theme == "light" else ["color-contrast"]):
+            found[path] = problems
+    assert not found, found

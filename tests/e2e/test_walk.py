@@ -1,0 +1,132 @@
+"""The main path by mouse and keyboard, and what must survive on the way: refresh, links, small screens, bad paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import serving, settled
+
+pytestmark = pytest.mark.e2e
+
+
+def press(page, name: str, **options) -> None:
+    page.get_by_role("button", name=name, **options).first.click()
+    settled(page)
+
+
+def changed(page, selector: str, act: Callable[[], None]) -> str:
+    """Do something and wait until the text at ``selector`` is another one; returns it."""
+    before = page.locator(selector).first.inner_text()
+    act()
+    page.wait_for_function(
+        "([selector, before]) => { const e = document.querySelector(selector); return e && e.innerText !== before }",
+        arg=[selector, before],
+        timeout=60_000,
+    )
+    settled(page)
+    return page.locator(selector).first.inner_text()
+
+
+def test_forget_unlearn_and_look_by_mouse(server, visit):
+    page = visit(f"{server}/forget?data=digits")
+    tray = ".st-key-tray [data-testid=stMarkdownContainer]"
+    tiles = page.locator(".st-key-gallery button.rk-tile")
+    assert changed(page, tray, lambda: tiles.nth(3).click()).startswith("1 to forget")
+    assert changed(page, tray, lambda: tiles.nth(6).click(modifiers=["Shift"])).startswith("4 to forget")
+    assert changed(page, tray, lambda: press(page, "Undo")).startswith("1 to forget")
+    page.get_by_text("Choose by rule", exact=True).click()
+    assert changed(page, tray, lambda: press(page, "Take these 71")).startswith("71 to forget · 71 of 142 “0”")
+
+    press(page, "Unlearn this set")
+    page.get_by_role("heading", name="Unlearn").wait_for()
+    page.get_by_text("Quick look", exact=True).click()
+    settled(page)
+    page.get_by_text("Network, perturbations, seed", exact=True).click()
+    for label, value in (("Copies of a sample", "10"), ("Radii", "3"), ("Seed", "11")):
+        box = page.get_by_label(label, exact=True)
+        box.fill(value)
+        box.press("Enter")
+        settled(page)
+    assert "71 samples × 3 radii × 10 copies" in page.locator(".rk-plan").inner_text()
+    page.locator(".st-key-start button").click()
+    job = page.locator("[class*=st-key-job-2]").first
+    job.get_by_role("button", name="Stop").wait_for(timeout=30_000)
+    page.reload()  # a refresh in the middle of a run: it goes on, and the page shows it
+    settled(page)
+    page.locator("[class*=st-key-job-2]").get_by_role("button", name="Look at it").click(timeout=240_000)
+    settled(page)
+    page.get_by_role("heading", name="Neighbourhood").wait_for()
+    head = page.locator(".rk-head").inner_text()
+    assert re.search(r"recognises \d+ of 10 copies as “0”", head)
+
+    # another radius, another sample, another copy
+    slider = page.locator(".st-key-view_tau input[type=range]")
+    changed(page, ".rk-head", lambda: (slider.focus(), page.keyboard.press("End")))
+    bar = ".st-key-strip_bar"
+    page.evaluate("document.activeElement.blur()")
+    assert "Sample 2 of 71" in changed(page, bar, lambda: page.keyboard.press("ArrowRight"))
+    caption = ".rk-closeup figure:nth-child(2) figcaption"
+    other = 1 if "copy 1 " in page.locator(caption).inner_text() else 0
+    picked = changed(page, caption, lambda: page.locator(".st-key-copies button.rk-tile").nth(other).click())
+    assert picked.startswith(f"copy {other + 1} at τ = 0.3")
+
+    # the address bar holds it all: somebody else sees the same
+    head, where = page.locator(".rk-head").inner_text(), page.url
+    again = visit(where)
+    assert again.locator(".rk-head").inner_text() == head
+    assert again.locator(caption).inner_text() == picked
+    assert all(f"{name}=" in where for name in ("run", "attack", "method", "sample", "tau", "copy"))
+
+
+def test_a_run_can_be_stopped_and_seen_from_a_second_tab(server, visit):
+    page = visit(f"{server}/unlearn?data=digits")
+    press(page, "Run the digits experiment")
+    page.get_by_role("button", name="Stop").first.wait_for(timeout=30_000)
+    other = visit(f"{server}/unlearn")
+    other.get_by_role("button", name="Stop").first.click()
+    for tab in (page, other):
+        tab.get_by_text("stopped", exact=True).first.wait_for(timeout=60_000)
+        tab.get_by_role("button", name="Resume").first.wait_for(timeout=30_000)
+    press(other, "Dismiss")
+
+
+def test_a_deep_link_is_the_first_thing_a_cold_server_is_asked(tmp_path, visit):
+    with serving(tmp_path / "store") as url:
+        page = visit(f"{url}/forget?data=digits&forget=class:3:0.25:2")
+        assert page.get_by_text("Page not found").count() == 0
+        assert "36 to forget" in page.locator(".st-key-tray").inner_text()
+        page = visit(f"{url}/neighbourhood?sample=1269&tau=0.15&method=rurk&attack=fgsm")
+        assert page.get_by_text("Page not found").count() == 0
+        assert "At τ = 0.15 the unlearned model RURK" in page.locator(".rk-head").inner_text()
+        assert page.title() == "Neighbourhood"
+
+
+def test_a_folder_that_is_not_there_is_one_sentence(server, visit):
+    page = visit(f"{server}/forget")
+    box = page.get_by_role("combobox", name="Data set")
+    box.click()
+    box.fill("/no/such/folder")
+    box.press("Enter")
+    settled(page)
+    alert = page.get_by_role("alert").first
+    alert.wait_for(timeout=30_000)
+    assert "/no/such/folder" in alert.inner_text()
+
+
+def paths(page) -> list[str]:
+    """The paths of all pages, as the navigation lists them."""
+    links = page.locator("[data-testid=stSidebarNavLink]").evaluate_all("links => links.map(link => link.href)")
+    assert len(links) >= 3
+    return [urlsplit(link).path for link in links]
+
+
+def test_every_page_fits_a_phone(server, visit):
+    page = visit(server)
+    for path in paths(page):
+        phone = visit(server + path, width=390, height=844)
+        assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 391, path
+        assert phone.locator("h1").first.is_visible(), path
