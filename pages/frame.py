@@ -13,7 +13,6 @@ from ui.runs import badge
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
-st.set_page_config(page_title="RURK Explorer", page_icon=str(ASSETS / "icon.svg"), layout="wide")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 st.html(CSS)
 
@@ -29,6 +28,7 @@ page = st.navigation(
         st.Page("audit.py", title="Audit", icon=":material/verified_user:", url_path="audit"),
     ]
 )
+st.set_page_config(page_title=f"{page.title} · RURK Explorer", page_icon=str(ASSETS / "icon.svg"), layout="wide")
 
 
 def sidebar() -> None:

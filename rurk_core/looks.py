@@ -35,7 +35,7 @@ class Look:
 
     def tag(self) -> str:
         """The letter on the colour, as HTML."""
-        ink = "#1b1b1b" if self.colour in ("#E69F00", "#56B4E9", "#CC79A7") else "#fff"
+        ink = "#fff" if self.colour == "#0072B2" else "#000"  # a contrast of at least 4.5:1 on every colour
         return f'<span class="rk-tag" style="background:{self.colour};color:{ink}">{self.letter}</span>'
 
     def label(self) -> str:

@@ -8,7 +8,13 @@ __all__ = ["CSS", "REFERENCES", "Look", "looks_of"]
 
 CSS = """<style>
 .stApp { --rk-ink: light-dark(#1B2130, #E7EAF0); --rk-paper: light-dark(#FFFFFF, #12151C);
-  --rk-quiet: light-dark(#555C6B, #ABB2C0); }
+  --rk-quiet: light-dark(#555C6B, #ABB2C0);
+  --rk-press: light-dark(#4A4AC8, #A3A3F7); }
+/* the theme's own colours for these fall short of a contrast of 4.5:1 */
+.stApp [data-testid=stCaptionContainer] { opacity: 1; }
+.stApp [data-testid=stCaptionContainer] p { color: var(--rk-quiet); }
+.stApp :is([aria-checked=true], [aria-pressed=true]) p, .stApp [data-testid=stSliderThumbValue] p {
+  color: var(--rk-press); }
 .stMainBlockContainer { padding: 3.4rem 2.2rem 4rem; max-width: 1320px; margin: 0 auto; }
 .stMain h1 { letter-spacing: -0.02em; padding: 0; }
 .rk-lead { color: var(--rk-quiet); max-width: 62rem; margin: -.35rem 0 .1rem; line-height: 1.45; }

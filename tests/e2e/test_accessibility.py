@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from .test_walk import paths
+from .test_walk import named_paths
 
 pytestmark = pytest.mark.e2e
 
@@ -31,7 +31,7 @@ def axe() -> str:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_finding_on_any_page(server, visit, axe, theme):
     page, found = visit(server, theme=theme), {}
-    for path in paths(page):
+    for path in named_paths(page):
         page = visit(server + path, theme=theme)
         assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == theme
         page.evaluate(axe)

@@ -13,6 +13,14 @@ from .conftest import serving, settled
 pytestmark = pytest.mark.e2e
 
 
+def named_paths(page) -> dict[str, str]:
+    """Path → title of every page, as the navigation lists them."""
+    links = page.locator("[data-testid=stSidebarNavLink]")
+    found = links.evaluate_all("links => links.map(link => [link.href, link.innerText])")
+    assert len(found) >= 3
+    return {urlsplit(link).path: text.split("\n")[-1].strip() for link, text in found}
+
+
 def press(page, name: str, **options) -> None:
     page.get_by_role("button", name=name, **options).first.click()
     settled(page)
@@ -89,7 +97,7 @@ def test_a_run_can_be_stopped_and_seen_from_a_second_tab(server, visit):
     other = visit(f"{server}/unlearn")
     other.get_by_role("button", name="Stop").first.click()
     for tab in (page, other):
-        tab.get_by_text("stopped", exact=True).first.wait_for(timeout=60_000)
+        tab.locator(".stMarkdownBadge").filter(has_text="stopped").first.wait_for(timeout=60_000)
         tab.get_by_role("button", name="Resume").first.wait_for(timeout=30_000)
     press(other, "Dismiss")
 
@@ -99,10 +107,11 @@ def test_a_deep_link_is_the_first_thing_a_cold_server_is_asked(tmp_path, visit):
         page = visit(f"{url}/forget?data=digits&forget=class:3:0.25:2")
         assert page.get_by_text("Page not found").count() == 0
         assert "36 to forget" in page.locator(".st-key-tray").inner_text()
-        page = visit(f"{url}/neighbourhood?sample=1269&tau=0.15&method=rurk&attack=fgsm")
+        path = next(path for path, name in named_paths(page).items() if name == "Neighbourhood")
+        page = visit(f"{url}{path}?sample=1269&tau=0.15&method=rurk&attack=fgsm")
         assert page.get_by_text("Page not found").count() == 0
         assert "At τ = 0.15 the unlearned model RURK" in page.locator(".rk-head").inner_text()
-        assert page.title() == "Neighbourhood"
+        assert page.title() == "Neighbourhood · RURK Explorer"
 
 
 def test_a_folder_that_is_not_there_is_one_sentence(server, visit):
@@ -117,16 +126,9 @@ def test_a_folder_that_is_not_there_is_one_sentence(server, visit):
     assert "/no/such/folder" in alert.inner_text()
 
 
-def paths(page) -> list[str]:
-    """The paths of all pages, as the navigation lists them."""
-    links = page.locator("[data-testid=stSidebarNavLink]").evaluate_all("links => links.map(link => link.href)")
-    assert len(links) >= 3
-    return [urlsplit(link).path for link in links]
-
-
 def test_every_page_fits_a_phone(server, visit):
     page = visit(server)
-    for path in paths(page):
+    for path in named_paths(page):
         phone = visit(server + path, width=390, height=844)
         assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 391, path
         assert phone.locator("h1").first.is_visible(), path
