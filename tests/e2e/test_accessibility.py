@@ -15,7 +15,8 @@ AXE = next(iter(sorted((Path(__file__).parents[2] / ".tools").glob("axe-core-*/a
 RUN = """async (rules) => {
   const found = await axe.run(document, rules ? { runOnly: rules } : {});
   return found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
-    .map(v => v.id + ': ' + v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + ' ' + (n.any[0]?.message || '')).join(' | '));
+    .map(v => v.id + ': ' + v.nodes.slice(0, 4)
+      .map(n => n.html.slice(0, 160) + ' ' + (n.any[0]?.message || '')).join(' | '));
 }"""
 
 
