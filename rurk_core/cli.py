@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -31,6 +32,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True)
     try:
         options = _parser().parse_args(arguments)
+        if options.own_methods:
+            os.environ["RURK_METHODS"] = os.path.abspath(os.path.expanduser(options.own_methods))
+        if os.environ.get("RURK_METHODS"):
+            from .unlearning.own import load_own_methods
+
+            for sentence in load_own_methods().values():
+                errors.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
         return options.command(options)
     except KeyboardInterrupt:
         errors.print("Stopped. What was finished is kept: the same command goes on from there.")
@@ -52,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=help, description=help)
         sub.set_defaults(command=run)
         sub.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+        sub.add_argument("--own-methods", metavar="DIR", help="load unlearning methods from the files of this folder")
         return sub
 
     for file in FILES:

@@ -9,9 +9,14 @@ from typing import Any, Self
 from .errors import UsageError
 
 
-def number(default: float, low: float, high: float, help: str) -> Any:
-    """A dataclass field holding a number in [low, high]; whole if ``default`` is an int."""
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "help": help})
+def number(
+    default: float, low: float, high: float, help: str, *, search: tuple[float, float, str] | None = None
+) -> Any:
+    """A dataclass field holding a number in [low, high]; whole if ``default`` is an int.
+
+    ``search`` says where tuning looks for it: (from, to, "log" or "linear"). Settings without it keep their value.
+    """
+    return dataclasses.field(default=default, metadata={"low": low, "high": high, "help": help, "search": search})
 
 
 def choice(default: str, options: tuple[str, ...], help: str) -> Any:

@@ -27,6 +27,7 @@ from .stages import (
     load_verdicts,
     load_weights,
     plan,
+    refusals,
     role_of,
     start_data,
     stored_scores,
@@ -34,6 +35,7 @@ from .stages import (
 )
 from .store import Store
 from .training import device_name, find_devices
+from .unlearning import METHODS
 
 __all__ = [
     "Progress",
@@ -89,7 +91,7 @@ def run(
     started = time.time()
     work = Work(spec, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=devices)
     stages = _finish_stages(work, run_stages)
-    about = {method.label: {"method": method.key, "config": method.config.to_dict()} for method in spec.methods}
+    about = {method.label: method.about() for method in spec.methods}
     result = gather(work, stages, about) | {
         "notes": _notes(work),
         "key": key,
@@ -129,19 +131,24 @@ def default_title(spec: Spec) -> str:
 def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
     values = spec.to_dict()
     del values["title"]
+    for method in values["methods"]:
+        del method["preset"]  # the name of what the settings are already
+        if code := METHODS[method["method"]].digest:
+            method["code"] = code
     return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
 
 
 def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     """Have the engine run the plan; returns the plan whose entries are all in the store.
 
-    There is more than one plan where the forget set depends on the Original, or where a method diverged: the
+    There is more than one plan where the forget set depends on the Original, or where a method failed: the
     tables of verdicts then name the models that are left.
     """
     rule, dataset = work.spec.forget, work.dataset
     late = needs_losses(rule)
     # a rule that cannot be met is refused before anything is trained; what it costs is known too
     work.forget = forget_set(dataset, rule, losses=torch.zeros(len(dataset.train_labels)) if late else None)
+    work.failed |= refusals(work)
     expect(work, plan(work))
     if late:
         work.forget = None
@@ -190,6 +197,8 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
             row |= {"scores": scores[name]} | store.read_json(scores[name], "shares.json")
             row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
             row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
+            if info.get("notes"):
+                row["notes"] = info["notes"]
         rows.append(row)
     _compare(rows)
     residual = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +16,35 @@ from .models import parse_model
 from .perturbations import find_attack
 from .recipes import Recipe, find_recipe
 from .training import TrainConfig
-from .unlearning import METHODS, find_method, method_config
+from .unlearning import METHODS, Method, find_method
+from .unlearning.base import find_preset, slug
 
+Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
+"""Method → name → settings."""
 MAX_DRAWS = 100_000
 MAX_REFERENCES = 64
+CHANGED = ", changed"
 
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """One unlearning run: a method, its resolved settings, and the name it goes by in tables and pictures."""
+    """One unlearning run: a method, its resolved settings, and the name it goes by in tables and pictures.
+
+    ``preset`` says where the settings come from: "default", "paper, CIFAR-10", a tuned preset of a store; with
+    ", changed" behind it where some differ. It decides nothing.
+    """
 
     key: str
     config: Config
     label: str
+    preset: str = "default"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"method": self.key, "label": self.label, "config": self.config.to_dict()}
+        return {"method": self.key, "label": self.label, "preset": self.preset, "config": self.config.to_dict()}
+
+    def about(self) -> dict[str, Any]:
+        """What a result document says of it."""
+        return {"method": self.key, "preset": self.preset, "config": self.config.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -104,6 +118,7 @@ def make_spec(
     relearn: int = 30,
     seed: int = 7,
     title: str = "",
+    presets: Presets | None = None,
 ) -> Spec:
     """A checked :class:`Spec`; what is left out is filled in with the data set's defaults.
 
@@ -112,6 +127,7 @@ def make_spec(
             ``method``, ``preset``, ``config`` and ``label``.
         attacks: text with commas, or a list.
         taus: ``"0:0.3:11"`` (from, to, how many), ``"0,0.1"``, or a list of numbers.
+        presets: method → name → settings, beside those that come with the methods (tuned ones of a store).
 
     Raises:
         UsageError: anything unknown, out of range or of the wrong type.
@@ -132,7 +148,7 @@ def make_spec(
         dataset=dataset,
         forget=forget,
         model=model,
-        methods=parse_methods(methods, dataset),
+        methods=parse_methods(methods, dataset, presets or {}),
         references=whole("references", references, 1, MAX_REFERENCES),
         attacks=parse_attacks(attacks),
         taus=parse_taus(taus if taus not in ("", None, [], ()) else default_taus(dataset)),
@@ -224,10 +240,11 @@ def parse_attacks(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def parse_methods(value: Any, dataset: str) -> tuple[MethodSpec, ...]:
+def parse_methods(value: Any, dataset: str, presets: Presets | None = None) -> tuple[MethodSpec, ...]:
     """Methods from ``"gd,rurk@digits:tau=0.1:v=2"`` or a list; labels are made unique. ``"all"``: all but Re-train.
 
-    Where no preset is named, the one called like the data set is taken if the method has it.
+    Where no preset is named, the one called like the data set is taken if the method has it. Names of presets may
+    be written with hyphens: ``"scrub@paper-cifar-10"``.
     """
     if value == "all":
         value = [key for key in METHODS if key != "retrain"]
@@ -245,10 +262,11 @@ def parse_methods(value: Any, dataset: str) -> tuple[MethodSpec, ...]:
         if unknown:
             raise UsageError(f"A method has no '{min(unknown)}'; it has method, preset, config and label.")
         method = find_method(entry["method"])
-        preset = entry.get("preset") or (dataset if dataset in method.presets else "default")
         settings = entry.get("config") or {}
         if not isinstance(settings, dict):
             raise UsageError(f"The settings of '{method.key}' must be names with values.")
+        known = {**method.presets, **(presets or {}).get(method.key, {})}
+        preset, config = _settings(method, known, str(entry.get("preset") or ""), settings, dataset)
         label = entry.get("label") or method.key
         taken = {other.label for other in found}
         if not isinstance(label, str) or len(label) > 60:
@@ -258,8 +276,25 @@ def parse_methods(value: Any, dataset: str) -> tuple[MethodSpec, ...]:
         unique, copy = label, 2
         while unique in taken:
             unique, copy = f"{label}-{copy}", copy + 1
-        found.append(MethodSpec(method.key, method_config(method, str(preset), **settings), unique))
+        found.append(MethodSpec(method.key, config, unique, preset))
     return tuple(found)
+
+
+def _settings(
+    method: Method, presets: Mapping[str, Mapping[str, Any]], name: str, settings: dict[str, Any], dataset: str
+) -> tuple[str, Config]:
+    """(what to call the settings, the settings) of a preset with own ones on top."""
+    name = name.removesuffix(CHANGED) or (dataset if dataset in presets else "default")
+    if settings.keys() == {field.name for field in dataclasses.fields(method.config)}:
+        config = method.config.from_dict(settings)  # complete: the preset is but a name, perhaps of another store
+        chosen = {slug(preset): preset for preset in presets}.get(slug(name))
+        if chosen is None:
+            return name[:60], config
+    else:
+        chosen = find_preset(presets, name, method.key)
+        config = method.config.from_dict({**presets[chosen], **settings})
+    unchanged = config == method.config.from_dict(dict(presets[chosen]))
+    return (chosen if unchanged else chosen + CHANGED), config
 
 
 def _parse_method(text: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -33,10 +34,12 @@ from .residual import Verdicts
 from .scores import score
 from .spec import Spec
 from .store import Store, load_tensors, save_tensors
-from .training import Diverged, fit, fit_references, logits_of, place
-from .unlearning import METHODS, Samples
+from .training import fit, fit_references, logits_of, place
+from .unlearning import METHODS, Samples, unlearn
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 from .watching import Watch, watching
+
+logger = logging.getLogger(__name__)
 
 MODEL_KINDS = ("original", "unlearned", "reference", "audited")
 """Kinds of entries that hold a model to be judged."""
@@ -74,7 +77,7 @@ class Work:
     Attributes:
         start_data: the data of the model that the Original and the Re-trains start from, if there is one.
         forget: None as long as the rule waits for the Original's losses.
-        failed: labels of unlearning runs that diverged, with the sentence that says so.
+        failed: labels of unlearning runs that cannot be made or did not end well, with the sentence that says why.
         devices: where there are several, an engine may use all of them; ``device`` is the first.
     """
 
@@ -141,7 +144,8 @@ def plan(work: Work) -> list[Stage]:
                 "method": method.key,
                 "config": method.config.to_dict(),
                 "seed": derived_seed(work.spec.seed, "unlearn"),
-            },
+            }
+            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
             (original.key,),
             3.0 * n * getattr(method.config, "epochs", 1),
         )
@@ -288,15 +292,13 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
 def _unlearn(work: Work, stage: Stage) -> None:
     assert work.forget is not None
     method = next(method for method in work.spec.methods if method.label == stage.label)
-    original = load_model(work.store, stage.inputs["original"])
-    everything = Samples(work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device))
-    retain = everything.take(retain_indices(work.dataset, work.forget).to(work.device))
-    forget = everything.take(torch.tensor(work.forget.indices, device=work.device))
-    place(original, everything.images)
+    retain, forget = split_samples(work)
+    original = place(load_model(work.store, stage.inputs["original"]), retain.images)
     watch = _watch(work, {"retain_accuracy": retain, "forget_accuracy": forget})
     started = time.time()
     with peak_memory(work.device) as peak, watching(watch):
-        model = METHODS[method.key].run(
+        model, notes = unlearn(
+            METHODS[method.key],
             original,
             retain,
             forget,
@@ -305,15 +307,40 @@ def _unlearn(work: Work, stage: Stage) -> None:
             on_step=watch,
         )
     seconds = time.time() - started
-    if not all(torch.isfinite(value).all() for value in model.state_dict().values() if value.is_floating_point()):
-        raise Diverged(f"Unlearning with {METHODS[method.key].title} ended with weights that are NaN or infinite.")
-    _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes)
+    _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes)
 
 
 def _watch(work: Work, sets: dict[str, Samples]) -> Watch:
     """Steps go to the tracker, with live accuracies if anybody listens."""
     shown = {name: (samples.images, samples.labels) for name, samples in sets.items() if work.tracker.progress}
     return Watch(work.tracker.step, shown)
+
+
+def split_samples(work: Work) -> tuple[Samples, Samples]:
+    """(S_r, S_f) on the device."""
+    assert work.forget is not None
+    images, labels = work.dataset.train_images, work.dataset.train_labels
+    chosen = retain_indices(work.dataset, work.forget), torch.tensor(work.forget.indices)
+    retain, forget = (Samples(images[index].to(work.device), labels[index].to(work.device)) for index in chosen)
+    return retain, forget
+
+
+def refusals(work: Work) -> dict[str, str]:
+    """Label → why that unlearning run cannot be made on this model and data, known before anything is trained."""
+    asked = [method for method in work.spec.methods if METHODS[method.key].check or METHODS[method.key].estimate]
+    if not asked:
+        return {}
+    model = create_model(work.spec.model, work.dataset.input_shape, len(work.dataset.classes))
+    retain, forget = split_samples(work)
+    found = {}
+    for spec in asked:
+        method = METHODS[spec.key]
+        reason = method.check(model, retain, forget, spec.config) if method.check else None
+        if reason:
+            found[spec.label] = f"{method.title} cannot run here: {reason}"
+        elif method.estimate and (words := method.estimate(model, retain, forget, spec.config)):
+            logger.warning(words)
+    return found
 
 
 def _score(work: Work, stage: Stage) -> None:

@@ -109,20 +109,22 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         markup=False,
     )
     table = Table(title="Models (unlearn accuracy = 1 − accuracy on the forget set)", title_justify="left")
-    for name in ("model", "retain %", "unlearn %", "test %", "seconds"):
-        table.add_column(name, justify="left" if name == "model" else "right")
+    for name in ("model", "settings", "retain %", "unlearn %", "test %", "seconds"):
+        table.add_column(name, justify="left" if name in ("model", "settings") else "right")
     for row in result["models"]:
         if "failed" in row:
-            table.add_row(row["name"], "diverged", "", "", "")
+            table.add_row(row["name"], row.get("preset", ""), "no result", "", "", "")
             continue
         shares = [f"{100 * row[key]:.2f}" for key in ("retain_accuracy", "unlearn_accuracy", "test_accuracy")]
-        table.add_row(row["name"], *shares, f"{row['seconds']:.1f}")
+        table.add_row(row["name"], row.get("preset", ""), *shares, f"{row['seconds']:.1f}")
     out.print(table)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
         print_residual([e for e in result["residual"] if e["attack"] == attack], attack, out)
     for row in result["models"]:
         if "failed" in row:
             out.print(f"{row['name']}: {row['failed']}", markup=False)
+        for note in row.get("notes", ()):
+            out.print(f"{row['name']}: {note}", markup=False)
     for note in result.get("notes", ()):
         out.print(f"Note: {note}", markup=False)
 

@@ -1,8 +1,8 @@
 """Where stages run. An engine takes a plan and leaves its entries in the store; it decides nothing else.
 
 An engine is a function ``(work, stages) -> failed``: it runs every stage whose entry is missing, each after the
-stages it needs, and returns ``{label: sentence}`` for the unlearning runs that diverged. What needs those is left
-out; everything else is finished. Any other error ends the run, with finished stages kept.
+stages it needs, and returns ``{label: sentence}`` for the unlearning runs that diverged or failed. What needs those
+is left out; everything else is finished. Any other error ends the run, with finished stages kept.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from ..spec import spec_from_dict
 from ..stages import RUN, Stage, Work, start_data
 from ..store import Store
 from ..training import Diverged
+from ..unlearning import MethodFailed
 
 QUIET = 0.2
 """Seconds between two reports of one process: nobody reads faster."""
@@ -75,10 +76,10 @@ def open_work(order: Order, device: torch.device, tracker: Tracker) -> Work:
 
 
 def run_batch(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
-    """Run stages of one name; returns ``{label: sentence}`` where a method diverged or cannot run on this model."""
+    """Run stages of one name; returns ``{label: sentence}`` where a method diverged, failed or cannot run here."""
     try:
         RUN[stages[0].kind](work, stages)
-    except (Diverged, UsageError) as error:
+    except (Diverged, MethodFailed) as error:
         if stages[0].kind != "unlearned":
             raise
         return {stages[0].label: str(error)}

@@ -1,6 +1,28 @@
 """Unlearning methods, one file each: ``METHODS["rurk"].run(original, retain, forget, config, generator=g)``."""
 
-from . import gd, neggrad_plus, retrain, rurk  # noqa: F401  (importing a method registers it)
-from .base import METHODS, Method, Samples, find_method, method_config, register
+from importlib import import_module
 
-__all__ = ["METHODS", "Method", "Samples", "find_method", "method_config", "register"]
+from .base import METHODS, Method, MethodFailed, Samples, find_method, method_config, register, unlearn
+from .own import load_own_methods
+
+FILES = (
+    *("rurk", "cr", "fisher", "ntk", "gd", "ngd", "ga", "neggrad_plus", "eu_k", "cf_k", "scrub", "ssd"),
+    *("random_label", "salun", "bad_teacher", "unsir", "l1_sparse", "retrain"),
+)
+"""RURK, the paper's baselines, what others offer besides, and Re-train: the order of lists and tables."""
+
+for _file in FILES:
+    import_module(f".{_file}", __name__)
+load_own_methods()
+
+__all__ = [
+    "FILES",
+    "METHODS",
+    "Method",
+    "MethodFailed",
+    "Samples",
+    "find_method",
+    "method_config",
+    "register",
+    "unlearn",
+]

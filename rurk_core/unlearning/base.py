@@ -7,7 +7,10 @@ settings class. It never changes ``original`` and draws all its randomness from 
 from __future__ import annotations
 
 import copy
+import logging
+import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,10 +18,16 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..errors import UsageError
+from ..errors import Cancelled, RurkError, UsageError
 from ..models import Classifier
-from ..training import OnStep, epoch_batches
+from ..training import Diverged, OnStep, epoch_batches
 from ..watching import announce
+
+logger = logging.getLogger("rurk_core.unlearning")
+
+
+class MethodFailed(RurkError):
+    """An unlearning method could not finish; the others of a comparison go on."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,9 @@ class Unlearner(Protocol):
     ) -> Classifier: ...
 
 
+Check = Callable[[Classifier, Samples, Samples, Any], str | None]
+
+
 @dataclass(frozen=True)
 class Method:
     """A registered method.
@@ -61,8 +73,13 @@ class Method:
         needs: the data it touches: ``"S_r"``, ``"S_f"`` or ``"S_r and S_f"``.
         source: paper and equation.
         summary: what it does, in one line.
+        cost: what it takes, in one line.
         batch_norm: what it does to the running statistics of batch normalisation, in one line.
         presets: name in plain words → settings that differ from the defaults.
+        check: ``(original, retain, forget, config) -> sentence`` that says, before anything is trained, why the
+            method cannot run on these; None where it can.
+        estimate: the same arguments → a sentence on the memory it will take, for methods that take much.
+        origin: the file of a method that is not part of this package; digest: the hash of that file.
     """
 
     key: str
@@ -74,6 +91,11 @@ class Method:
     summary: str
     batch_norm: str
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    cost: str = ""
+    check: Check | None = None
+    estimate: Check | None = None
+    origin: str = ""
+    digest: str = ""
 
 
 METHODS: dict[str, Method] = {}
@@ -87,14 +109,36 @@ def register(
     source: str,
     summary: str,
     batch_norm: str,
+    cost: str,
     presets: Mapping[str, Mapping[str, Any]] | None = None,
+    check: Check | None = None,
+    estimate: Check | None = None,
 ) -> Callable[[Unlearner], Unlearner]:
-    """Decorator that puts a function into :data:`METHODS` under its own name."""
+    """Decorator that puts a function into :data:`METHODS` under its own name; the arguments are those of Method.
+
+    Raises:
+        UsageError: the name is taken by another method, or is not lower-case letters, digits and underscores.
+    """
 
     def add(run: Unlearner) -> Unlearner:
         key = run.__name__  # type: ignore[attr-defined]
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", key):
+            raise UsageError(f"A method's name is made of lower-case letters, digits and underscores, not '{key}'.")
+        if key in METHODS:
+            raise UsageError(f"The name '{key}' is taken by another method.")
         METHODS[key] = Method(
-            key, title, run, config, needs, source, summary, batch_norm, {"default": {}, **(presets or {})}
+            key=key,
+            title=title,
+            run=run,
+            config=config,
+            needs=needs,
+            source=source,
+            summary=summary,
+            batch_norm=batch_norm,
+            presets={"default": {}, **(presets or {})},
+            cost=cost,
+            check=check,
+            estimate=estimate,
         )
         return run
 
@@ -118,11 +162,85 @@ def method_config(method: Method, preset: str = "default", **settings: Any) -> C
     Raises:
         UsageError: no such preset or setting, or a value out of range.
     """
-    if preset not in method.presets:
-        raise UsageError(
-            f"The method '{method.key}' has no preset '{preset}'; choose one of {', '.join(method.presets)}."
-        )
-    return method.config.from_dict({**method.presets[preset], **settings})
+    return method.config.from_dict({**method.presets[find_preset(method.presets, preset, method.key)], **settings})
+
+
+def find_preset(presets: Mapping[str, Any], name: str, method: str) -> str:
+    """The preset called ``name``, which may be written without capitals and with hyphens: "paper-cifar-10".
+
+    Raises:
+        UsageError: there is none.
+    """
+    by_slug = {slug(preset): preset for preset in presets}
+    if slug(name) not in by_slug:
+        raise UsageError(f"The method '{method}' has no preset '{name}'; choose one of {'; '.join(presets)}.")
+    return name if name in presets else by_slug[slug(name)]
+
+
+def slug(name: str) -> str:
+    """
+    >>> slug("paper, CIFAR-10 class")
+    'paper-cifar-10-class'
+    """
+    return re.sub(r"[^\w]+|_", "-", name.lower()).strip("-")
+
+
+def unlearn(
+    method: Method,
+    original: Classifier,
+    retain: Samples,
+    forget: Samples,
+    config: Config,
+    *,
+    generator: torch.Generator,
+    on_step: OnStep | None = None,
+) -> tuple[Classifier, list[str]]:
+    """Run a method and see that what it returns is a model of the Original's shape with finite weights.
+
+    Returns:
+        The model in eval mode, and what the method had to say (its warnings: why it stopped, what it clipped).
+
+    Raises:
+        Diverged: a loss or a weight is NaN or infinite.
+        MethodFailed: anything else went wrong in the method; the sentence names it.
+        Cancelled: raised by ``on_step``.
+    """
+    with _warnings() as notes:
+        try:
+            model = method.run(original, retain, forget, config, generator=generator, on_step=on_step)
+        except (Cancelled, Diverged):
+            raise
+        except RurkError as error:
+            raise MethodFailed(str(error)) from error
+        except Exception as error:
+            logger.info("%s failed", method.key, exc_info=error)
+            text = " ".join(str(error).split())[:300]
+            raise MethodFailed(f"{method.title} stopped on an error, {type(error).__name__}: {text}") from error
+    if not isinstance(model, Classifier):
+        raise MethodFailed(f"{method.title} returned {type(model).__name__}, not a model.")
+    wanted, found = original.state_dict(), model.state_dict()
+    if {n: v.shape for n, v in wanted.items()} != {n: v.shape for n, v in found.items()}:
+        raise MethodFailed(f"{method.title} returned a model of another shape than the Original's.")
+    if not all(torch.isfinite(value).all() for value in found.values()):
+        raise Diverged(f"{method.title} ended with weights that are NaN or infinite; lower its learning rate.")
+    return model.eval(), notes
+
+
+@contextmanager
+def _warnings() -> Iterator[list[str]]:
+    """The warnings that methods log meanwhile."""
+    found: list[str] = []
+
+    class Collect(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            found.append(record.getMessage())
+
+    handler = Collect(logging.WARNING)
+    logger.addHandler(handler)
+    try:
+        yield found
+    finally:
+        logger.removeHandler(handler)
 
 
 def trainable_copy(original: Classifier) -> Classifier:

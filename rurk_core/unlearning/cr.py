@@ -14,14 +14,28 @@ from ..errors import RurkError, UsageError
 from ..models import Classifier
 from ..training import OnStep, default_batch, report
 from .base import Samples, register, trainable_copy
-from .importance import Passes, prepared
+from .importance import Passes
+from .loop import prepared
 
 
 @dataclass(frozen=True)
 class CrConfig(Config):
     """Settings of CR; the default is the paper's."""
 
-    l2: float = number(0.1, 1e-8, 1e6, "λ: L2 penalty of each sample's loss, λ/2·|w|²; in the sum it counts n times")
+    l2: float = number(
+        0.1,
+        1e-8,
+        1e6,
+        "λ: L2 penalty of each sample's loss, λ/2·|w|²; in the sum it counts n times",
+        search=(1e-6, 1.0, "log"),
+    )
+
+
+def check_cr(original: Classifier, retain: Samples, forget: Samples, config: CrConfig) -> str | None:
+    """CR is defined for a linear last layer."""
+    if not isinstance(getattr(original, "head", None), nn.Linear):
+        return "it works on a linear last layer, and this model's last layer is not one."
+    return None
 
 
 @register(
@@ -30,8 +44,10 @@ class CrConfig(Config):
     needs="S_r and S_f",
     source="Guo et al. 2020 (arXiv 1911.03030), the Newton removal step w + H⁻¹Δ, one-vs-rest on frozen features",
     summary="refits the last layer as logistic regressions and takes one Newton step away from the forget set",
+    cost="one forward pass of S, then Newton steps on a logistic regression per class",
     batch_norm="eval mode; nothing but the last layer changes, and the features still know the forget set",
     presets={"paper, small CIFAR-5": {}, "digits": {"l2": 1e-3}},
+    check=check_cr,
 )
 def cr(
     original: Classifier,
@@ -55,8 +71,9 @@ def cr(
     constants fold into the weights and bias of the linear head and the network keeps its shape. (Without a bias,
     x = features/R.) The head returned scores one-vs-rest: the class it prefers is meant, not its softmax.
     """
-    if not isinstance(original.head, nn.Linear):
-        raise UsageError("CR works on a linear last layer, and this model's last layer is not one.")
+    refusal = check_cr(original, retain, forget, config)
+    if refusal:
+        raise UsageError(f"CR: {refusal}")
     model = trainable_copy(original).eval()
     head = model.head
     steps = len(retain) + len(forget) + head.out_features

@@ -19,7 +19,9 @@ from .importance import Passes, diagonal_importance
 class FisherConfig(Config):
     """Settings of Fisher forgetting; the defaults are the original code's."""
 
-    alpha: float = number(1e-6, 0.0, 1.0, "α: the variance of the noise is α/F; 0 = no noise")
+    alpha: float = number(
+        1e-6, 0.0, 1.0, "α: the variance of the noise is α/F; 0 = no noise", search=(1e-10, 1e-4, "log")
+    )
     power: float = number(1.0, 0.0, 2.0, "the variance falls as 1/F^power; 1 = the code, 0.5 = the paper's F^(-1/4)·N")
     clamp: float = number(1e3, 1e-8, 1e12, "largest 1/F^power")
     head_clamp: float = number(1e2, 1e-8, 1e12, "largest 1/F^power in the last layer")
@@ -34,18 +36,28 @@ class FisherConfig(Config):
     samples: int = number(0, 0, 10_000_000, "retain samples, drawn at random, to estimate F with; 0 = all of them")
 
 
+def check_fisher(original: Classifier, retain: Samples, forget: Samples, config: FisherConfig) -> str | None:
+    """The class rule needs whole classes to be gone."""
+    if config.class_rule == "on" and not len(lost_classes(retain, forget)):
+        return "its class rule needs a forget set that takes away whole classes; switch 'class_rule' off."
+    return None
+
+
 @register(
     title="Fisher",
     config=FisherConfig,
     needs="S_r",
     source="Golatkar et al. 2020 (arXiv 1911.04933), w + (λσ²)^¼·F^(-¼)·N(0, I), as their code draws it",
     summary="adds noise to every weight, less where the retain set needs it; no training",
+    cost="C backward passes of S_r, one a class",
     batch_norm="eval mode; running statistics stay, scale and shift of batch normalisation get noise as weights",
     presets={
         "paper, small CIFAR-5": {},
-        "class unlearning": {"class_rule": "on"},
+        "source, class unlearning": {"class_rule": "on"},
+        "source": {},
         "digits": {"alpha": 1e-6},
     },
+    check=check_fisher,
 )
 def fisher(
     original: Classifier,
@@ -63,6 +75,9 @@ def fisher(
     ``samples`` of it). The last layer is the model's head. With ``class_rule`` the rows (weights and bias) of
     the forgotten classes are 0 + √(1e-4·head_scale)·N instead.
     """
+    refusal = check_fisher(original, retain, forget, config)
+    if refusal:
+        raise UsageError(f"Fisher: {refusal}")
     model = trainable_copy(original).eval()
     lost = lost_classes(retain, forget) if config.class_rule == "on" else None
     if config.samples and config.samples < len(retain):
@@ -97,15 +112,6 @@ def noise_variance(information: Tensor, config: FisherConfig, *, in_head: bool) 
 
 
 def lost_classes(retain: Samples, forget: Samples) -> Tensor:
-    """The classes of the forget set of which the retain set has nothing left.
-
-    Raises:
-        UsageError: there is none.
-    """
+    """The classes of the forget set of which the retain set has nothing left."""
     classes = forget.labels.unique()
-    lost = classes[~torch.isin(classes, retain.labels)]
-    if not len(lost):
-        raise UsageError(
-            "Fisher's class rule needs a forget set that takes away whole classes; switch 'class_rule' off."
-        )
-    return lost
+    return classes[~torch.isin(classes, retain.labels)]

@@ -17,8 +17,8 @@ from .rurk import descend
 class GdConfig(Config):
     """Settings of GD; the defaults are the paper's."""
 
-    epochs: int = number(10, 0, 1000, "passes over the retain samples")
-    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant")
+    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
+    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
     momentum: float = number(0.9, 0.0, 0.999, "momentum")
     weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of every weight towards 0")
     batch: int = number(128, 2, 65_536, "samples in a step")
@@ -30,8 +30,15 @@ class GdConfig(Config):
     needs="S_r",
     source="Neel et al. 2021 (arXiv 2007.02923), as fine-tuning on S_r",
     summary="keeps training on the retain set and hopes that the rest fades",
+    cost="10 epochs of S_r",
     batch_norm="train mode on retain samples only",
-    presets={"paper": {}, "quick look": {"epochs": 2}},
+    presets={
+        "paper, small CIFAR-5": {},
+        "paper, CIFAR-10": {},
+        "paper, CIFAR-10 class": {},
+        "source": {"lr": 0.02, "epochs": 5},
+        "quick look": {"epochs": 2},
+    },
 )
 def gd(
     original: Classifier,
@@ -46,17 +53,10 @@ def gd(
     return descend(
         original,
         retain,
-        None,
-        lambda_f=0.0,
-        lambda_a=0.0,
-        vulnerable=None,
         epochs=config.epochs,
-        max_iterations=0,
         lr=config.lr,
         momentum=config.momentum,
         weight_decay=config.weight_decay,
-        schedule="constant",
-        clip=0.0,
         batch=config.batch,
         generator=generator,
         on_step=on_step,

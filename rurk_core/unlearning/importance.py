@@ -15,10 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
-from ..data import to_pixels
 from ..models import Classifier
-from ..training import OnStep, memory_format, report
+from ..training import OnStep, report
 from .base import Samples
+from .loop import prepared
 
 Seeds = Callable[[Tensor], Tensor]
 """Logits B×C → B×K×C: the K combinations of a sample's logits whose gradients are wanted."""
@@ -112,12 +112,6 @@ def _expected_seeds(logits: Tensor) -> Tensor:
     share = logits.softmax(1)
     one_hot = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
     return share.sqrt().unsqueeze(2) * (share.unsqueeze(1) - one_hot)
-
-
-def prepared(images: Tensor) -> Tensor:
-    """Pixels in [0, 1] in the memory format the models run in."""
-    pixels = to_pixels(images)
-    return pixels.contiguous(memory_format=memory_format(pixels))
 
 
 # --- gradients of single samples ----------------------------------------------------------------------------

@@ -14,10 +14,8 @@ authors' code, which therefore solves another problem than the one the weights w
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
@@ -28,7 +26,8 @@ from ..errors import RurkError, UsageError
 from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register, trainable_copy
-from .importance import Passes, prepared, sample_chunk, sample_gradients
+from .importance import Passes, sample_chunk, sample_gradients
+from .loop import free_memory, prepared
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +36,9 @@ logger = logging.getLogger(__name__)
 class NtkConfig(Config):
     """Settings of NTK scrubbing; λ defaults to the weight decay of our training."""
 
-    weight_decay: float = number(5e-4, 1e-12, 1e6, "λ: the L2 penalty the Original was trained with")
+    weight_decay: float = number(
+        5e-4, 1e-12, 1e6, "λ: the L2 penalty the Original was trained with", search=(1e-5, 1.0, "log")
+    )
     anchor: str = choice(
         "zero", ("zero", "original"), "θ0, where the penalty pulls to: 0 (weight decay), or the Original (their code)"
     )
@@ -50,18 +51,45 @@ class NtkConfig(Config):
     max_samples: int = number(0, 0, 10_000_000, "samples in the kernel: S_f first, then S_r at random; 0 = all")
 
 
+def check_ntk(original: Classifier, retain: Samples, forget: Samples, config: NtkConfig) -> str | None:
+    """NTK needs the named blocks it is asked for, and memory for its kernel."""
+    blocks = original.block_names
+    if config.layers > len(blocks):
+        return f"it was asked for the last {config.layers} blocks; this model has {len(blocks)}."
+    need = _demand(original, retain, forget, config)
+    if need.block < 1:
+        return (
+            f"it needs {(need.kernel + 2 * need.row) / 1e9:.1f} GB for the kernel of {need.samples} samples × "
+            f"{need.classes} classes and {need.free / 1e9:.1f} GB are free; set 'max_samples' or 'layers'."
+        )
+    return None
+
+
+def estimate_ntk(original: Classifier, retain: Samples, forget: Samples, config: NtkConfig) -> str | None:
+    """What NTK is going to take."""
+    need = _demand(original, retain, forget, config)
+    return (
+        f"NTK will take {need.kernel / 1e9:.2f} GB for the kernel of {need.samples} samples × {need.classes} classes "
+        f"and {2 * need.block * need.row / 1e9:.2f} GB for blocks of {need.block} samples; {need.free / 1e9:.1f} GB "
+        f"are free."
+    )
+
+
 @register(
     title="NTK",
     config=NtkConfig,
     needs="S_r and S_f",
     source="Golatkar et al. 2020 (arXiv 2003.02960), w + P ∇h(S_f)ᵀ M V, as the difference of two kernel solutions",
     summary="moves the weights by what retraining the linearised network would change; two kernel solves, no training",
+    cost="C backward passes of S and a solve with an n·C × n·C matrix",
     batch_norm="eval mode; running statistics stay, scale and shift of batch normalisation move as weights",
     presets={
         "paper, small CIFAR-5": {},
-        "original code": {"anchor": "original", "scale": "trapezium"},
+        "source": {"anchor": "original", "scale": "trapezium"},
         "digits": {"max_samples": 200},
     },
+    check=check_ntk,
+    estimate=estimate_ntk,
 )
 def ntk(
     original: Classifier,
@@ -82,12 +110,15 @@ def ntk(
         UsageError: the kernel or a block does not fit in the free memory, or the network has fewer blocks.
         RurkError: the kernel is not positive definite at this λ in float32.
     """
+    refusal = check_ntk(original, retain, forget, config)
+    if refusal:
+        raise UsageError(f"NTK: {refusal}")
+    block = _demand(original, retain, forget, config).block
     model = trainable_copy(original).eval()
     names = last_blocks(model, config.layers)
     retain, forget = subsample(retain, forget, config.max_samples, generator)
     samples = Samples(torch.cat([retain.images, forget.images]), torch.cat([retain.labels, forget.labels]))
     classes = model.head.out_features
-    block = plan(model, names, len(samples), classes, samples.labels.device)
     products = 2 if config.scale == "trapezium" else 1
     starts = range(0, len(samples), block)
     passes = Passes(on_step, sum(len(samples) - at for at in starts) + products * len(samples), "NTK")
@@ -133,10 +164,7 @@ def trapezium(weights: Tensor, solution: Tensor, step: Tensor, limit: float) -> 
 
 def last_blocks(model: Classifier, layers: int) -> list[str]:
     """Names of the parameters of the last ``layers`` named blocks; of all of them for 0."""
-    blocks = model.block_names
-    if layers > len(blocks):
-        raise UsageError(f"NTK was asked for the last {layers} blocks; this model has {len(blocks)}.")
-    chosen = {id(p) for name in blocks[-layers:] for p in model.block(name).parameters()}
+    chosen = {id(p) for name in model.block_names[-layers:] for p in model.block(name).parameters()}
     return [name for name, value in model.named_parameters() if id(value) in chosen]
 
 
@@ -158,45 +186,36 @@ def subsample(retain: Samples, forget: Samples, limit: int, generator: torch.Gen
 # --- memory -------------------------------------------------------------------------------------------------
 
 
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be used on a device; 4 GB where the system does not say."""
-    if device.type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (ValueError, OSError, AttributeError):
-        return 4 * 2**30
+@dataclass(frozen=True)
+class Demand:
+    """Memory in bytes: the kernel with its two Cholesky factors, one sample's rows of J, what is free; and samples.
 
-
-def memory_needed(samples: int, classes: int, parameters: int, itemsize: int) -> tuple[int, int]:
-    """(bytes of the kernel and its two Cholesky factors, bytes of one sample's rows of J)."""
-    return 3 * 8 * (samples * classes) ** 2, classes * parameters * itemsize
-
-
-def plan(model: Classifier, names: Sequence[str], samples: int, classes: int, device: torch.device) -> int:
-    """Samples in a block of J.
-
-    Raises:
-        UsageError: the kernel, or a block of one sample beside it, does not fit in the free memory.
+    ``block`` is how many samples of J are held at a time; 0 where not even one fits.
     """
-    parameters = dict(model.named_parameters())
-    size = sum(parameters[name].numel() for name in names)
-    kernel, row = memory_needed(samples, classes, size, next(model.parameters()).element_size())
-    free = free_memory(device)
+
+    samples: int
+    classes: int
+    kernel: int
+    row: int
+    free: int
+    block: int
+
+
+def demand(samples: int, classes: int, parameters: int, itemsize: int, free: int) -> Demand:
+    """What a kernel of ``samples`` × ``classes`` over ``parameters`` weights of ``itemsize`` bytes takes."""
+    kernel, row = 3 * 8 * (samples * classes) ** 2, classes * parameters * itemsize
     # beside the block there is a smaller one that streams past it, and the network's own activations
     left = int(0.9 * free) - kernel
-    block = min(left // (2 * row), samples) if left > 0 else 0
-    if block < 1:
-        raise UsageError(
-            f"NTK needs {(kernel + 2 * row) / 1e9:.1f} GB for the kernel of {samples} samples × {classes} classes and "
-            f"{free / 1e9:.1f} GB are free; set 'max_samples' or 'layers', or leave NTK out."
-        )
-    return block
+    return Demand(samples, classes, kernel, row, free, min(left // (2 * row), samples) if left > 0 else 0)
+
+
+def _demand(model: Classifier, retain: Samples, forget: Samples, config: NtkConfig) -> Demand:
+    samples = len(retain) + len(forget)
+    samples = min(samples, config.max_samples) if config.max_samples else samples
+    parameters = dict(model.named_parameters())
+    size = sum(parameters[name].numel() for name in last_blocks(model, config.layers))
+    free = free_memory(retain.labels.device)
+    return demand(samples, model.head.out_features, size, model.head.weight.element_size(), free)
 
 
 # --- the linear algebra -------------------------------------------------------------------------------------

@@ -8,7 +8,8 @@ import torch
 
 from ..models import Classifier
 from ..training import OnStep, TrainConfig, fit
-from .base import Samples, register, trainable_copy
+from .base import Samples, register
+from .loop import reinitialised
 
 
 @register(
@@ -17,6 +18,7 @@ from .base import Samples, register, trainable_copy
     needs="S_r",
     source="a = A(S_r), the definition of unlearning",
     summary="starts again from random weights on the retain set alone; exact, and as dear as training",
+    cost="a whole training on S_r",
     batch_norm="starts afresh",
     presets={"quick look": {"epochs": 5}},
 )
@@ -33,15 +35,3 @@ def retrain(
     seed = generator.initial_seed()
     fresh = reinitialised(original, seed)
     return fit(fresh, retain.images, retain.labels, config, seed=seed, on_step=on_step)
-
-
-def reinitialised(model: Classifier, seed: int) -> Classifier:
-    """A copy of ``model`` with every layer's weights and statistics drawn anew."""
-    fresh = trainable_copy(model)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for module in fresh.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
-    return fresh

@@ -8,8 +8,9 @@ stands for it), or by FGSM or PGD steps that *minimise* CE(x', y).
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -19,28 +20,34 @@ from ..config import Config, choice, number
 from ..data import to_pixels
 from ..models import Classifier
 from ..perturbations import fgsm, pgd
-from ..training import OnStep, autocast, memory_format, report, steps_per_epoch
+from ..training import OnStep, steps_per_epoch
 from .base import Samples, cycle_batches, register, trainable_copy
+from .loop import Weights, bn_choice, cosine, logits_on, loss_on, minimise, set_mode, side_stream
 
 
 @dataclass(frozen=True)
 class RurkConfig(Config):
     """Settings of RURK; the defaults are the paper's for small CIFAR-5."""
 
-    lambda_f: float = number(0.03, 0.0, 100.0, "λ_f: weight of the forget loss that is raised")
-    lambda_a: float = number(0.03, 0.0, 100.0, "λ_a: weight of the loss on vulnerable copies that is raised")
-    tau: float = number(0.03, 0.0, 10.0, "τ: radius of the neighbourhood, in pixel units")
+    lambda_f: float = number(
+        0.03, 0.0, 100.0, "λ_f: weight of the forget loss that is raised", search=(1e-4, 0.3, "log")
+    )
+    lambda_a: float = number(
+        0.03, 0.0, 100.0, "λ_a: weight of the loss on vulnerable copies that is raised", search=(1e-4, 0.3, "log")
+    )
+    tau: float = number(0.03, 0.0, 10.0, "τ: radius of the neighbourhood, in pixel units", search=(0.003, 0.3, "log"))
     search: str = choice("gaussian", ("gaussian", "fgsm", "pgd"), "how vulnerable copies are found")
     v: int = number(1, 1, 64, "v: vulnerable copies of each forget sample in a step")
     pgd_steps: int = number(10, 1, 100, "steps of the PGD search")
     pgd_step_size: float = number(2 / 255, 0.0, 1.0, "size of a step of the PGD search, in pixel units")
-    epochs: int = number(2, 0, 1000, "N: passes over the retain samples")
+    epochs: int = number(2, 0, 1000, "N: passes over the retain samples", search=(1, 8, "linear"))
     max_iterations: int = number(200, 0, 1_000_000, "steps after which it stops whatever N is; 0 = no cap")
-    lr: float = number(0.01, 0.0, 10.0, "peak learning rate of SGD (cosine schedule)")
+    lr: float = number(0.01, 0.0, 10.0, "peak learning rate of SGD (cosine schedule)", search=(1e-3, 0.1, "log"))
     momentum: float = number(0.9, 0.0, 0.999, "momentum")
     weight_decay: float = number(5e-4, 0.0, 1.0, "L2 pull of every weight towards 0")
     clip: float = number(1.0, 0.0, 1e6, "largest norm of the gradient; 0 = no limit")
     batch: int = number(128, 2, 65_536, "samples in a step, of the retain and of the forget set each")
+    bn: str = bn_choice("each forget batch")
 
 
 @register(
@@ -49,7 +56,8 @@ class RurkConfig(Config):
     needs="S_r and S_f",
     source="Hsu et al. 2025, arXiv 2601.22359, Algorithm 1",
     summary="fine-tunes on the retain set while raising the loss on forget samples and their vulnerable copies",
-    batch_norm="train mode; every step passes retain, forget and copies through the network one after another",
+    cost="2 epochs of S_r with three forward and backward passes a step; more with FGSM or PGD",
+    batch_norm="train mode; every step passes retain, forget and copies one after another, each moves the statistics",
     presets={
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {"lambda_a": 0.00045},
@@ -83,6 +91,7 @@ def rurk(
         schedule="cosine",
         clip=config.clip,
         batch=config.batch,
+        bn=config.bn,
         generator=generator,
         on_step=on_step,
         name="RURK",
@@ -125,68 +134,68 @@ class Vulnerable:
                 steps=self.pgd_steps,
                 step_size=self.pgd_step_size,
             )
-        model.train()
         return found
 
 
 def descend(
     original: Classifier,
     retain: Samples,
-    forget: Samples | None,
+    forget: Samples | None = None,
     *,
-    lambda_f: float,
-    lambda_a: float,
-    vulnerable: Vulnerable | None,
+    lambda_f: float = 0.0,
+    lambda_a: float = 0.0,
+    vulnerable: Vulnerable | None = None,
     epochs: int,
-    max_iterations: int,
+    max_iterations: int = 0,
     lr: float,
     momentum: float,
     weight_decay: float,
-    schedule: str,
-    clip: float,
+    schedule: str = "constant",
+    clip: float = 0.0,
     batch: int,
+    bn: str = "train",
+    on_gradient: Callable[[Weights], None] | None = None,
+    after_step: Callable[[Weights, float], None] | None = None,
     generator: torch.Generator,
     on_step: OnStep | None,
     name: str,
 ) -> Classifier:
-    """SGD on CE(retain) − λ_f·CE(forget) − λ_a·CE(vulnerable(forget)): RURK, NegGrad+ and GD are its cases.
+    """SGD on CE(retain) − λ_f·CE(forget) − λ_a·CE(vulnerable(forget)): RURK, NegGrad+, GD and NGD are its cases.
 
     A term of weight 0 is not computed at all (no forward pass, no random numbers), so the identities between
     the methods hold bit for bit.
     """
-    model = trainable_copy(original).train()
-    device = retain.images.device
-    optimizer = torch.optim.SGD(model.parameters(), lr=lr, momentum=momentum, weight_decay=weight_decay)
+    model = trainable_copy(original)
+    set_mode(model, bn)
     steps = epochs * steps_per_epoch(len(retain), batch)
     steps = min(steps, max_iterations) if max_iterations else steps
-    # the forget set draws from a stream of its own: the order of retain batches is the same with and without it
-    forget_generator = torch.Generator(device).manual_seed(generator.initial_seed() ^ 0x5F0E)
-    forget_batches = cycle_batches(len(forget), batch, forget_generator) if forget else None
-    retain_batches = cycle_batches(len(retain), batch, generator)
+    forget_stream = side_stream(generator, 0x5F0E)
 
-    def loss_on(pixels: Tensor, labels: Tensor) -> Tensor:
-        with autocast(device, "auto"):
-            return F.cross_entropy(model(pixels.contiguous(memory_format=memory_format(pixels))), labels)
+    def losses() -> Iterator[Tensor]:
+        forget_batches = cycle_batches(len(forget), batch, forget_stream) if forget else None
+        for index in islice(cycle_batches(len(retain), batch, generator), steps):
+            loss = loss_on(model, retain, index)
+            if forget is not None and forget_batches is not None and (lambda_f or lambda_a):
+                part = forget.take(next(forget_batches))
+                if lambda_f:
+                    loss = loss - lambda_f * F.cross_entropy(logits_on(model, part.images), part.labels)
+                if lambda_a and vulnerable is not None:
+                    copies = vulnerable(model, to_pixels(part.images), part.labels, forget_stream)
+                    set_mode(model, bn)
+                    loss = loss - lambda_a * F.cross_entropy(logits_on(model, copies), part.labels.repeat(vulnerable.v))
+            yield loss
 
-    for step in range(steps):
-        if schedule == "cosine":
-            for group in optimizer.param_groups:
-                group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * step / steps))
-        index = next(retain_batches)
-        loss = loss_on(to_pixels(retain.images[index]), retain.labels[index])
-        if forget is not None and forget_batches is not None and (lambda_f or lambda_a):
-            index = next(forget_batches)
-            pixels, labels = to_pixels(forget.images[index]), forget.labels[index]
-            if lambda_f:
-                loss = loss - lambda_f * loss_on(pixels, labels)
-            if lambda_a and vulnerable is not None:
-                copies = vulnerable(model, pixels, labels, forget_generator)
-                loss = loss - lambda_a * loss_on(copies, labels.repeat(vulnerable.v))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if clip:
-            nn.utils.clip_grad_norm_(model.parameters(), clip)
-        optimizer.step()
-        report(on_step, step + 1, steps, loss, f"unlearning with {name}")
-    optimizer.zero_grad(set_to_none=True)
-    return model.eval()
+    return minimise(
+        model,
+        losses(),
+        steps,
+        lr=lr,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        rate=cosine(steps) if schedule == "cosine" else None,
+        clip=clip,
+        on_gradient=on_gradient,
+        after_step=after_step,
+        on_step=on_step,
+        name=name,
+    )

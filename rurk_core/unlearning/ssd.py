@@ -20,8 +20,16 @@ INFINITE = 1e30
 class SsdConfig(Config):
     """Settings of SSD; the defaults are the paper's for small CIFAR-5 with the original code's importance."""
 
-    alpha: float = number(100.0, 0.0, INFINITE, "α: a weight is dampened where I_f > α·I_D; 1e30 = ∞, nothing is")
-    dampening: float = number(1.0, 0.0, 1e6, "λ: a dampened weight is multiplied by min(λ·I_D/I_f, 1)")
+    alpha: float = number(
+        100.0,
+        0.0,
+        INFINITE,
+        "α: a weight is dampened where I_f > α·I_D; 1e30 = ∞, nothing is",
+        search=(0.5, 200.0, "log"),
+    )
+    dampening: float = number(
+        1.0, 0.0, 1e6, "λ: a dampened weight is multiplied by min(λ·I_D/I_f, 1)", search=(0.05, 5.0, "log")
+    )
     importance: str = choice(
         "batched",
         ("batched", "per-sample"),
@@ -40,10 +48,13 @@ class SsdConfig(Config):
     needs="S_r and S_f",
     source="Foster et al. 2024 (arXiv 2308.07707), selection I_f > α·I_D and dampening β = min(λ·I_D/I_f, 1)",
     summary="shrinks the weights that matter much more to the forget set than to the rest; one pass, no training",
+    cost="one forward and backward pass of S_f and one of the reference",
     batch_norm="eval mode; running statistics stay, scale and shift of batch normalisation are dampened as weights",
     presets={
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {"alpha": 10.0},
+        "paper, CIFAR-10 class": {"alpha": 10.0},
+        "source": {"alpha": 10.0, "order": "original"},
         "digits": {"alpha": 10.0},
     },
 )

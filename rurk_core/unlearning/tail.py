@@ -1,0 +1,119 @@
+"""Training only the last named blocks of a network (EU-k, CF-k): the frozen ones before them run once a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..config import Config, choice, number
+from ..errors import UsageError
+from ..models import Classifier
+from ..training import OnStep, autocast, default_batch, memory_format, steps_per_epoch
+from .base import Samples, trainable_copy
+from .loop import epochs_of, free_memory, minimise, prepared, reinitialise
+
+
+@dataclass(frozen=True)
+class TailConfig(Config):
+    """Settings of EU-k and CF-k; the defaults are the paper's (ResNet-18: the last two residual blocks and fc)."""
+
+    k: int = number(3, 1, 1000, "k: named blocks that train, counted from the output; the head is one of them")
+    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
+    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
+    momentum: float = number(0.9, 0.0, 0.999, "momentum")
+    weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of the trained weights towards 0")
+    batch: int = number(128, 2, 65_536, "samples in a step")
+    cache: str = choice("auto", ("auto", "off"), "auto: run the frozen blocks once a sample, where memory allows it")
+
+
+def check_tail(original: Classifier, retain: Samples, forget: Samples, config: TailConfig) -> str | None:
+    """Why the last k blocks of this model cannot be trained, if so."""
+    blocks = original.block_names
+    if config.k > len(blocks):
+        return f"k is {config.k}, but this model has {len(blocks)} blocks ({', '.join(blocks)}); choose a smaller k."
+    return None
+
+
+def train_tail(
+    original: Classifier,
+    retain: Samples,
+    config: TailConfig,
+    *,
+    fresh: bool,
+    generator: torch.Generator,
+    on_step: OnStep | None,
+    name: str,
+) -> Classifier:
+    """SGD on CE(S_r) by the weights of the last k blocks.
+
+    The blocks before stay bit for bit as they are, running statistics included: they are in eval mode and without
+    gradient, so what they give for a sample never changes and is computed once.
+
+    Args:
+        fresh: draw the weights and statistics of the last k blocks anew first.
+
+    Raises:
+        UsageError: the network has fewer than k blocks.
+    """
+    model = trainable_copy(original).eval()
+    refusal = check_tail(original, retain, retain, config)
+    if refusal:
+        raise UsageError(f"{name}: {refusal}")
+    frozen, tail = model.block_names[: -config.k], model.block_names[-config.k :]
+    model.requires_grad_(False)
+    for block in tail:
+        model.block(block).requires_grad_(True).train()
+    if fresh:
+        reinitialise((module for block in tail for module in model.block(block).modules()), generator.initial_seed())
+    inputs = _inputs(model, frozen, retain, config.cache)
+    steps = config.epochs * steps_per_epoch(len(retain), config.batch)
+
+    def losses() -> Iterator[Tensor]:
+        for index in epochs_of(len(retain), config.batch, config.epochs, generator):
+            hidden = inputs(index)
+            with autocast(hidden.device, "auto"):
+                for block in tail:
+                    hidden = model.block(block)(hidden)
+            yield F.cross_entropy(hidden.float(), retain.labels[index])
+
+    return minimise(
+        model,
+        losses(),
+        steps,
+        lr=config.lr,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        on_step=on_step,
+        name=name,
+    ).requires_grad_(True)
+
+
+def _inputs(model: Classifier, frozen: tuple[str, ...], samples: Samples, cache: str) -> Callable[[Tensor], Tensor]:
+    """Indices → what the frozen blocks give for these samples."""
+
+    @torch.no_grad()
+    def run(index: Tensor) -> Tensor:
+        hidden = (prepared(samples.images[index]) - model.mean) / model.std
+        with autocast(hidden.device, "auto"):
+            for block in frozen:
+                hidden = model.block(block)(hidden)
+        return hidden
+
+    device = samples.labels.device
+    everything = torch.arange(len(samples), device=device)
+    one = run(everything[:1])
+    if cache == "off" or one.nbytes * len(samples) > 0.5 * free_memory(device):
+        return run
+    kept = one.new_empty(len(samples), *one.shape[1:])
+    for index in everything.split(default_batch(tuple(samples.images.shape[1:]), device)):
+        kept[index] = run(index)
+
+    def look_up(index: Tensor) -> Tensor:
+        found = kept[index]
+        return found.contiguous(memory_format=memory_format(found))
+
+    return look_up

@@ -1,0 +1,14 @@
+"""Unlearning is checked in float32, whatever arithmetic is fast on this machine: closed forms need the digits."""
+
+from __future__ import annotations
+
+import pytest
+
+from rurk_core import training
+
+
+@pytest.fixture(autouse=True, scope="module")
+def float32():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "fast_bfloat16", lambda device: False)
+        yield
