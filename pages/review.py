@@ -20,7 +20,7 @@ from ui.twins import show_twins
 from ui.view import View, copies_of, tables_of, telling_radius
 
 from rurk_core.errors import RurkError
-from rurk_core.findings import STANDINGS, Finding, findings
+from rurk_core.findings import SAID, Finding, Findings, find, in_words
 from rurk_core.perturbations import ATTACKS
 from rurk_core.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, history, judge, latest
 
@@ -33,12 +33,7 @@ ICONS = {
 }
 UNDECIDED = "undecided"
 FILTERS = {"all": "All", UNDECIDED: "Undecided", **WORDS}
-EVIDENCE = {
-    "all": "Any evidence",
-    "above": "Above every re-trained",
-    "within": "Among them",
-    "below": "Below every one",
-}
+EVIDENCE = {"all": "Any evidence", **WORDS}
 COPIES = 25
 STRIP = 150
 
@@ -49,7 +44,7 @@ class Queue:
 
     run: str
     method: str
-    all: list[Finding]
+    found: Findings
     shown: list[Finding]
     past: list[Judgement]
     said: dict[int, Judgement]
@@ -94,28 +89,29 @@ def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
             evidence,
             options=list(EVIDENCE),
             format_func=lambda name: EVIDENCE[name],
-            help="Where the sample's recognition, all radii together, lies among that of the re-trained models.",
+            help="What the counts alone say of the sample, against how far re-trainings differ.",
         )
     past = history(state.store(), run)
     said = {sample: found for (of, sample), found in latest(past).items() if of == method}
-    ranked = ranked_findings(state.store().url, tables[attack, method], method)
+    found = found_in(state.store().url, tables[attack, method], method)
 
     def wanted(finding: Finding) -> bool:
         judgement = said.get(finding.sample)
         verdict = judgement.verdict if judgement else UNDECIDED
-        return show in ("all", verdict) and evidence in ("all", finding.standing)
+        return show in ("all", verdict) and evidence in ("all", finding.verdict)
 
-    return Queue(run, method, ranked, [f for f in ranked if wanted(f)], past, said), attack
+    return Queue(run, method, found, [f for f in found.samples if wanted(f)], past, said), attack
 
 
 @st.cache_resource(max_entries=32, show_spinner=False)
-def ranked_findings(url: str, key: str, method: str) -> list[Finding]:
-    return findings(state.verdicts_of(key), method)
+def found_in(url: str, key: str, method: str) -> Findings:
+    return find(state.verdicts_of(key), method)
 
 
 def show_progress(queue: Queue) -> None:
     """How far the review is."""
-    done, whole = len([f for f in queue.all if f.sample in queue.said]), len(queue.all)
+    samples = queue.found.samples
+    done, whole = len([finding for finding in samples if finding.sample in queue.said]), len(samples)
     counts = [
         f"{sum(found.verdict == name for found in queue.said.values())} {word.lower()}" for name, word in WORDS.items()
     ]
@@ -134,7 +130,7 @@ def show_strip(queue: Queue, here: int, classes: list[str], dataset: Any) -> Non
         found = queue.said.get(finding.sample)
         verdict = WORDS[found.verdict].lower() if found else "not judged"
         names.append(
-            f"sample {finding.sample}, class {classes[finding.label]}\n{STANDINGS[finding.standing]}\n{verdict}"
+            f"sample {finding.sample}, class {classes[finding.label]}\nevidence: {SAID[finding.verdict]}\n{verdict}"
         )
     picked = tiles(
         "queue",
@@ -164,25 +160,16 @@ def say(view: View, finding: Finding) -> str:
         f'<div class="rk-head">{look.tag()} Of {finding.copies:,} copies at all radii, {escape(look.title)} recognises '
         f"<b>{finding.recognised:,}</b> as “{escape(view.classes[finding.label])}”"
     )
-    if not each:
-        return f'{head}.</div><div class="rk-verdict">There is no re-trained model to compare with.</div>'
-    counts = ", ".join(f"{count:,}" for count in sorted(each)[:8]) + (", …" if len(each) > 8 else "")
-    who = f"the {len(each)} re-trained models" if len(each) > 1 else "the re-trained model"
-    chance = (
-        f" Of samples like any other, one in {len(each) + 1} lies above all of them by chance."
-        if finding.standing == "above"
-        else ""
-    )
-    return (
-        f"{head}; {who} <b>{sum(each) / len(each):,.0f}</b> ({counts}).</div>"
-        f'<div class="rk-verdict">{STANDINGS[finding.standing].capitalize()}, {finding.excess:+.1f} percentage points '
-        f"against their mean.{chance}</div>"
-    )
+    if each:
+        counts = ", ".join(f"{count:,}" for count in sorted(each)[:8]) + (", …" if len(each) > 8 else "")
+        who = f"the {len(each)} re-trained models" if len(each) > 1 else "the re-trained model"
+        head += f"; {who} <b>{sum(each) / len(each):,.0f}</b>" + (f" ({counts})" if len(each) > 1 else "")
+    return f'{head}.</div><div class="rk-verdict">{escape(in_words(finding))}</div>'
 
 
-def show_curve(view: View) -> None:
-    """Where the model's recognition lies among the re-trained ones, over all radii."""
-    v = view.verdicts
+def show_curve(view: View, found: Findings) -> None:
+    """Where the model's recognition lies in what a re-training would do, over all radii."""
+    v, evidence = view.verdicts, found.evidence
     each = v.reference_recognised()[:, view.place]
     lines, rows = [], []
     for name in dict.fromkeys(["original", *([REFERENCES] if len(each) else []), view.method]):
@@ -200,12 +187,22 @@ def show_curve(view: View) -> None:
             {"sample": view.sample, "tau": float(tau), "model": name, "recognised": int(value), "of": v.draws}
             for tau, value in zip(v.taus, counts, strict=True)
         ]
-    band = (100 * each.min(0) / v.draws, 100 * each.max(0) / v.draws) if len(each) > 1 else None
-    figure = figures.curve(v.taus.tolist(), lines, band, view.tau, title="copies recognised (%)", top=100.0)
+    band = None
+    if evidence:
+        band = (100 * evidence.by_tau.null_low[view.place], 100 * evidence.by_tau.null_high[view.place])
+    figure = figures.curve(
+        v.taus.tolist(),
+        lines,
+        band,
+        view.tau,
+        title="copies recognised (%)",
+        top=100.0,
+        band_name="One more re-training, 95%",
+    )
     figures.draw(figure, "review_curve", f"review-sample-{view.sample}", "Copies recognised over the radius")
     see = (
-        "the model’s curve against the band, which spans the re-trained models: above it is residual knowledge, below "
-        "it over-forgetting."
+        "the model’s curve against the band, in which one more re-training would lie with 95% probability: above it is "
+        "residual knowledge, below it over-forgetting."
         if band
         else "how far from the sample the models still recognise it."
     )
@@ -324,8 +321,8 @@ def main() -> None:
         empty_state()
         return
     st.html(
-        '<div class="rk-lead">The samples to forget, most recognised beyond retraining first. Look at each and say '
-        "what you make of it: keys 1 to 4 judge and go on, ← and → step through. Nothing said is ever lost.</div>"
+        '<div class="rk-lead">The samples to forget, strongest evidence of residual knowledge first. Look at each and '
+        "say what you make of it: keys 1 to 4 judge and go on, ← and → step through. Nothing said is ever lost.</div>"
     )
     result = state.result_of(run)
     dataset = dataset_of(result)
@@ -385,7 +382,7 @@ def main() -> None:
     one, two = st.columns(2, gap="large")
     with one:
         st.subheader("Against the re-trained models", anchor=False)
-        show_curve(view)
+        show_curve(view, queue.found)
     with two:
         st.subheader("Did a twin stay?", anchor=False)
         show_twins(view)

@@ -24,7 +24,7 @@ import torch
 from .data import Dataset, load_dataset, to_pixels
 from .errors import RurkError, UsageError
 from .experiment import load_result
-from .findings import STANDINGS, findings
+from .findings import Findings, find, in_words
 from .perturbations import copies
 from .report_html import Copies, page
 from .residual import Verdicts
@@ -122,11 +122,9 @@ def latest_run(store: Store) -> str:
 
 def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts], sample: int | None) -> dict[str, Any]:
     spec, forget, run = result["spec"], result["forget"], result["key"]
-    samples = [
-        found
-        for entry in result["residual"]
-        for found in _samples(entry, tables[entry["verdicts"]], result["dataset"]["classes"], sample)
-    ]
+    found = [find(tables[entry["verdicts"]], entry["method"]) for entry in result["residual"]]
+    pairs = list(zip(result["residual"], found, strict=True))
+    classes = result["dataset"]["classes"]
     return {
         "format": FORMAT,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,7 +133,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "sample": sample,
         "title": next((entry.title for entry in store.list("run") if entry.key == run), ""),
         "question": _question(result, sample),
-        "answers": [_answer(entry, samples, result, sample) for entry in result["residual"]],
+        "answers": [_answer(entry, of, sample) for entry, of in pairs],
         "data": result["dataset"],
         "forget": {
             "rule": forget["rule"],
@@ -145,8 +143,10 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         },
         "models": [_model(store, row) for row in result["models"]],
         "residual": result["residual"],
-        "samples": samples,
-        "judgements": [asdict(found) for found in history(store, run) if sample is None or found.sample == sample],
+        "samples": [
+            row for entry, of in pairs for row in _samples(entry, tables[entry["verdicts"]], of, classes, sample)
+        ],
+        "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
         "made_with": {
             "versions": result["versions"],
             "device": result["device"],
@@ -156,7 +156,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         },
         "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
         "rerun": _rerun(result),
-        "limits": _limits(result),
+        "limits": _limits(result, found),
         "notes": list(result.get("notes", [])),
     }
 
@@ -174,46 +174,72 @@ def _question(result: dict[str, Any], sample: int | None) -> str:
     )
 
 
-def _answer(
-    entry: dict[str, Any], samples: list[dict[str, Any]], result: dict[str, Any], sample: int | None
-) -> dict[str, Any]:
-    """What one model under one attack amounts to, counted and in a sentence."""
-    rows = [row for row in samples if row["method"] == entry["method"] and row["attack"] == entry["attack"]]
-    counts = {name: sum(row["standing"] == name for row in rows) for name in STANDINGS}
-    k = sum(row["role"] == "reference" for row in result["models"])
-    if not k:
-        share = sum(sum(row["recognised"]) for row in rows) / (len(rows) * _copies(result))
-        sentence = f"{share:.1%} of the copies are recognised; there is no re-trained model to compare with."
-    elif sample is not None:
-        sentence = f"{STANDINGS[rows[0]['standing']]}: {rows[0]['excess']:+.1f} percentage points against their mean."
+def _answer(entry: dict[str, Any], found: Findings, sample: int | None) -> dict[str, Any]:
+    """What one model under one attack amounts to: counts of verdicts, the evidence as a whole, and a sentence."""
+    counts, rows, evidence = found.counts(), found.samples, found.evidence
+    if sample is not None:
+        sentence = in_words(next(one for one in rows if one.sample == sample))
+    elif evidence is None:
+        share = sum(one.recognised for one in rows) / sum(one.copies for one in rows)
+        why = "one re-trained model does not say how far re-trainings differ"
+        if not rows[0].references:
+            why = "there is no re-trained model to compare with"
+        sentence = f"Cannot be told, because {why}: {share:.1%} of the copies are recognised."
     else:
+        whole = evidence.overall
         sentence = (
-            f"{counts['above']} of {len(rows)} samples are recognised more than by every re-trained model, "
-            f"{counts['below']} less than by every one, {counts['within']} lie among them."
+            f"Of {len(rows)} samples {counts['residual']} carry residual knowledge and {counts['over_forgotten']} are "
+            f"over-forgotten (false-discovery rate {evidence.rate:.0%}); {counts['clear']} are clear, shown to be "
+            f"within {100 * evidence.margin:.0f} percentage points of a re-training, and of {counts['cannot_tell']} it "
+            f"cannot be told. All together are recognised {100 * _plain(whole['excess']):+.1f} percentage points beyond "
+            f"a re-training (95% interval {100 * _plain(whole['low']):+.1f} to {100 * _plain(whole['high']):+.1f})."
         )
-    return {"method": entry["method"], "attack": entry["attack"], "samples": len(rows), **counts, "sentence": sentence}
+    about = None
+    if evidence is not None:
+        about = {name: value for name, value in evidence.to_dict().items() if name not in ("samples", "model", "taus")}
+    return {
+        "method": entry["method"],
+        "attack": entry["attack"],
+        "samples": len(rows),
+        **counts,
+        "sentence": sentence,
+        "evidence": about,
+    }
 
 
-def _copies(result: dict[str, Any]) -> int:
-    """Copies of one sample over all radii."""
-    return result["spec"]["draws"] * len(result["spec"]["taus"])
+def _plain(value: float | None) -> float:
+    return 0.0 if value is None else value
 
 
-def _limits(result: dict[str, Any]) -> list[str]:
-    k = sum(row["role"] == "reference" for row in result["models"])
-    found = [
+def _limits(result: dict[str, Any], found: Sequence[Findings]) -> list[str]:
+    """What the numbers cannot say, with numbers where there are any."""
+    limits = []
+    evidence = next((of.evidence for of in found if of.evidence), None)
+    if evidence:
+        power, alarms = evidence.power(), evidence.check.false_alarms()
+        seen = power["median_detectable_excess"]
+        limits += [
+            f"{evidence.references} re-trained models stand for all that retraining could give. For "
+            f"{_plain(power['undetectable']):.0%} of the samples they differ so much, or lie so close to the top, "
+            "that no count could have told the model from one more re-training"
+            + (
+                f"; for the others the smallest excess seen in 4 of 5 cases is {100 * seen:.0f} points."
+                if seen
+                else "."
+            ),
+            "Handed in as if they were unlearned, the re-trained models themselves would be accused of residual "
+            f"knowledge at the 5% level in {alarms[0]:.1%} of the cases and of over-forgetting in {alarms[1]:.1%}.",
+            "The p-values take samples to be alike in how re-trainings differ on them (a mixture of Beta laws fitted "
+            "on all samples); lists hold the false-discovery rate where p-values do not work against each other, and "
+            "report.json has the list that holds it under any dependence.",
+        ]
+    return [
+        *limits,
         f"Counts are of {result['spec']['draws']} copies at each radius; other draws give slightly other counts.",
         "Only the perturbations and radii listed here were looked at; a model may still know a sample in other ways.",
         "The measurement takes the data set, the forget set and the models as they were given; it cannot tell whether "
         "a re-trained model has really never seen the forget set.",
     ]
-    if k:
-        found.insert(
-            0,
-            f"{k} re-trained model{'s' if k > 1 else ''} stand{'s' if k == 1 else ''} for all that retraining could "
-            f"give: of samples that are just like any other, one in {k + 1} lies above all of them by chance.",
-        )
-    return found
 
 
 def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:
@@ -226,27 +252,34 @@ def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _samples(
-    entry: dict[str, Any], verdicts: Verdicts, classes: Sequence[str], sample: int | None
+    entry: dict[str, Any], verdicts: Verdicts, found: Findings, classes: Sequence[str], sample: int | None
 ) -> list[dict[str, Any]]:
-    """Counts of every sample under one model and attack, the most recognised beyond the references first.
+    """Every sample under one model and attack, the strongest evidence for residual knowledge first.
 
     Of one sample alone the references' counts are given by radius, otherwise their sums over the radii.
     """
     u, v = verdicts.recognised(entry["method"]), verdicts.reference_recognised()
-    return [
-        {
-            "sample": found.sample,
-            "class": classes[found.label],
+    rows = []
+    for one in found.samples:
+        if sample not in (None, one.sample):
+            continue
+        row: dict[str, Any] = {
+            "sample": one.sample,
+            "class": classes[one.label],
             "attack": entry["attack"],
             "method": entry["method"],
-            "recognised": u[found.place].tolist(),
-            "references": list(found.references) if sample is None else v[:, found.place].tolist(),
-            "excess": found.excess,
-            "standing": found.standing,
+            "recognised": u[one.place].tolist(),
+            "references": list(one.references) if sample is None else v[:, one.place].tolist(),
+            "excess": one.excess,
+            "verdict": one.verdict,
+            "evidence": one.evidence
+            and {k: x for k, x in one.evidence.items() if k not in ("sample", "label", "verdict")},
         }
-        for found in findings(verdicts, entry["method"])
-        if sample in (None, found.sample)
-    ]
+        if sample is not None and found.evidence is not None:
+            by_tau = found.evidence.by_tau
+            row["null_band"] = [by_tau.null_low[one.place].tolist(), by_tau.null_high[one.place].tolist()]
+        rows.append(row)
+    return rows
 
 
 def _rerun(result: dict[str, Any]) -> dict[str, Any]:

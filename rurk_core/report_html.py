@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .data import Dataset
+from .findings import SAID
 from .looks import REFERENCES, Look, looks_of
 from .perturbations import ATTACKS
 from .pictures import as_pictures, png_uri
@@ -170,8 +171,18 @@ def _section(
     )
 
 
-def _curve(verdicts: Verdicts, names: Sequence[str], looks: dict[str, Look], sample: int | None = None) -> str:
-    """Copies recognised over τ, of the set or of a sample, with the references' band."""
+def _curve(
+    verdicts: Verdicts,
+    names: Sequence[str],
+    looks: dict[str, Look],
+    sample: int | None = None,
+    null_band: Sequence[Sequence[float]] | None = None,
+) -> str:
+    """Copies recognised over τ, of the set or of a sample, with the references' band.
+
+    Args:
+        null_band: where one more re-training lies with 95% probability, as shares; else the references' own range.
+    """
     places = list(range(len(verdicts.samples))) if sample is None else [verdicts.samples.tolist().index(sample)]
     trials = verdicts.draws * len(places)
     each = verdicts.reference_recognised()[:, places].sum(1)
@@ -184,6 +195,8 @@ def _curve(verdicts: Verdicts, names: Sequence[str], looks: dict[str, Look], sam
     if len(each):
         lines.insert(0, Curve(looks[REFERENCES], 100 * each.mean(0) / trials))
         band = (100 * each.min(0) / trials, 100 * each.max(0) / trials)
+    if null_band:
+        band = (100 * np.array(null_band[0]), 100 * np.array(null_band[1]))
     what = "all samples to forget" if sample is None else f"sample {sample}"
     figure = curves(
         verdicts.taus.tolist(),
@@ -193,8 +206,9 @@ def _curve(verdicts: Verdicts, names: Sequence[str], looks: dict[str, Look], sam
         label=f"Copies recognised over the radius, {what}",
         top=100.0,
     )
+    means = "one more re-training lies in it with 95% probability" if null_band else "it spans the re-trained models"
     see = (
-        "See: a curve above the green band recognises more than any re-trained model, below it less."
+        f"See: a curve above the green band recognises more than retraining would, below it less; {means}."
         if band
         else "See: how far from the samples the models still recognise them. Without a re-trained model nothing says "
         "how much of it is residual."
@@ -217,12 +231,12 @@ def _spread(rows: Sequence[dict[str, Any]], look: Look) -> str:
         values,
         edges,
         colour=look.colour,
-        title="copies recognised beyond the mean of the re-trained models (percentage points, all radii together)",
-        label="Histogram of the samples by copies recognised beyond the re-trained models",
+        title="copies recognised beyond a re-training (percentage points, all radii together)",
+        label="Histogram of the samples by copies recognised beyond a re-training",
     )
     return (
         f"<figure>{figure}<figcaption>One count per sample to forget. See: samples right of the line are recognised "
-        "more than the re-trained models do on average, left of it less.</figcaption></figure>"
+        "more than a re-training is expected to, left of it less.</figcaption></figure>"
     )
 
 
@@ -259,25 +273,44 @@ def _gallery(rows: Sequence[dict[str, Any]], data: Dataset | None) -> str:
     ]
     more = f" The first {THUMBNAILS} of {len(rows)}." if len(rows) > THUMBNAILS else ""
     return (
-        f'<h3>The samples, most recognised first</h3><div class="tiles">{"".join(tiles)}</div>'
-        f'<p class="see">Below each picture: its training index, and copies recognised beyond the re-trained models in '
+        f'<h3>The samples, strongest evidence first</h3><div class="tiles">{"".join(tiles)}</div>'
+        f'<p class="see">Below each picture: its training index, and copies recognised beyond a re-training in '
         f"percentage points.{more}</p>"
     )
 
 
 def _ranked(rows: Sequence[dict[str, Any]], document: dict[str, Any]) -> str:
-    draws = document["settings"]["draws"] * len(document["settings"]["taus"])
+    copies = document["settings"]["draws"] * len(document["settings"]["taus"])
     body = "".join(
         f"<tr><td class='num'>{row['sample']}</td><td>{escape(row['class'])}</td>"
         f"<td class='num'>{sum(row['recognised']):,}</td><td class='num'>{_listed(row['references'])}</td>"
-        f"<td class='num'>{_excess(row)}</td><td>{escape(row['standing'])}</td></tr>"
+        f"{_evidence(row)}</tr>"
         for row in rows[:ROWS]
     )
     more = f"The first {ROWS} of {len(rows)}; report.json has all." if len(rows) > ROWS else ""
     return (
-        f"<h3>Most recognised samples</h3><div class='wide'><table><tr><th class='num'>sample</th><th>class</th>"
-        f"<th class='num'>recognised, of {draws:,}</th><th class='num'>each re-trained</th><th class='num'>beyond</th>"
-        f"<th>standing</th></tr>{body}</table></div><p class='see'>{more}</p>"
+        f"<h3>Strongest evidence for residual knowledge</h3><div class='wide'><table><tr><th class='num'>sample</th>"
+        f"<th>class</th><th class='num'>recognised, of {copies:,}</th><th class='num'>each re-trained</th>"
+        f"{EVIDENCE_HEAD}</tr>{body}</table></div><p class='see'>{more}</p>"
+    )
+
+
+EVIDENCE_HEAD = (
+    "<th class='num'>beyond, points</th><th class='num'>95% interval</th><th class='num'>p</th><th class='num'>q</th>"
+    "<th>verdict</th>"
+)
+
+
+def _evidence(row: dict[str, Any]) -> str:
+    """Cells: how far beyond a re-training, its interval, p-value and its adjusted one, the verdict."""
+    found = row["evidence"]
+    interval, p, q = "–", "–", "–"
+    if found:
+        interval = f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
+        p, q = f"{found['p_residual']:.2g}", f"{found['q_residual']:.2g}"
+    return (
+        f"<td class='num'>{_excess(row)}</td><td class='num'>{interval}</td><td class='num'>{p}</td>"
+        f"<td class='num'>{q}</td><td>{escape(SAID[row['verdict']])}</td>"
     )
 
 
@@ -289,13 +322,12 @@ def _sample(document: dict[str, Any], looks: dict[str, Look], data: Dataset | No
     sample, rows = document["sample"], document["samples"]
     head = (
         "<tr><th>model</th><th>perturbation</th><th class='num'>recognised, all radii</th>"
-        "<th class='num'>each re-trained</th><th class='num'>beyond</th><th>standing</th></tr>"
+        f"<th class='num'>each re-trained</th>{EVIDENCE_HEAD}</tr>"
     )
     body = "".join(
         f"<tr><td>{_tag(looks[row['method']])} {escape(looks[row['method']].title)}</td>"
         f"<td>{escape(ATTACKS[row['attack']].title)}</td><td class='num'>{sum(row['recognised']):,}</td>"
-        f"<td class='num'>{_listed([sum(r) for r in row['references']])}</td>"
-        f"<td class='num'>{_excess(row)}</td><td>{escape(row['standing'])}</td></tr>"
+        f"<td class='num'>{_listed([sum(r) for r in row['references']])}</td>{_evidence(row)}</tr>"
         for row in rows
     )
     figure = ""
@@ -311,9 +343,12 @@ def _around(document: dict[str, Any], verdicts: Verdicts, looks: dict[str, Look]
     """One table of verdicts around the sample: curves of all its models, and copies with their marks."""
     names = [name for name in verdicts.models if name not in verdicts.references]
     source = f" on {escape(looks[verdicts.source].title)}" if verdicts.source else ""
+    mine = (row for row in document["samples"] if row["attack"] == verdicts.attack and row["method"] in names)
+    band = next((row.get("null_band") for row in mine), None)
     return (
         f"<h2>{escape(ATTACKS[verdicts.attack].title)}{source}</h2>"
-        f"{_curve(verdicts, names, looks, document['sample'])}{_copies(found, names, verdicts, looks) if found else ''}"
+        f"{_curve(verdicts, names, looks, document['sample'], band)}"
+        f"{_copies(found, names, verdicts, looks) if found else ''}"
     )
 
 

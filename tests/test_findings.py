@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from rurk_core.findings import findings
+from rurk_core.findings import find, in_words
 from rurk_core.residual import Verdicts
 from rurk_core.twins import candidates, nearest, unit_features
 
@@ -33,17 +33,37 @@ def verdicts(u, references, draws=10):
     )
 
 
-def test_samples_are_ranked_by_what_is_recognised_beyond_the_references():
-    found = findings(verdicts([[1, 1], [9, 10], [5, 5]], [[[4, 4], [2, 2], [5, 5]], [[6, 6], [4, 4], [4, 6]]]), "m")
-    assert [f.sample for f in found] == [101, 102, 100] and [f.place for f in found] == [1, 2, 0]
-    assert [f.standing for f in found] == ["above", "within", "below"]
-    assert [f.excess for f in found] == pytest.approx([100 * (19 - 6) / 20, 0, 100 * (2 - 10) / 20])
-    assert found[0].references == (4, 8) and found[0].recognised == 19 and found[0].copies == 20
+def test_samples_are_ranked_by_their_evidence():
+    """Twenty samples that re-trainings hardly know and twenty they half know; one of the first is fully known."""
+    each = [[[1 + k]] * 20 + [[48 + k]] * 20 for k in range(3)]
+    own = [[2]] * 20 + [[50]] * 20
+    own[7] = [100]
+    found = find(verdicts(own, each, draws=100), "m")
+    first = found.samples[0]
+    assert (first.sample, first.place, first.verdict, first.recognised) == (107, 7, "residual", 100)
+    assert first.references == (1, 2, 3) and first.copies == 100 and first.excess > 80
+    assert found.counts()["residual"] == 1 and sum(found.counts().values()) == 40
+    sentence = in_words(first)
+    assert sentence.startswith("Residual knowledge: 100.0% of the copies") and "95% interval" in sentence
+    assert found.evidence.row(7)["q_residual"] == first.evidence["q_residual"] <= 0.05
+
+
+def test_one_reference_is_no_evidence():
+    found = find(verdicts([[1, 1], [9, 10]], [[[4, 4], [4, 6]]]), "m")
+    assert [(f.sample, f.excess, f.verdict) for f in found.samples] == [
+        (101, pytest.approx(45), "cannot_tell"),
+        (100, pytest.approx(-30), "cannot_tell"),
+    ]
+    assert found.evidence is None and "does not say how far re-trainings differ" in in_words(found.samples[0])
 
 
 def test_without_references_the_order_is_by_recognition():
-    found = findings(verdicts([[1, 1], [9, 10]], []), "m")
-    assert [(f.sample, f.excess, f.standing) for f in found] == [(101, None, "unknown"), (100, None, "unknown")]
+    found = find(verdicts([[1, 1], [9, 10]], []), "m")
+    assert [(f.sample, f.excess, f.verdict) for f in found.samples] == [
+        (101, None, "cannot_tell"),
+        (100, None, "cannot_tell"),
+    ]
+    assert "there is no re-trained model" in in_words(found.samples[0])
 
 
 def test_a_twin_that_stayed_is_found():

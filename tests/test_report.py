@@ -17,6 +17,7 @@ from rurk_core import report as reports
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import UsageError
+from rurk_core.evidence import sample_evidence
 from rurk_core.experiment import load_model, load_verdicts, run
 from rurk_core.looks import Look
 from rurk_core.report import make_report, write_report
@@ -99,15 +100,17 @@ def test_the_numbers_are_those_of_the_run(whole, tiny_run):
     verdicts = load_verdicts(store, result["residual"][0]["verdicts"])
     u, v = verdicts.recognised("gd"), verdicts.reference_recognised()
     rows = [row for row in document["samples"] if row["method"] == "gd"]
-    assert len(rows) == 71 and [row["excess"] for row in rows] == sorted((r["excess"] for r in rows), reverse=True)
+    evidence = sample_evidence(verdicts, "gd")
+    assert [row["sample"] for row in rows] == [int(evidence.samples[place]) for place in evidence.order()]
     for row in rows:
         place = verdicts.samples.tolist().index(row["sample"])
         assert row["recognised"] == u[place].tolist() and row["references"] == v[:, place].sum(1).tolist()
-        assert row["excess"] == pytest.approx(100 * (u[place].sum() - v[:, place].sum(1).mean()) / 60)
+        assert row["excess"] == pytest.approx(100 * evidence.row(place)["excess"])
+        assert row["evidence"]["q_residual"] == evidence.row(place)["q_residual"]
     answer = document["answers"][0]
-    assert answer["above"] == sum(sum(row["recognised"]) > max(row["references"]) for row in rows)
-    assert answer["above"] + answer["below"] + answer["within"] == answer["samples"] == 71
-    assert f"{answer['above']} of 71 samples are recognised more" in whole.html
+    assert {name: answer[name] for name in evidence.counts()} == evidence.counts() and answer["samples"] == 71
+    assert f"Of 71 samples {answer['residual']} carry residual knowledge" in whole.html
+    assert answer["evidence"]["overall"] == evidence.overall
 
 
 def test_fingerprints_are_of_the_stored_weights(whole, tiny_run):
@@ -207,7 +210,7 @@ def test_a_report_on_a_sample_shows_it_and_its_judgements(single, tiny_run, tmp_
     document, (_, result) = single.document, tiny_run
     sample = result["forget"]["indices"][3]
     assert {row["sample"] for row in document["samples"]} == {sample} and len(document["samples"]) == 3
-    assert all(np.shape(row["references"]) == (2, 3) for row in document["samples"])
+    assert all(np.shape(row["references"]) == np.shape(row["null_band"]) == (2, 3) for row in document["samples"])
     page = Page(single.html)
     pictures = [found for tag, found in page.tags if tag == "img"]
     assert pictures[0]["alt"] == f"sample {sample}" and len(pictures) == 1 + 20

@@ -35,6 +35,7 @@ def curve(
     title: str,
     top: float | None = None,
     one: bool = False,
+    band_name: str = "Re-trained, lowest–highest",
 ) -> go.Figure:
     """Values over τ for every model, the span of the re-trained models behind them, the chosen τ marked.
 
@@ -50,7 +51,7 @@ def curve(
             y=band[0],
             fill="tonexty",
             fillcolor="rgba(0,158,115,0.20)",
-            name="Re-trained, lowest–highest",
+            name=band_name,
             **edge,
         )
     for line in lines:

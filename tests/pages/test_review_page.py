@@ -14,7 +14,9 @@ from ui import state
 
 from rurk_core.audit import audit
 from rurk_core.experiment import load_model
+from rurk_core.findings import find
 from rurk_core.reviews import history, latest
+from rurk_core.stages import load_verdicts
 from rurk_core.store import Store
 
 FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
@@ -46,12 +48,9 @@ def text_of(app):
 
 
 def test_the_queue_starts_with_the_most_recognised_sample_and_keys_judge(store, tiny_run):
-    from rurk_core.findings import findings
-    from rurk_core.stages import load_verdicts
-
     _, result = tiny_run
     run = result["key"]
-    ranked = findings(load_verdicts(store, result["residual"][0]["verdicts"]), "gd")
+    ranked = find(load_verdicts(store, result["residual"][0]["verdicts"]), "gd").samples
     app = opened(run)
     assert not app.exception and not app.error
     assert sample_of(app) == ranked[0].sample
@@ -70,11 +69,8 @@ def test_the_queue_starts_with_the_most_recognised_sample_and_keys_judge(store, 
 
 
 def test_filters_leave_what_they_say(store, tiny_run):
-    from rurk_core.findings import findings
-    from rurk_core.stages import load_verdicts
-
     _, result = tiny_run
-    ranked = findings(load_verdicts(store, result["residual"][0]["verdicts"]), "gd")
+    ranked = find(load_verdicts(store, result["residual"][0]["verdicts"]), "gd").samples
     app = opened(result["key"])
     app.button(key="verdict_clear").click().run()
     app.selectbox(key="view_show").select("undecided").run()
@@ -84,9 +80,12 @@ def test_filters_leave_what_they_say(store, tiny_run):
     app.selectbox(key="view_show").select("residual").run()
     assert "No sample fits" in app.info[0].value and not app.exception
     app.selectbox(key="view_show").select("all").run()
-    below = [finding for finding in ranked if finding.standing == "below"]
-    app.selectbox(key="view_evidence").select("below").run()
-    assert (f"1** of {len(below)} in" in text_of(app)) if below else app.info
+    # two references and twenty draws: nothing can be told of any sample
+    assert {finding.verdict for finding in ranked} == {"cannot_tell"}
+    app.selectbox(key="view_evidence").select("cannot_tell").run()
+    assert "1** of 71 in" in text_of(app) and "Cannot be told" in text_of(app)
+    app.selectbox(key="view_evidence").select("clear").run()
+    assert "No sample fits" in app.info[0].value
 
 
 def test_without_any_run_there_is_a_way_to_begin(tmp_path, monkeypatch):
@@ -114,6 +113,7 @@ def test_without_references_the_pages_say_so(tiny_run, tmp_path, monkeypatch):
     )
     app = opened(found["key"])
     assert not app.exception and not app.error and "no re-trained model" in text_of(app)
+    assert app.button(key="verdict_clear")
     app.switch_page("neighbourhood.py").run()
     assert not app.exception and not app.error and "no re-trained model to compare with" in text_of(app)
     app.segmented_control(key="curve_what").set_value("ratio").run()
