@@ -93,7 +93,7 @@ def in_words(found: Finding) -> str:
     seen = (
         "with these references no count could have been told from a re-training"
         if row["detectable"] is None
-        else f"an excess of {100 * row['detectable']:.0f} points would have been seen in 4 of 5 cases"
+        else f"taken alone, an excess of {100 * row['detectable']:.0f} points would be seen in 4 of 5 cases"
     )
     return (
         f"{said[0].upper()}{said[1:]}: {100 * row['recognised']:.1f}% of the copies are recognised, a re-training is "

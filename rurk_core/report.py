@@ -191,8 +191,8 @@ def _answer(entry: dict[str, Any], found: Findings, sample: int | None) -> dict[
             f"Of {len(rows)} samples {counts['residual']} carry residual knowledge and {counts['over_forgotten']} are "
             f"over-forgotten (false-discovery rate {evidence.rate:.0%}); {counts['clear']} are clear, shown to be "
             f"within {100 * evidence.margin:.0f} percentage points of a re-training, and of {counts['cannot_tell']} it "
-            f"cannot be told. All together are recognised {100 * _plain(whole['excess']):+.1f} percentage points beyond "
-            f"a re-training (95% interval {100 * _plain(whole['low']):+.1f} to {100 * _plain(whole['high']):+.1f})."
+            f"cannot be told. All together are recognised {100 * _plain(whole['excess']):+.1f} points beyond a "
+            f"re-training (95% interval {100 * _plain(whole['low']):+.1f} to {100 * _plain(whole['high']):+.1f})."
         )
     about = None
     if evidence is not None:
