@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from . import cifar_original, digits, memory, references, verdicts
+from . import calibration, cifar_original, digits, memory, references, verdicts
 
 ALL = {
     "digits": digits.main,
     "references": references.main,
     "verdicts": verdicts.main,
     "memory": memory.main,
+    "calibration": calibration.main,
     "cifar_original": cifar_original.main,
 }
 

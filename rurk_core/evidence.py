@@ -62,10 +62,10 @@ MAX_DRAWS = 256
 _EDGE = (0.001, 0.004, 0.01, 0.02, 0.035)
 MEANS = np.array([*_EDGE, *np.linspace(0.06, 0.94, 23), *(1 - edge for edge in reversed(_EDGE))])
 PRECISIONS = np.array([0.02, 0.2, 1.0, 4.0, 16.0, 100.0, 1000.0])
-PULL = 30.0
+PULL = 100.0
 """Samples' worth of weight that pulls the mixing law to the uniform one, so that few samples do not decide it alone.
 
-Chosen by simulation (benchmarks/calibration.py): the smallest with which intervals keep about 95% from 20 samples on.
+Chosen by simulation (benchmarks/calibration.py): intervals keep 95% from 20 samples on, and power costs little.
 """
 EM_STEPS = 40
 _EXCESS = np.linspace(-1, 1, 401)
