@@ -23,6 +23,7 @@ page = st.navigation(
         ),
         st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
         st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
+        st.Page("compare.py", title="Compare", icon=":material/table_chart:", url_path="compare"),
         st.Page("review.py", title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page("teach.py", title="Teach", icon=":material/school:", url_path="teach"),
         st.Page("audit.py", title="Audit", icon=":material/verified_user:", url_path="audit"),
@@ -54,6 +55,16 @@ def sidebar() -> None:
             placeholder=os.environ.get("RURK_DATA") or "a folder, for example /data",
             help="The folder that holds data sets, such as one with cifar10/train*.parquet in it. Empty: the variable "
             "RURK_DATA, or a folder in your cache.",
+        )
+        st.segmented_control(
+            "Figures are saved as",
+            ["svg", "png"],
+            format_func=str.upper,
+            default="svg",
+            required=True,
+            key="figure_format",
+            persist_state="session",
+            help="What the button at the top right of every figure saves.",
         )
         st.caption(f"Results are kept in {state.plain(state.store().url)}.")
 

@@ -33,10 +33,14 @@ class Look:
     symbol: str
     dash: str
 
+    @property
+    def ink(self) -> str:
+        """The colour of letters on the colour."""
+        return "#fff" if self.colour == "#0072B2" else "#000"  # a contrast of at least 4.5:1 on every colour
+
     def tag(self) -> str:
         """The letter on the colour, as HTML."""
-        ink = "#fff" if self.colour == "#0072B2" else "#000"  # a contrast of at least 4.5:1 on every colour
-        return f'<span class="rk-tag" style="background:{self.colour};color:{ink}">{self.letter}</span>'
+        return f'<span class="rk-tag" style="background:{self.colour};color:{self.ink}">{self.letter}</span>'
 
     def label(self) -> str:
         """Tag and name, as HTML."""
@@ -55,7 +59,9 @@ def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
     looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
     unlearned = [row for row in rows if row["role"] == "unlearned"]
     for at, row in enumerate(unlearned):
-        colour, symbol, dash = UNLEARNED[at % len(UNLEARNED)]
+        # beyond six, colours come again with other shapes and lines: 36 that can be told apart
+        n, again = len(UNLEARNED), at // len(UNLEARNED)
+        colour, symbol, dash = UNLEARNED[at % n][0], UNLEARNED[(at + again) % n][1], UNLEARNED[(at + 2 * again) % n][2]
         key = row.get("method", "")
         title = METHODS[key].title if row["name"] == key and key in METHODS else row["name"]
         if "file" in row:  # an audit: what the file is called says more than its number

@@ -110,16 +110,33 @@ def taken_for(classes: Sequence[str], own: int, bars: Sequence[tuple[Look, np.nd
     return finished(figure, hovermode="closest").update_layout(height=110 + 44 * len(bars))
 
 
-def draw(figure: go.Figure, key: str, name: str, alt: str) -> None:
-    """Show a figure; its own button saves it as SVG."""
+def draw(
+    figure: go.Figure, key: str, name: str, alt: str, *, on_pick: Callable[[list[dict[str, Any]]], None] | None = None
+) -> None:
+    """Show a figure; its own button saves it as SVG, or as PNG where the sidebar's settings say so.
+
+    Args:
+        on_pick: called with the points that were clicked.
+    """
+
+    def picked() -> None:
+        assert on_pick is not None
+        on_pick(list(st.session_state[key].selection.points))
+
     st.plotly_chart(
         figure,
         key=key,
         alt=alt,
+        on_select=picked if on_pick else "ignore",
+        selection_mode="points",
         config={
             "displaylogo": False,
             "modeBarButtons": [["toImage"]],
-            "toImageButtonOptions": {"format": "svg", "filename": name},
+            "toImageButtonOptions": {
+                "format": st.session_state.get("figure_format") or "svg",
+                "filename": name,
+                "scale": 2,
+            },
         },
     )
 
