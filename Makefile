@@ -25,6 +25,10 @@ bench: $(STAMP)
 demo: $(STAMP)
 	$(BIN)/python -m benchmarks.make_demo
 
+# pictures of every page, light and dark, for the README
+screenshots: $(STAMP)
+	$(BIN)/python -m benchmarks.screenshots
+
 $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-dev.txt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import calibration, cifar_original, digits, memory, references, verdicts
+from . import app, calibration, cifar_original, digits, memory, references, verdicts
 
 ALL = {
     "digits": digits.main,
@@ -13,6 +13,7 @@ ALL = {
     "memory": memory.main,
     "calibration": calibration.main,
     "cifar_original": cifar_original.main,
+    "app": app.main,
 }
 
 wanted = sys.argv[1:] or list(ALL)

@@ -24,6 +24,13 @@ READY = "[data-testid=stApp][data-test-script-state=notRunning][data-test-connec
 @contextmanager
 def serving(store: Path, **environment: str) -> Iterator[str]:
     """A server of its own on a free port, with its results in ``store``; yields its address."""
+    with server_process(store, **environment) as (url, _):
+        yield url
+
+
+@contextmanager
+def server_process(store: Path, **environment: str) -> Iterator[tuple[str, int]]:
+    """As :func:`serving`; yields the address and the number of the process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -42,7 +49,7 @@ def serving(store: Path, **environment: str) -> Iterator[str]:
                 except OSError:
                     assert process.poll() is None, "the server ended at once"
                     time.sleep(0.1)
-            yield url
+            yield url, process.pid
         finally:
             process.terminate()
             process.wait(10)
