@@ -1,0 +1,258 @@
+"""The re-recognition radius: how far a sample has to be moved until a model says its label again, or no longer.
+
+The authors of the paper name it as an open membership signal: a forgotten sample that is one small step away from being
+recognised has left a trace, where re-trained models have to be moved further.
+
+Everything here is an *upper bound*: a perturbation that was found proves that the true smallest radius is no larger;
+none that was not found proves anything. On a linear model of two classes the true one is known, |margin| / ‖w‖₂ in l2
+and |margin| / ‖w‖₁ in l∞, and the search reaches it (tests).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .errors import UsageError
+from .perturbations import stream
+from .training import default_batch
+from .verdicts import frozen_copy
+
+NORMS = ("l2", "linf")
+STEPS = 20
+RESTARTS = 4
+LEVELS = 10
+"""Radii of the first search: the largest there is, halved again and again."""
+REFINEMENTS = 7
+"""Bisections after it: the radius is known to 1/128 of the step between two levels."""
+DIRECTIONS = 64
+
+OnSample = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Radii:
+    """Radii of N samples under one model, in pixel units; float64, infinite where none was found.
+
+    Attributes:
+        norm: "l2" or "linf".
+        said: bool [N], whether the model says the sample's label to the sample itself.
+        strong: the smallest perturbation found that changes that, by projected gradient steps with restarts.
+        random: the smallest at which one of :data:`DIRECTIONS` random directions does, on a grid of radii.
+    """
+
+    norm: str
+    said: NDArray[np.bool_]
+    strong: NDArray[np.floating]
+    random: NDArray[np.floating]
+
+    def regained(self) -> NDArray[np.floating]:
+        """The re-recognition radius [N]: 0 where the label is said already."""
+        return np.where(self.said, 0.0, self.strong)
+
+    def lost(self) -> NDArray[np.floating]:
+        """The radius at which the label is no longer said [N]: 0 where it never was."""
+        return np.where(self.said, self.strong, 0.0)
+
+    def signed(self, kind: str = "strong") -> NDArray[np.floating]:
+        """One score of recognition [N]: the radius to the border, negative outside; high means firmly recognised."""
+        found = getattr(self, kind)
+        return np.where(self.said, found, -found)
+
+
+def smallest_radii(
+    model: nn.Module,
+    pixels: Tensor,
+    labels: Tensor,
+    ids: Sequence[int],
+    *,
+    norm: str,
+    steps: int = STEPS,
+    restarts: int = RESTARTS,
+    seed: int = 0,
+    on_sample: OnSample | None = None,
+) -> Radii:
+    """Search for the smallest perturbation of each sample that changes whether the model says its label.
+
+    Where the model does not say y, towards y; where it does, away from it. The search descends on the logit margin
+    (y against the best other class), whose gradient does not vanish where the model is sure.
+
+    Args:
+        model: a classifier in eval mode, on the device of ``pixels``, weights without gradients.
+        pixels: float32 [N, ...] in [0, 1]; labels: int64 [N]; ids: training indices, which key the random starts.
+        steps: gradient steps at one radius; restarts: starts at one radius, the first at the sample itself.
+        on_sample: called as ``on_sample(samples done, samples in all)``; raising in it stops.
+
+    Raises:
+        UsageError: there is no such norm.
+    """
+    if norm not in NORMS:
+        raise UsageError(f"There is no norm '{norm}'; choose l2 or linf.")
+    rows = max(1, default_batch(tuple(pixels.shape[1:]), pixels.device) // max(restarts, 1))
+    parts = []
+    for start in range(0, len(pixels), rows):
+        here = slice(start, start + rows)
+        parts.append(_search(model, pixels[here], labels[here], list(ids[here]), norm, steps, restarts, seed))
+        if on_sample:
+            on_sample(min(start + rows, len(pixels)), len(pixels))
+    said, strong, random = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
+    return Radii(norm, said, strong.astype(float), random.astype(float))
+
+
+def largest_radius(norm: str, shape: Sequence[int]) -> float:
+    """The distance between opposite corners of the pixel cube: no perturbation is larger."""
+    return 1.0 if norm == "linf" else math.sqrt(math.prod(shape))
+
+
+def _search(
+    model: nn.Module, x: Tensor, y: Tensor, ids: list[int], norm: str, steps: int, restarts: int, seed: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """said, strong, random of a batch."""
+    with torch.no_grad():
+        said = model(x).argmax(1) == y
+    top = largest_radius(norm, x.shape[1:])
+    generators = [stream(seed, "radius", norm, sample, device=x.device) for sample in ids]
+    noise = torch.stack([torch.randn(restarts, *x.shape[1:], generator=g, device=x.device) for g in generators])
+    low = torch.zeros(len(x), device=x.device)
+    high = torch.full((len(x),), torch.inf, device=x.device)
+    best = x.clone()
+    for level in range(LEVELS - 1, -1, -1):
+        left = high.isinf().nonzero()[:, 0]
+        if not len(left):
+            break
+        radius = torch.full((len(left),), top / 2**level, device=x.device)
+        found, moved = _attack(model, x[left], y[left], said[left], radius, noise[left], None, norm, steps)
+        low[left[~found]] = radius[~found]
+        high[left[found]] = _length(moved - x[left], norm)[found]
+        best[left[found]] = moved[found]
+    for _ in range(REFINEMENTS):
+        left = (high.isfinite() & (high > low)).nonzero()[:, 0]
+        if not len(left):
+            break
+        radius = (low[left] + high[left]) / 2
+        warm = best[left]
+        found, moved = _attack(model, x[left], y[left], said[left], radius, noise[left], warm, norm, steps)
+        low[left[~found]] = radius[~found]
+        high[left[found]] = _length(moved - x[left], norm)[found]
+        best[left[found]] = moved[found]
+    return said, high, _along_random(model, x, y, said, generators, norm, top)
+
+
+def _attack(
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    said: Tensor,
+    radius: Tensor,
+    noise: Tensor,
+    warm: Tensor | None,
+    norm: str,
+    steps: int,
+) -> tuple[Tensor, Tensor]:
+    """Whether a point within ``radius`` changes the verdict, and the nearest such point: bool [N], [N, ...]."""
+    restarts = noise.shape[1]
+    shape = (len(x), restarts, *[1] * (x.dim() - 1))
+    reach = radius.view(-1, *[1] * x.dim())
+    centre = x.unsqueeze(1)
+    begin = _within(noise, torch.ones_like(reach), norm) * reach
+    begin[:, 0] = 0
+    if warm is not None and restarts > 1:
+        # the point found at a larger radius, drawn in: often nearly enough
+        begin[:, 1] = _within((warm - x).unsqueeze(1), reach, norm)[:, 0]
+    moved = (centre + begin).clamp(0, 1)
+    away = said.view(-1, 1).expand(-1, restarts).reshape(-1)
+    label = y.repeat_interleave(restarts)
+    nearest = torch.full((len(x),), torch.inf, device=x.device)
+    point = x.clone()
+    for step in range(steps + 1):
+        flat = moved.flatten(0, 1).detach().requires_grad_(True)
+        with torch.enable_grad():
+            logits = model(flat)
+            own = logits.gather(1, label[:, None])[:, 0]
+            other = logits.scatter(1, label[:, None], -torch.inf).amax(1)
+            # rises towards success: away from y where y is said, towards it where it is not
+            gain = torch.where(away, other - own, own - other)
+            (gradient,) = torch.autograd.grad(gain.sum(), flat)
+        changed = ((logits.argmax(1) == label) != away).view(len(x), restarts)
+        distance = _length((moved - centre).flatten(0, 1), norm).view(len(x), restarts)
+        distance = torch.where(changed, distance, torch.inf)
+        closest, which = distance.min(1)
+        better = closest < nearest
+        nearest = torch.where(better, closest, nearest)
+        point[better] = moved[better.nonzero()[:, 0], which[better]]
+        if step == steps:
+            break
+        gradient = gradient.view_as(moved)
+        if norm == "linf":
+            ascent = gradient.sign()
+        else:
+            ascent = gradient / _length(gradient.flatten(0, 1), "l2").clamp(min=1e-12).view(shape)
+        # long steps first, short ones last: within reach of any point of the ball, and exact at its border
+        size = 2 * reach * (1 - step / steps) * (0.5 if step else 1.0)
+        moved = (centre + _within(moved + size * ascent - centre, reach, norm)).clamp(0, 1)
+    return nearest.isfinite(), point
+
+
+def _along_random(
+    model: nn.Module, x: Tensor, y: Tensor, said: Tensor, generators: list[torch.Generator], norm: str, top: float
+) -> Tensor:
+    """The smallest of 4 · LEVELS radii, each 2^(1/4) times the one before, at which a random direction succeeds."""
+    directions = torch.stack([torch.randn(DIRECTIONS, *x.shape[1:], generator=g, device=x.device) for g in generators])
+    if norm == "linf":
+        directions = directions.sign()
+    else:
+        directions /= _length(directions.flatten(0, 1), "l2").view(len(x), DIRECTIONS, *[1] * (x.dim() - 1))
+    found = torch.full((len(x),), torch.inf, device=x.device)
+    for level in range(4 * LEVELS - 1, -1, -1):
+        left = found.isinf().nonzero()[:, 0]
+        if not len(left):
+            break
+        radius = top / 2 ** (level / 4)
+        hit = torch.zeros(len(left), dtype=torch.bool, device=x.device)
+        for at in range(0, DIRECTIONS, 16):
+            moved = (x[left].unsqueeze(1) + radius * directions[left, at : at + 16]).clamp(0, 1)
+            with torch.no_grad():
+                taken = model(moved.flatten(0, 1)).argmax(1).view(len(left), -1)
+            hit |= ((taken == y[left][:, None]) != said[left][:, None]).any(1)
+        found[left[hit]] = radius
+    return found
+
+
+def _within(delta: Tensor, reach: Tensor, norm: str) -> Tensor:
+    """delta [N, R, ...] brought into the ball of radius ``reach`` [N, 1, ...]."""
+    if norm == "linf":
+        return delta.clamp(-reach, reach)
+    length = _length(delta.flatten(0, 1), "l2").view(*delta.shape[:2], *[1] * (delta.dim() - 2))
+    return delta * (reach / length.clamp(min=1e-12)).clamp(max=1)
+
+
+def _length(delta: Tensor, norm: str) -> Tensor:
+    """[N, ...] → [N]."""
+    flat = delta.flatten(1)
+    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+
+
+def measure(
+    model: nn.Module,
+    images: Tensor,
+    labels: Tensor,
+    ids: Sequence[int],
+    *,
+    norm: str,
+    device: torch.device | str = "cpu",
+    seed: int = 0,
+    on_sample: OnSample | None = None,
+) -> Radii:
+    """:func:`smallest_radii` of uint8 or float32 images under a model wherever it lies; neither is changed."""
+    from .data import to_pixels
+
+    where = torch.device(device)
+    pixels = to_pixels(images.to(where))
+    judge = frozen_copy(model, where, images)
+    return smallest_radii(judge, pixels, labels.to(where), ids, norm=norm, seed=seed, on_sample=on_sample)
