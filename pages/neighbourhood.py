@@ -12,6 +12,7 @@ from ui.glossary import help_of, term
 from ui.look import REFERENCES, looks_of
 from ui.maps import decision_map
 from ui.pictures import Sheet, make_sheet, tiles
+from ui.reports import report_buttons
 from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
 from ui.view import Copies, View, copies_of, on_demand, residual_order, tables_of, telling_copy, telling_radius
@@ -419,6 +420,7 @@ def main() -> None:
     else:
         show_taken_for(view, shown)
     show_curve(view, shown)
+    report_buttons(view.run, view.sample)
     for text in view.result.get("notes", []):
         st.caption(plain(text))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from ui.copies import copies_row, key_of_marks
 from ui.forgetting import sheet_of
 from ui.look import REFERENCES, looks_of
 from ui.pictures import tiles
+from ui.reports import report_buttons
 from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
 from ui.twins import show_twins
@@ -277,43 +277,6 @@ def _user() -> str:
         return ""
 
 
-def downloads(queue: Queue, sample: int) -> None:
-    """Reports on the sample and on the whole run, made when they are asked for."""
-    store, root = state.store(), state.data_root() or None
-
-    def made(of: int | None, kind: str) -> str:
-        from rurk_core.report import make_report
-
-        report = make_report(store, queue.run, sample=of, root=root)
-        return report.html if kind == "html" else report.json
-
-    with st.container(horizontal=True, gap="small"):
-        for of, words, name in (
-            (sample, "Report on this sample", f"sample-{sample}"),
-            (None, "Report on the run", "run"),
-        ):
-            st.download_button(
-                words,
-                partial(made, of, "html"),
-                file_name=f"report-{name}.html",
-                mime="text/html",
-                key=f"report_{'sample' if of is not None else 'run'}",
-                icon=":material/description:",
-                on_click="ignore",
-                help="One page that needs nothing else; print it for a PDF.",
-            )
-        st.download_button(
-            "Numbers (JSON)",
-            partial(made, None, "json"),
-            file_name="report-run.json",
-            mime="application/json",
-            key="report_json",
-            type="tertiary",
-            icon=":material/data_object:",
-            on_click="ignore",
-        )
-
-
 def main() -> None:
     st.title("Review", anchor=False)
     run = state.run_in_view()
@@ -386,7 +349,7 @@ def main() -> None:
     with two:
         st.subheader("Did a twin stay?", anchor=False)
         show_twins(view)
-    downloads(queue, sample)
+    report_buttons(run, sample)
     for text in result.get("notes", []):
         st.caption(plain(text))
 

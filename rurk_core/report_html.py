@@ -31,7 +31,8 @@ STYLE = """
 :root { color-scheme: light; --ink: #1b2130; --quiet: #555c6b; --line: #d9dde5; --soft: #f4f6f9; }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, "Segoe UI", Roboto, sans-serif; color: var(--ink); background: #fff; margin: 0;
-  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
+  font-variant-numeric: tabular-nums; overflow-wrap: break-word; }
+h1, li, dd, pre, .hash, blockquote { overflow-wrap: anywhere; }
 main { max-width: 60rem; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; letter-spacing: -.02em; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1.1rem; }
@@ -47,7 +48,9 @@ p { margin: .4rem 0; max-width: 46rem; }
 table { border-collapse: collapse; width: 100%; font-size: .86rem; margin: .5rem 0; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 550; color: var(--quiet); }
-td.num, th.num { text-align: right; white-space: nowrap; }
+td.num, th.num { text-align: right; }
+td.num { white-space: nowrap; }
+th { vertical-align: bottom; }
 td:first-child { white-space: nowrap; }
 .wide { overflow-x: auto; }
 figure { margin: .8rem 0; break-inside: avoid; }
@@ -61,19 +64,19 @@ figure { margin: .8rem 0; break-inside: avoid; }
 .tile { width: 4.4rem; font-size: .72rem; line-height: 1.25; color: var(--quiet); break-inside: avoid; }
 .tile img, .sample img { display: block; width: 100%; image-rendering: pixelated; border-radius: .25rem;
   box-shadow: 0 0 0 1px var(--line); }
-.tile svg { width: 11px; height: 11px; overflow: visible; margin: .15rem .12rem 0 0; }
-.copies .tile { width: 3.1rem; }
-.sample { display: flex; gap: 1.2rem; align-items: flex-start; margin: .8rem 0; }
-.sample figure { flex: none; width: 9rem; margin: 0; }
+.tile svg { width: 10px; height: 10px; overflow: visible; margin: .15rem .12rem 0 0; }
+.copies .tile { width: 3.6rem; }
+.sample figure { width: 11rem; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .7rem;
   font-size: .76rem; line-height: 1.45; white-space: pre-wrap; overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: minmax(8rem, max-content) 1fr; gap: .25rem 1rem; font-size: .88rem; }
 dt { color: var(--quiet); } dd { margin: 0; }
 blockquote { margin: .2rem 0; padding-left: .7rem; border-left: 3px solid var(--line); white-space: pre-wrap; }
-@media (max-width: 640px) { main { padding: 1.2rem .9rem 3rem; } .sample { flex-direction: column; }
+@media (max-width: 640px) { main { padding: 1.2rem .9rem 3rem; }
   dl { grid-template-columns: 1fr; } dd { margin-bottom: .3rem; } }
 @page { size: A4; margin: 16mm 14mm; }
-@media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; }
+@media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; } table { font-size: 8pt; }
+  th, td { padding-right: .4rem; }
   h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .wide { overflow: visible; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
@@ -412,7 +415,7 @@ def _models(document: dict[str, Any], looks: dict[str, Look]) -> str:
         weights = f"weights {row['weights_sha256']}" if "weights_sha256" in row else ""
         rows.append(
             f"<tr><td>{_tag(looks[row['name']])} {escape(looks[row['name']].title)}</td>{shares}"
-            f"<td class='quiet'>{source}{weights}</td></tr>"
+            f"<td class='quiet hash'>{source}{weights}</td></tr>"
         )
     return (
         "<h2>Models</h2><div class='wide'><table><tr><th>model</th><th class='num'>retain</th>"
