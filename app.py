@@ -5,6 +5,7 @@ script would switch on Streamlit's legacy navigation, which breaks the first dee
 """
 
 import gc
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -27,4 +28,9 @@ async def warm(_: object) -> AsyncIterator[None]:
     yield
 
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py", lifespan=warm)
+PAGES = Path(__file__).parent / "pages"
+sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
+
+from ui.served import ROUTES  # noqa: E402
+
+app = st.App(PAGES / "frame.py", lifespan=warm, routes=ROUTES)

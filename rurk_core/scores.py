@@ -82,7 +82,7 @@ def score(
         scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
         if known:
             limit, first = (MAP_TRAIN, forget) if split == "train" else (MAP_TEST, None)
-            kept = _map_samples(len(labels), limit, first)
+            kept = map_samples(len(labels), limit, first)
             features |= {split: last[kept], f"{split}_index": kept}
     return scores, features
 
@@ -131,8 +131,11 @@ def _layer_samples(dataset: Dataset, forget: ForgetSet) -> dict[str, Tensor]:
     return {name: members for name, members in picks.items() if len(members) >= 4}
 
 
-def _map_samples(count: int, limit: int, forget: ForgetSet | None = None) -> Tensor:
-    """At most ``limit`` of ``count`` samples, sorted; those to be forgotten before any other."""
+def map_samples(count: int, limit: int, forget: ForgetSet | None = None) -> Tensor:
+    """At most ``limit`` of ``count`` samples, sorted; those to be forgotten before any other.
+
+    Those of a smaller limit are among those of a larger one.
+    """
     if count <= limit:
         return torch.arange(count)
     order = torch.rand(count, generator=torch.Generator().manual_seed(0))
