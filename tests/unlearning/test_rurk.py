@@ -14,6 +14,12 @@ from rurk_core.unlearning.neggrad_plus import NegGradPlusConfig
 from rurk_core.unlearning.rurk import RurkConfig, Vulnerable
 
 
+@pytest.fixture(autouse=True)
+def float32(monkeypatch):
+    """Closed forms hold to rounding in float32 only; where a CPU is fast at bfloat16 it would be taken."""
+    monkeypatch.setattr("rurk_core.training.fast_bfloat16", lambda device: False)
+
+
 @pytest.fixture(scope="module")
 def setting():
     generator = torch.Generator().manual_seed(3)
