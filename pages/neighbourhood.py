@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 from ui import closeup, figures, state
 from ui.copies import copies_row, key_of_marks
+from ui.distances import distances
 from ui.glossary import help_of, term
 from ui.look import REFERENCES, looks_of
 from ui.maps import decision_map
@@ -443,6 +444,12 @@ def around(view: View, shown: list[str]) -> None:
     if box.open:
         with box:
             decision_map(view, shown, found)
+    box = st.expander(
+        "How far until a model changes its mind", icon=":material/straighten:", key="distance_box", on_change="rerun"
+    )
+    if box.open:
+        with box:
+            distances(view, shown)
 
 
 main()

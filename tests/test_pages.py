@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,32 @@ def test_two_samples_that_span_no_plane_are_one_sentence(app, tiny_run):
     test.session_state["map_box"] = True
     test.run()
     assert not test.exception and "same" in test.error[0].value
+
+
+def test_the_smallest_changes_are_those_the_core_finds(app, tiny_run):
+    from rurk_core.data import load_dataset, to_pixels
+    from rurk_core.experiment import load_model
+    from rurk_core.radius import smallest_radii
+    from rurk_core.stages import derived_seed
+
+    store, result = tiny_run
+    sample = result["forget"]["indices"][0]
+    test = app(store=store.url, run=result["key"], sample=str(sample), norm="linf")
+    test.session_state["distance_box"] = True
+    table = next(e.body for e in fine(test.run()).get("html") if "by random directions" in e.body)
+    assert table.count("<tr>") == 1 + 4  # the Original, one method, two re-trained
+    data = load_dataset("digits")
+    key = next(row["key"] for row in result["models"] if row["role"] == "original")
+    found = smallest_radii(
+        load_model(store, key).requires_grad_(False),
+        to_pixels(data.train_images[[sample]]),
+        data.train_labels[[sample]],
+        [sample],
+        norm="linf",
+        seed=derived_seed(result["seed"], "draws"),
+    )
+    shown = float(re.search(r"<b>([0-9.e-]+)</b>", table)[1])
+    assert shown == pytest.approx(found.strong[0], rel=0.05)
 
 
 # --- forget -------------------------------------------------------------------------------------------------
