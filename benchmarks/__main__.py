@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from . import app, calibration, cifar_original, digits, memory, references, verdicts
+from . import app, calibration, cifar_original, digits, memory, references, table, verdicts
 
 ALL = {
     "digits": digits.main,
+    "table": table.main,
     "references": references.main,
     "verdicts": verdicts.main,
     "memory": memory.main,

@@ -545,7 +545,8 @@ def show_layers(view: View) -> None:
     st.html(
         f'<div class="rk-see">See: 1 means that two models’ features of {samples} {kind} samples are equal up to a '
         "rotation and a scale. A method that forgets like Re-train follows the line of re-trained models among each "
-        "other; where it leaves it tells which layers were changed. (Linear CKA, unbiased estimate.)</div>"
+        f"other; where it leaves it tells which layers were changed ({term('layer similarity', 'linear CKA')}, "
+        "unbiased estimate).</div>"
     )
     figures.download(
         [

@@ -41,6 +41,8 @@ TERMS: dict[str, str] = {
     "membership inference": "Telling from a model’s output alone whether a sample was among its training samples.",
     "average gap": "The mean distance to the re-trained model over retain, unlearn, test and membership accuracies.",
     "re-learn time": "Epochs of training on the forget set until the model fits it as well as the Original did.",
+    "layer similarity": "Linear CKA of two models’ features: 1 where they are equal up to a rotation and a scale, "
+    "around 0 where they have nothing in common.",
     "loss": "−log of the probability a model gives the true class (cross-entropy): 0 is certain and right.",
     "confidence": "The probability a model gives the true class.",
     "memorised": "Samples the Original fits best of all: their loss is the smallest.",

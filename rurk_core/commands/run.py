@@ -108,15 +108,22 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         highlight=False,
         markup=False,
     )
-    table = Table(title="Models (unlearn accuracy = 1 − accuracy on the forget set)", title_justify="left")
-    for name in ("model", "settings", "retain %", "unlearn %", "test %", "seconds"):
+    table = Table(
+        title="Models (unlearn = 1 − accuracy on the forget set; gap: mean distance to Re-train)",
+        title_justify="left",
+    )
+    shares = {f"{name}_accuracy": f"{name} %" for name in ("retain", "unlearn", "test")}
+    shares |= {"mia_accuracy": "MIA %", "avg_gap": "gap %"}
+    for name in ("model", "settings", *shares.values(), "re-learn", "seconds"):
         table.add_column(name, justify="left" if name in ("model", "settings") else "right")
     for row in result["models"]:
         if "failed" in row:
-            table.add_row(row["name"], row.get("preset", ""), "no result", "", "", "")
+            table.add_row(row["name"], row.get("preset", ""), "no result")
             continue
-        shares = [f"{100 * row[key]:.2f}" for key in ("retain_accuracy", "unlearn_accuracy", "test_accuracy")]
-        table.add_row(row["name"], row.get("preset", ""), *shares, f"{row['seconds']:.1f}")
+        cells = ["" if row.get(key) is None else f"{100 * row[key]:.2f}" for key in shares]
+        again = row.get("relearn")
+        epochs = "" if not again else f"> {again['limit']}" if again["epochs"] is None else str(again["epochs"])
+        table.add_row(row["name"], row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
     out.print(table)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
         print_residual([e for e in result["residual"] if e["attack"] == attack], attack, out)
