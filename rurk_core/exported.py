@@ -14,7 +14,8 @@ import json
 import math
 import operator
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ class Exported(Classifier):
             if program["format"] != FORMAT or len(weights) != len(program["inputs"]):
                 raise UsageError("it is of another format; export the model again.")
             self._steps = [_step(node) for node in program["nodes"]]
+            self._spent = _spent(program["nodes"])
             self._ends = str(program["pixels"]), str(program["output"]), str(program["features"])
             self._names = [str(name) for name in program["inputs"]]
         except (KeyError, TypeError, AttributeError, ValueError):
@@ -123,22 +125,50 @@ class Exported(Classifier):
         values: dict[str, Any] = dict(zip(self._names, self.weights, strict=True))
         values[self._ends[0]] = pixels
         kept = {value.untyped_storage()._cdata for value in values.values()}
-        for call, arguments, outputs, in_place in self._steps:
-            found = {name: take(values) for name, take in arguments}
-            if in_place and found["self"].untyped_storage()._cdata in kept:
+        for step, spent in zip(self._steps, self._spent, strict=True):
+            found = {name: take(values) for name, take in step.arguments}
+            if step.in_place and found["self"].untyped_storage()._cdata in kept:
                 raise UsageError("it changes its own weights or its input, which is not allowed.")
-            result = call(**found)
-            for name, value in zip(outputs, result if isinstance(result, tuple | list) else (result,), strict=False):
+            if step.parts and step.parts(found) != len(step.outputs):
+                raise UsageError("it is damaged: a tensor is split into another number of parts than it says.")
+            result = step.call(**found)
+            for name, value in zip(
+                step.outputs, result if isinstance(result, tuple | list) else (result,), strict=False
+            ):
                 values[name] = value
                 if check:
                     check(value)
-            if wanted in outputs:
+            if wanted in step.outputs:
                 break
+            for name in spent:  # as an ordinary model does, so that memory does not grow with depth
+                values.pop(name, None)
         return values[wanted]
 
 
-def _step(node: dict[str, Any]) -> tuple[Callable[..., Any], list[tuple[str, Callable]], list[str], bool]:
-    """A node of the graph as (operator, arguments, names of outputs, whether it works in place)."""
+@dataclass(frozen=True)
+class _Step:
+    """A node of the graph: its operator, how its arguments are found, and the names its results get.
+
+    ``parts`` says how many tensors come out, where that depends on the arguments.
+    """
+
+    call: Callable[..., Any]
+    arguments: list[tuple[str, Callable[[dict[str, Any]], Any]]]
+    outputs: list[str]
+    in_place: bool
+    parts: Callable[[dict[str, Any]], int] | None
+
+
+_PARTS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "torch.ops.aten.unbind.int": lambda a: a["self"].shape[a.get("dim", 0)],
+    "torch.ops.aten.split.Tensor": lambda a: -(-a["self"].shape[a.get("dim", 0)] // a["split_size"]),
+    "torch.ops.aten.split_with_sizes.default": lambda a: len(a["split_sizes"]),
+    "torch.ops.aten.chunk.default": lambda a: min(a["chunks"], a["self"].shape[a.get("dim", 0)]),
+}
+"""Operators whose number of results depends on their arguments: known before they run, so that it is bounded."""
+
+
+def _step(node: dict[str, Any]) -> _Step:
     target = node["target"]
     if target not in OPERATORS:
         raise UsageError(
@@ -153,7 +183,34 @@ def _step(node: dict[str, Any]) -> tuple[Callable[..., Any], list[tuple[str, Cal
         if name == "dropout_p" and argument.get("as_float"):
             raise UsageError("it draws random numbers (dropout); export it with model.eval().")
         arguments.append((str(name), _argument(argument)))
-    return OPERATORS[target], arguments, [_name(out) for out in node["outputs"]], target.split(".")[-2].endswith("_")
+    outputs = [name for output in node["outputs"] for name in _names(output)]
+    in_place = target.split(".")[-2].endswith("_")
+    return _Step(OPERATORS[target], arguments, outputs, in_place, _PARTS.get(target))
+
+
+def _spent(nodes: list[dict[str, Any]]) -> list[list[str]]:
+    """For every node the values that no later one needs."""
+    seen: set[str] = set()
+    found = []
+    for node in reversed(nodes):
+        taken = {name for entry in node["inputs"] for name in _mentioned(entry["arg"])}
+        last = (taken | {name for output in node["outputs"] for name in _names(output)}) - seen
+        seen |= last
+        found.append(sorted(last))
+    return found[::-1]
+
+
+def _mentioned(argument: Any) -> Iterator[str]:
+    """Names of values in an argument."""
+    if isinstance(argument, dict):
+        for key, held in argument.items():
+            if key in ("name", "as_name"):
+                yield str(held)
+            else:
+                yield from _mentioned(held)
+    elif isinstance(argument, list):
+        for held in argument:
+            yield from _mentioned(held)
 
 
 def _argument(argument: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
@@ -194,14 +251,20 @@ def _one(held: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     return lambda values: values[name]
 
 
-def _name(output: dict[str, Any]) -> str:
-    """The name of a node's output; "" for what is not there."""
+def _names(output: dict[str, Any]) -> list[str]:
+    """The names of a node's output; "" for what is not there."""
     ((kind, held),) = output.items()
     if kind == "as_none":
-        return ""
+        return [""]
     if kind == "as_tensors":
-        raise KeyError(kind)
-    return str(held.get("name", held.get("as_name")))
+        return [str(item["name"]) for item in held]
+    return [str(held.get("name", held.get("as_name")))]
+
+
+def _name(output: dict[str, Any]) -> str:
+    """The name of an output that is one value."""
+    (name,) = _names(output)
+    return name
 
 
 # --- reading ------------------------------------------------------------------------------------------------

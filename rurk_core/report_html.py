@@ -310,7 +310,8 @@ def _evidence(row: dict[str, Any]) -> str:
     interval, p, q = "–", "–", "–"
     if found:
         interval = f"{100 * found['low']:+.1f} to {100 * found['high']:+.1f}"
-        p, q = f"{found['p_residual']:.2g}", f"{found['q_residual']:.2g}"
+        side = "forgotten" if found["excess"] < 0 else "residual"
+        p, q = f"{found[f'p_{side}']:.2g}", f"{found[f'q_{side}']:.2g}"
     return (
         f"<td class='num'>{_excess(row)}</td><td class='num'>{interval}</td><td class='num'>{p}</td>"
         f"<td class='num'>{q}</td><td>{escape(SAID[row['verdict']])}</td>"

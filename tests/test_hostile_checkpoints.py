@@ -9,6 +9,8 @@ import io
 import json
 import os
 import pickle
+import random
+import weakref
 import zipfile
 
 import pytest
@@ -216,6 +218,46 @@ def test_a_program_computes_what_its_model_does(name, tmp_path):
     assert torch.allclose(input_gradient(program, pixels, labels), input_gradient(model, pixels, labels), atol=1e-5)
 
 
+class Attention(torch.nn.Module):
+    """What a small vision transformer does: patches, heads, splitting and joining."""
+
+    def __init__(self):
+        super().__init__()
+        self.patch = torch.nn.Conv2d(3, 16, 4, 4)
+        self.mix = torch.nn.Linear(16, 48)
+        self.norm = torch.nn.LayerNorm(16)
+        self.head = torch.nn.Linear(16, CLASSES)
+
+    def forward(self, pixels):
+        tokens = self.norm(self.patch(pixels).flatten(2).transpose(1, 2))
+        q, k, v = self.mix(tokens).chunk(3, dim=-1)
+        seen = torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        left, right = torch.nn.functional.gelu(tokens + seen).split(8, dim=-1)
+        first, *_ = torch.cat([right, left], -1).unbind(1)
+        return self.head(first)
+
+
+def test_a_transformer_is_walked_too(tmp_path):
+    model = Attention().eval()
+    program = load_exported(export_program(model, (3, 16, 16), tmp_path / "a.pt2"), (3, 16, 16), CLASSES)
+    pixels = torch.rand(5, 3, 16, 16)
+    with torch.no_grad():
+        assert torch.allclose(program(pixels), model(pixels), atol=1e-5)
+
+
+def test_values_that_are_no_longer_needed_are_let_go(program):
+    model = load_exported(program, SHAPE, CLASSES)
+    alive, most = [], 0
+
+    def look(value):
+        nonlocal most
+        alive.append(weakref.ref(value))
+        most = max(most, sum(ref() is not None for ref in alive))
+
+    model._walk(torch.rand(2, *SHAPE), model._ends[1], look)
+    assert len(alive) > 10 and most <= 3
+
+
 def pickled_inputs(canary):
     return {"change": lambda name, data: pickle.dumps(Runs(canary)) if "sample_inputs" in name else data}
 
@@ -304,6 +346,14 @@ PROGRAMS = [
         node(inputs=[tensor("pixels"), {"name": "train", "arg": {"as_bool": True}}]),
         "call model.eval()",
     ),
+    (
+        "split into millions",
+        node(
+            target="torch.ops.aten.split.Tensor",
+            inputs=[tensor("pixels"), {"name": "split_size", "arg": {"as_int": 1}}],
+        ),
+        "another number of parts",
+    ),
     ("an unknown name", node(inputs=[tensor("nowhere")]), "cannot take batches"),
     ("another version", {"change": edited("model.json", lambda v: v["schema_version"].update(major=99))}, "version 99"),
     ("an object as input", graph(lambda v: v["signature"]["input_specs"].append({"custom_obj": {}})), "'custom_obj'"),
@@ -358,6 +408,57 @@ def test_hostile_programs_are_refused_in_one_sentence(change, reason, program, t
         load_exported(path, SHAPE, CLASSES)
     said = str(refusal.value)
     assert reason in said and str(path) in said and "\n" not in said and said[-1] in ".?"
+
+
+def leaves(value, at=()):
+    """Paths to everything in a JSON value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, held in items:
+        yield (*at, key)
+        yield from leaves(held, (*at, key))
+
+
+@pytest.mark.parametrize("part", ["models/model.json", "weights_config.json"])
+def test_whatever_is_changed_in_a_program_it_is_read_or_refused(part, program, tmp_path):
+    """Random damage, a seed each: a sentence or a model, never another error, a hang or a jump in memory."""
+    strange = [
+        None,
+        True,
+        -1,
+        0,
+        2**62,
+        1e308,
+        "",
+        "x",
+        "torch.ops.aten.relu.default",
+        [],
+        {},
+        [[]],
+        {"as_int": 10**12},
+    ]
+    read = refused = 0
+    for seed in range(150):
+        draw = random.Random(seed)
+
+        def damage(value, draw=draw):
+            keep = value.get("graph_module", value)
+            if "graph" in keep:
+                keep["graph"] = {k: v for k, v in keep["graph"].items() if k in ("nodes", "inputs", "outputs")}
+                for entry in keep["graph"]["nodes"]:
+                    entry.pop("metadata", None)
+            *where, last = draw.choice(list(leaves(value)))
+            for key in where:
+                value = value[key]
+            value[last] = draw.choice(strange)
+
+        path = rewritten(program, tmp_path / "good.pt2", change=edited(part, damage))
+        try:
+            load_exported(path, SHAPE, CLASSES)
+            read += 1
+        except UsageError as refusal:
+            assert str(path) in str(refusal)
+            refused += 1
+    assert read + refused == 150 and refused > 30
 
 
 def test_a_program_for_other_data_or_one_batch_size_is_refused(program, tmp_path):
