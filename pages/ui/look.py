@@ -17,7 +17,7 @@ CSS = """<style>
   color: var(--rk-press); }
 .stMainBlockContainer { padding: 3.4rem 2.2rem 4rem; max-width: 1320px; margin: 0 auto; }
 .stMain h1 { letter-spacing: -0.02em; padding: 0; }
-.rk-lead { color: var(--rk-quiet); max-width: 62rem; margin: -.35rem 0 .1rem; line-height: 1.45; }
+.rk-lead { color: var(--rk-quiet); max-width: 62rem; margin: .2rem 0 .1rem; line-height: 1.45; }
 .rk-tag { display: inline-block; min-width: 1.9em; padding: 0 .35em; border-radius: .3em; font-weight: 700;
   font-size: .78em; line-height: 1.6; text-align: center; font-variant-numeric: tabular-nums; }
 .rk-head { font-size: 1.22rem; line-height: 1.45; max-width: 56rem; text-wrap: pretty; }
