@@ -5,6 +5,17 @@ class RurkError(Exception):
     """Something failed at run time. The message is shown to the user as it is (command line: exit code 1)."""
 
 
+class Damaged(RurkError):
+    """A stored entry is not what was written; ``key`` names it. Made anew it has the same name and content."""
+
+    def __init__(self, message: str, key: str) -> None:
+        super().__init__(message, key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class UsageError(RurkError):
     """What was asked for is not possible as it stands (command line: exit code 2)."""
 

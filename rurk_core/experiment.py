@@ -8,12 +8,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
+from .archive import entries_of
 from .data import DATASETS, Dataset, forget_set, load_dataset, needs_losses
 from .engines import Engine, find_engine
+from .errors import Damaged, RurkError
 from .metrics import average_gap, cost_share, others
 from .progress import Progress, Tracker
 from .residual import summarise
@@ -52,6 +54,9 @@ __all__ = [
 ]
 
 
+T = TypeVar("T")
+
+
 def run(
     spec: Spec,
     store: Store,
@@ -86,21 +91,22 @@ def run(
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
     identity = _run_identity(spec, dataset)
     key = store.key("run", identity)
-    if store.has(key):
-        return load_result(store, key)
-    started = time.time()
+    if found := _stored(store, key):
+        return found
+    started = time.perf_counter()
     work = Work(spec, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=devices)
-    stages = _finish_stages(work, run_stages)
     about = {method.label: method.about() for method in spec.methods}
-    result = gather(work, stages, about) | {
-        "notes": _notes(work),
+    (gathered, entries), mended = _mended(work, lambda: _measured(work, run_stages, about))
+    result = gathered | {
+        "entries": entries,
+        "notes": [*_notes(work), *mended],
         "key": key,
         "spec": spec.to_dict(),
         "seed": spec.seed,
         "versions": versions(),
         "device": ", ".join(map(device_name, devices)),
         "engine": engine,
-        "seconds": round(time.time() - started, 3),
+        "seconds": round(time.perf_counter() - started, 3),
     }
     identity |= {"title": spec.title or default_title(spec)}
     store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
@@ -138,6 +144,43 @@ def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
     return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
 
 
+def _stored(store: Store, key: str) -> dict[str, Any] | None:
+    """The result of an earlier run with all it rests on; None where that is missing or damaged.
+
+    Everything is read and compared with its hash: to ask again for a run is the way to have it mended.
+    """
+    if not store.has(key):
+        return None
+    try:
+        for part in entries_of(store, key):
+            store.verify(part)
+        return load_result(store, key)
+    except RurkError:
+        if store.owns(key):
+            store.delete(key)
+        return None
+
+
+def _measured(work: Work, run_stages: Engine, about: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The result document, and the keys of all it rests on."""
+    stages = _finish_stages(work, run_stages)
+    return gather(work, stages, about), [stage.key for stage in stages]
+
+
+def _mended(work: Work, attempt: Callable[[], T]) -> tuple[T, list[str]]:
+    """``attempt`` until it meets no damaged entry; each is removed, so that its stage is run anew, and noted."""
+    notes: dict[str, str] = {}
+    while True:
+        try:
+            return attempt(), list(notes.values())
+        except Damaged as error:
+            if error.key in notes or not work.store.owns(error.key):
+                raise
+            work.store.delete(error.key)
+            notes[error.key] = f"The stored entry {error.key} was damaged and has been computed anew."
+            work.tracker.note(notes[error.key])
+
+
 def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     """Have the engine run the plan; returns the plan whose entries are all in the store.
 
@@ -152,17 +195,26 @@ def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     expect(work, plan(work))
     if late:
         work.forget = None
-        stages = plan(work)
+        stages = _checked_plan(work)
         run_stages(work, stages)
         losses = stored_scores(work.store, stages[-1].key)["train_loss"]
         work.forget = forget_set(dataset, rule, losses=losses)
     while True:
-        stages = plan(work)
+        stages = _checked_plan(work)
         expect(work, stages)
         failed = run_stages(work, stages)
         if not failed:
             return stages
         work.failed |= failed
+
+
+def _checked_plan(work: Work) -> list[Stage]:
+    """The plan, after a look whether the entries it finds are whole."""
+    stages = plan(work)
+    for stage in stages:
+        if work.store.has(stage.key):
+            work.store.verify(stage.key)
+    return stages
 
 
 def expect(work: Work, stages: Sequence[Stage]) -> None:

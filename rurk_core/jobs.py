@@ -20,6 +20,7 @@ import json
 import math
 import os
 import re
+import resource
 import secrets
 import shutil
 import signal
@@ -197,7 +198,8 @@ def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE
     shares = [share for share in map(_finite, (event.get("overall") for event in events)) if share is not None]
     stages = [str(event["stage"]) for event in events if event.get("stage")]
     asked = _time_of(folder / "cancel")
-    if alive and last.get("ev") != "end" and asked and time.time() - asked > grace:
+    overdue = asked and abs(time.time() - asked) > grace  # abs: the clock may have gone back
+    if alive and last.get("ev") != "end" and overdue:
         _kill(folder)
         _finish(folder, "cancelled", "Killed, since it did not stop by itself; finished stages are kept.")
         alive, events = _alive(folder), _recent(folder, tail)
@@ -445,6 +447,7 @@ def main(folder: Path, runner: str = RUNNER) -> NoReturn:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     tie_children()
+    _bound_memory()
     try:
         state, message, result = "done", "", _work(folder, runner, started, stop)
     except Exception as error:
@@ -475,6 +478,28 @@ def _work(folder: Path, runner: str, started: float, stop: threading.Event) -> s
         return str(run(spec, store, _reporter(folder, started), cancelled))
 
 
+def _bound_memory() -> None:
+    """If memory runs out, it is this process that has to give way, not the server or the desktop.
+
+    The variable RURK_JOB_MEMORY, in GB, sets a limit; allocations beyond it fail. Data read from a memory-mapped
+    cache counts too.
+    """
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
+    limit = _finite_text(os.environ.get("RURK_JOB_MEMORY"))
+    if limit:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_DATA, (int(limit * 1e9), resource.RLIM_INFINITY))
+
+
+def _finite_text(text: str | None) -> float:
+    """A positive number in a text; 0 where there is none."""
+    with contextlib.suppress(TypeError, ValueError):
+        number = float(text or 0)
+        return number if math.isfinite(number) and number > 0 else 0.0
+    return 0.0
+
+
 def _stop_check(folder: Path, stop: threading.Event) -> Callable[[], bool]:
     looked = -math.inf
 
@@ -497,8 +522,10 @@ def _reporter(folder: Path, started: float) -> Callable[[dict[str, Any]], None]:
     def progress(event: dict[str, Any]) -> None:
         nonlocal told, stage
         now = time.monotonic()
-        if event.get("stage") == stage and now - told < QUIET:
+        if event.get("stage") == stage and now - told < QUIET and "note" not in event:
             return
+        if "note" in event:
+            print(event["note"], flush=True)
         told, stage = now, event.get("stage")
         with contextlib.suppress(OSError):  # a full disk stops the run where results are saved, not here
             _append(folder, {"ev": "step", "t": round(now - started, 3)} | event)

@@ -60,6 +60,10 @@ class Tracker:
         self.costs[part] = cost
         return part
 
+    def note(self, text: str) -> None:
+        """Tell something that people should read; it goes into the log of the run."""
+        self.at(self.current, 0, 1, note=text)
+
     def check(self) -> None:
         """Raises :class:`Cancelled` if the user wants to stop."""
         if self.cancelled and self.cancelled():

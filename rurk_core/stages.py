@@ -24,7 +24,7 @@ from torch import Tensor
 
 from . import __version__
 from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
-from .errors import UsageError
+from .errors import RurkError, UsageError
 from .exported import EXPORTED, Exported
 from .metrics import RELEARN_FACTOR, accuracies, mia_accuracy, peak_memory, relearn
 from .models import Classifier, create_model
@@ -255,28 +255,28 @@ def _pretrain(work: Work, stage: Stage) -> None:
     """The model that Original and references start from, trained once per data set, architecture and seed."""
     dataset, config = work.start_data, work.spec.training().pretrain
     assert dataset is not None and config is not None
-    started, seed = time.time(), stage.inputs["seed"]
+    started, seed = time.perf_counter(), stage.inputs["seed"]
     model = create_model(work.spec.model, dataset.input_shape, len(dataset.classes), seed=seed)
     images, labels = dataset.train_images.to(work.device), dataset.train_labels.to(work.device)
     fit(model, images, labels, config, seed=seed, on_step=work.tracker.step)
     right = logits_of(model, dataset.test_images).argmax(1) == dataset.test_labels
-    _put_model(work, stage, model, dataset, time.time() - started, test_accuracy=right.float().mean().item())
+    _put_model(work, stage, model, dataset, time.perf_counter() - started, test_accuracy=right.float().mean().item())
 
 
 def _train_original(work: Work, stage: Stage) -> None:
-    started, config = time.time(), work.spec.training().train
+    started, config = time.perf_counter(), work.spec.training().train
     images, labels = work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device)
     model = _start(work, stage.inputs["start"], stage.inputs["seed"])
     watch = _watch(work, {"accuracy": Samples(images, labels)})
     watch.model = model
     fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=watch)
-    _put_model(work, stage, model, work.dataset, time.time() - started)
+    _put_model(work, stage, model, work.dataset, time.perf_counter() - started)
 
 
 def _train_references(work: Work, stages: Sequence[Stage]) -> None:
     """Re-trains, trained together; each is stored as soon as it is finished."""
     assert work.forget is not None
-    started, config = time.time(), work.spec.training().reference
+    started, config = time.perf_counter(), work.spec.training().reference
     retain = retain_indices(work.dataset, work.forget)
     images, labels = (
         work.dataset.train_images[retain].to(work.device),
@@ -286,7 +286,7 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
     build = partial(_start, work, stages[0].inputs["start"])
     trained = fit_references(build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step)
     for seed, model in trained:
-        _put_model(work, by_seed[seed], model, work.dataset, (time.time() - started) / len(stages))
+        _put_model(work, by_seed[seed], model, work.dataset, (time.perf_counter() - started) / len(stages))
 
 
 def _unlearn(work: Work, stage: Stage) -> None:
@@ -295,7 +295,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
     retain, forget = split_samples(work)
     original = place(load_model(work.store, stage.inputs["original"]), retain.images)
     watch = _watch(work, {"retain_accuracy": retain, "forget_accuracy": forget})
-    started = time.time()
+    started = time.perf_counter()
     with peak_memory(work.device) as peak, watching(watch):
         model, notes = unlearn(
             METHODS[method.key],
@@ -306,7 +306,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
             generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
             on_step=watch,
         )
-    seconds = time.time() - started
+    seconds = time.perf_counter() - started
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes)
 
 
@@ -385,6 +385,7 @@ def _judge(work: Work, stage: Stage) -> None:
         source=inputs["source"],
         device=work.device,
         on_chunk=work.tracker.step,
+        on_note=work.tracker.note,
     )
     work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
 

@@ -34,7 +34,7 @@ from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 
 from . import __version__
-from .errors import RurkError, UsageError
+from .errors import Damaged, RurkError, UsageError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -159,6 +159,10 @@ class Store:
         """Whether the entry is here or in a bundled store."""
         return self._holder(check_key(key)) is not None
 
+    def owns(self, key: str) -> bool:
+        """Whether the entry is in this very store and may be written; bundled ones are not."""
+        return not self.read_only and self._present(check_key(key))
+
     def put(self, key: str, spec: dict[str, Any], files: dict[str, bytes]) -> None:
         """Store an entry whole or not at all; where it exists already nothing happens.
 
@@ -211,13 +215,27 @@ class Store:
             return holder._bytes(key, name)
         noted = holder._document(key)["files"].get(name)
         if noted is None:
-            raise RurkError(f"The entry {key} has no file '{name}'.")
+            raise Damaged(f"The entry {key} has no file '{name}'.", key)
         data = holder._bytes(key, name)
         if len(data) != noted.get("bytes"):
             holder._damaged(key, f"'{name}' has {len(data)} of {noted.get('bytes')} bytes")
         if hashlib.sha256(data).hexdigest() != noted.get("sha256"):
             holder._damaged(key, f"'{name}' has changed since it was written")
         return data
+
+    def verify(self, key: str) -> None:
+        """Read all files of an entry and compare them with the hashes noted when they were written.
+
+        Raises:
+            Damaged: one is missing, cut short or changed; RurkError: there is no such entry.
+        """
+        holder = self._holder(check_key(key))
+        if holder is None:
+            raise RurkError(f"There is no entry {key} in the store {self.url}; run the experiment that makes it.")
+        for name in holder._document(key)["files"]:
+            if not FILE_NAME.fullmatch(name):
+                holder._damaged(key, f"{name[:40]!r} cannot be the name of a stored file")
+            holder.read(key, name)
 
     def read_json(self, key: str, name: str) -> dict[str, Any]:
         """A JSON file of an entry; raises as :meth:`read`."""
@@ -509,9 +527,8 @@ class Store:
         raise RurkError(explain(error, what, self.url, verb)) from error
 
     def _damaged(self, key: str, why: str) -> NoReturn:
-        raise RurkError(
-            f"The stored entry {key} is damaged ({why}); delete it ({self._runs}/{key}) and run again, "
-            "it is then computed afresh."
+        raise Damaged(
+            f"The stored entry {key} is damaged ({why}); run its experiment again, it is then computed afresh.", key
         )
 
 

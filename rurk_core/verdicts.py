@@ -61,6 +61,7 @@ def count_verdicts(
     device: torch.device | str = "cpu",
     batch: int | None = None,
     on_chunk: OnChunk | None = None,
+    on_note: Callable[[str], None] | None = None,
 ) -> Verdicts:
     """Judge ``draws`` perturbed copies of every sample at every radius by every model.
 
@@ -72,10 +73,12 @@ def count_verdicts(
         attack: key of :data:`ATTACKS`; ``source`` names the model it is built on, if it needs one.
         taus: radii in pixel units, each at least 0.
         draws: copies of a sample at each radius (the paper's c = 100).
-        batch: copies in a forward pass; by default what fits the cache of the device.
+        batch: copies in a forward pass; by default what fits the cache of the device. Where the device has not
+            the memory for so many, half as many are tried, and half of that, and ``on_note`` is told.
 
     Raises:
         UsageError: no samples, no draws, a negative radius, an unknown attack or model name.
+        RurkError: the device has not the memory for a single copy.
     """
     kind = find_attack(attack)
     if not len(samples) or draws < 1 or not len(taus):
@@ -90,7 +93,6 @@ def count_verdicts(
     judges = {name: frozen_copy(model, device, images) for name, model in models.items()}
     attacked = judges[source] if kind.uses_model else None
     batch = batch or default_batch(pixel_shape, device)
-    rows = max(1, batch // min(draws, DRAW_BLOCK))
     counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
     at = [list(models).index(name) for name in references]
     agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
@@ -100,32 +102,57 @@ def count_verdicts(
         """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
         flat = moved.reshape(-1, *pixel_shape)
         flat = flat.contiguous(memory_format=memory_format(flat))
-        taken = torch.stack([model(flat).argmax(1).view(weight.shape) for model in judges.values()])
+        taken = torch.stack(
+            [
+                torch.cat([model(part).argmax(1) for part in flat.split(batch)]).view(weight.shape)
+                for model in judges.values()
+            ]
+        )
         counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
         agreement[:, :, here, t] += ((taken[:, None] == taken[at][None]) * weight).sum(-1)
         if on_chunk:
             on_chunk(here.start * len(taus) * draws, total)
 
-    with torch.no_grad():
-        for start in range(0, len(samples), rows):
-            here = slice(start, min(start + rows, len(samples)))
-            x = to_pixels(images[here].to(device))
-            y = labels[here].to(device)
-            ids = list(samples[here])
-            moving = [(t, tau) for t, tau in enumerate(taus) if tau > 0]
-            for t, tau in enumerate(taus):
-                if tau == 0:  # every copy is the sample itself
-                    judge(x.unsqueeze(1), torch.full((len(ids), 1), draws, device=device), here, t)
-            if kind.ray and moving:
-                for delta, weight in ray_blocks(attack, attacked, x, y, ids, draws, seed, classes):
-                    for t, tau in moving:
-                        judge(along_ray(x, delta, tau), weight, here, t)
-            elif moving:
-                assert attacked is not None
+    def judge_samples(here: slice) -> None:
+        """All copies of the samples ``here``."""
+        x = to_pixels(images[here].to(device))
+        y = labels[here].to(device)
+        ids = list(samples[here])
+        moving = [(t, tau) for t, tau in enumerate(taus) if tau > 0]
+        for t, tau in enumerate(taus):
+            if tau == 0:  # every copy is the sample itself
+                judge(x.unsqueeze(1), torch.full((len(ids), 1), draws, device=device), here, t)
+        if kind.ray and moving:
+            for delta, weight in ray_blocks(attack, attacked, x, y, ids, draws, seed, classes):
                 for t, tau in moving:
-                    for moved in pgd_blocks(attack, attacked, x, y, ids, tau, draws, seed, classes):
-                        ones = torch.ones(moved.shape[:2], dtype=torch.int64, device=device)
-                        judge(moved, ones, here, t)
+                    judge(along_ray(x, delta, tau), weight, here, t)
+        elif moving:
+            assert attacked is not None
+            for t, tau in moving:
+                for moved in pgd_blocks(attack, attacked, x, y, ids, tau, draws, seed, classes):
+                    ones = torch.ones(moved.shape[:2], dtype=torch.int64, device=device)
+                    judge(moved, ones, here, t)
+
+    start = 0
+    with torch.no_grad():
+        while start < len(samples):
+            here = slice(start, min(start + max(1, batch // min(draws, DRAW_BLOCK)), len(samples)))
+            try:
+                judge_samples(here)
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise RurkError(
+                        f"The device {device} has not the memory to judge a single copy; choose a smaller model, "
+                        "or run on the CPU."
+                    ) from None
+                batch //= 2
+                # what this chunk has counted so far is counted again
+                counts[:, here] = 0
+                agreement[:, :, here] = 0
+                if on_note:
+                    on_note(f"Out of memory on {device}: going on with {batch} copies in a pass.")
+            else:
+                start = here.stop
     if on_chunk:
         on_chunk(total, total)
     return Verdicts(

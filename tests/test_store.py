@@ -308,7 +308,7 @@ for seed in range(10):
 
 class TestDamage:
     def damaged(self, store, key, name):
-        with pytest.raises(RurkError, match=f"{key} is damaged .* delete it"):
+        with pytest.raises(RurkError, match=f"{key} is damaged .* run its experiment again"):
             store.read(key, name)
         assert store.has(key)
         store.delete(key)

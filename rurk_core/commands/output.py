@@ -18,9 +18,11 @@ from ..errors import UsageError
 DEFAULT_STORE = "rurk-store"
 
 
-def where(parser: argparse.ArgumentParser, *, store: bool = True) -> None:
+def where(parser: argparse.ArgumentParser, *, store: bool = True, data: bool = True) -> None:
     if store:
         parser.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
+    if not data:
+        return
     parser.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, cuda:0,cuda:1 or all")
 

@@ -92,7 +92,7 @@ def quietly(tell: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]]
 
     def progress(event: dict[str, Any]) -> None:
         nonlocal told
-        if time.monotonic() - told >= QUIET:
+        if time.monotonic() - told >= QUIET or "note" in event:
             told = time.monotonic()
             tell(event)
 

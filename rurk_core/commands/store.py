@@ -1,0 +1,116 @@
+"""``rurk store ls | rm | gc | verify | export | import``: what is kept, and handing it on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from ..errors import UsageError
+from . import Command
+from .output import console, print_json, print_list, where
+
+
+def register(command: Command) -> None:
+    store = command("store", lambda options: options.act(options), "List, check, clean, export and import results.")
+    acts = store.add_subparsers(required=True, metavar="ACTION")
+
+    def act(name: str, run: Any, help: str) -> argparse.ArgumentParser:
+        parser = acts.add_parser(name, help=help, description=help)
+        parser.set_defaults(act=run)
+        parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+        where(parser, data=False)
+        return parser
+
+    act("ls", _ls, "List entries, newest first.").add_argument("--kind", help="only of this kind, for example run")
+    rm = act("rm", _rm, "Delete entries.")
+    rm.add_argument("keys", nargs="+", metavar="KEY", help="as 'rurk store ls' names them")
+    gc = act("gc", _gc, "Delete stages that no finished experiment rests on.")
+    gc.add_argument("--dry-run", action="store_true", help="only say what would go")
+    act("verify", _verify, "Read everything and compare it with its hashes; exit code 1 where something is damaged.")
+    export = act("export", _export, "Write one experiment with all its stages to one file.")
+    export.add_argument("key", metavar="KEY", help="an experiment: run-...")
+    export.add_argument("file", type=Path, metavar="FILE")
+    act("import", _import, "Take in an exported experiment.").add_argument("file", type=Path, metavar="FILE")
+
+
+def _open(options: argparse.Namespace) -> Any:
+    from ..store import Store
+
+    return Store(options.store)
+
+
+def _ls(options: argparse.Namespace) -> int:
+    rows = [
+        {"key": entry.key, "kind": entry.kind, "created": entry.created, "bytes": entry.bytes, "title": entry.title}
+        for entry in _open(options).list(options.kind)
+    ]
+    if not rows and not options.json:
+        console().print("The store holds nothing yet." if not options.kind else f"There is no '{options.kind}'.")
+        return 0
+    return print_list(options, f"{len(rows)} entries", rows)
+
+
+def _rm(options: argparse.Namespace) -> int:
+    store = _open(options)
+    for key in options.keys:
+        if not store.has(key):
+            raise UsageError(f"There is no entry {key} in the store {store.url}.")
+    for key in options.keys:
+        store.delete(key)
+    return _say(options, {"deleted": options.keys}, f"Deleted {len(options.keys)}; 'rurk store gc' frees their stages.")
+
+
+def _gc(options: argparse.Namespace) -> int:
+    from ..archive import unused
+    from ..jobs import list_jobs
+
+    store = _open(options)
+    if any(job.alive for job in list_jobs(store)):
+        raise UsageError("A job is running on this store; wait for it or cancel it first.")
+    sizes = {entry.key: entry.bytes for entry in store.list()}
+    keys = unused(store)
+    if not options.dry_run:
+        for key in keys:
+            store.delete(key)
+    freed = sum(sizes.get(key, 0) for key in keys)
+    verb = "would go" if options.dry_run else "deleted"
+    return _say(options, {verb.replace(" ", "_"): keys, "bytes": freed}, f"{len(keys)} {verb}, {freed / 1e6:.1f} MB.")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from ..archive import verify
+
+    store = _open(options)
+    wrong = verify(store)
+    count = len(store.list())
+    _say(
+        options,
+        {"entries": count, "damaged": wrong},
+        "\n".join([*wrong.values(), f"{count} entries, {len(wrong)} damaged."]),
+    )
+    return 1 if wrong else 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ..archive import export
+
+    count = export(_open(options), options.key, options.file)
+    size = options.file.stat().st_size
+    about = {"file": str(options.file), "entries": count, "bytes": size}
+    return _say(options, about, f"{options.file}: {count} entries, {size / 1e6:.1f} MB.")
+
+
+def _import(options: argparse.Namespace) -> int:
+    from ..archive import import_file
+
+    key, new = import_file(_open(options), options.file)
+    return _say(options, {"key": key, "new": new}, f"{key}: {new} new entries.")
+
+
+def _say(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    if options.json:
+        print_json(document)
+    else:
+        console().print(text, markup=False, highlight=False)
+    return 0
