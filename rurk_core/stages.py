@@ -24,7 +24,7 @@ from torch import Tensor
 
 from . import __version__
 from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
-from .errors import RurkError, UsageError
+from .errors import UsageError
 from .exported import EXPORTED, Exported
 from .metrics import RELEARN_FACTOR, accuracies, mia_accuracy, peak_memory, relearn
 from .models import Classifier, create_model

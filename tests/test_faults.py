@@ -14,7 +14,10 @@ from rurk_core.models import create_model
 from rurk_core.verdicts import count_verdicts
 
 
-@pytest.mark.parametrize("name", FAULTS)
+ELSEWHERE = ("A user's method that raises", "A user's method that returns no model")  # the conformance of methods
+
+
+@pytest.mark.parametrize("name", [name for name in FAULTS if name not in ELSEWHERE])
 def test_nothing_is_lost(name, tmp_path):
     FAULTS[name](tmp_path, random.Random(name))
 

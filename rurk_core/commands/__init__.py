@@ -8,5 +8,17 @@ from collections.abc import Callable
 Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
 """``command(name, run, help)`` adds a command and returns its parser, for flags of its own."""
 
-FILES = ("lists", "run", "compare", "reproduce", "audit", "residual", "report", "store", "doctor", "calibrate", "check_methods")
+FILES = (
+    "lists",
+    "run",
+    "compare",
+    "reproduce",
+    "audit",
+    "residual",
+    "report",
+    "store",
+    "doctor",
+    "calibrate",
+    "check_methods",
+)
 """The files of this package that register commands, in the order of ``rurk --help``."""
