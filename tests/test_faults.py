@@ -13,7 +13,6 @@ from rurk_core.errors import RurkError
 from rurk_core.models import create_model
 from rurk_core.verdicts import count_verdicts
 
-
 ELSEWHERE = ("A user's method that raises", "A user's method that returns no model")  # the conformance of methods
 
 
