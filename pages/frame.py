@@ -13,6 +13,8 @@ from ui.runs import badge
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
+# the icon comes before the pages are known: a page's own would be fetched from the network as the icon of the tab
+st.set_page_config(page_icon=str(ASSETS / "icon.svg"), layout="wide")
 st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
 st.html(CSS)
 
@@ -30,7 +32,7 @@ page = st.navigation(
         st.Page("audit.py", title="Audit", icon=":material/verified_user:", url_path="audit"),
     ]
 )
-st.set_page_config(page_title=f"{page.title} · RURK Explorer", page_icon=str(ASSETS / "icon.svg"), layout="wide")
+st.set_page_config(page_title=f"{page.title} · RURK Explorer")
 
 
 def sidebar() -> None:
