@@ -250,7 +250,9 @@ def new_run() -> None:
 
 def finished_runs() -> None:
     entries = state.runs()
-    st.subheader("Experiments", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Experiments", anchor=False)
+        st.page_link("compare.py", label="Compare methods", icon=":material/table_chart:")
     if not entries:
         st.caption("None yet: start one above.")
         return

@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -91,13 +92,21 @@ def browser():
 
 @pytest.fixture
 def visit(browser) -> Iterator[Callable]:
-    """``visit(url, width=1440, height=900, theme="light")`` → a page that has settled; contexts are closed after."""
-    contexts = []
+    """``visit(url, width=1440, height=900, theme="light")`` → a page that has settled; contexts are closed after.
+
+    No page may ask another machine for anything.
+    """
+    contexts, foreign = [], []
+
+    def watch(request) -> None:
+        if urlsplit(request.url).hostname not in (None, "", "127.0.0.1", "localhost"):
+            foreign.append(request.url)
 
     def open_page(url: str, *, width: int = 1440, height: int = 900, theme: str = "light"):
         context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         contexts.append(context)
         page = context.new_page()
+        page.on("request", watch)
         page.goto(url)
         page.locator("[data-testid=stApp]").wait_for(timeout=60_000)
         settled(page)
@@ -106,3 +115,4 @@ def visit(browser) -> Iterator[Callable]:
     yield open_page
     for context in contexts:
         context.close()
+    assert not foreign, f"asked of another machine: {foreign[:3]}"
