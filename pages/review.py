@@ -10,6 +10,7 @@ import numpy as np
 import streamlit as st
 from ui import figures, state
 from ui.copies import copies_row, key_of_marks
+from ui.distances import distances
 from ui.forgetting import sheet_of
 from ui.look import REFERENCES, looks_of
 from ui.pictures import tiles
@@ -337,8 +338,8 @@ def main() -> None:
     with right:
         st.html(say(view, finding))
         judging(queue, finding, here)
+    shown = [name for name in dict.fromkeys(["original", REFERENCES, queue.method]) if view.members(name)]
     if dataset is not None:
-        shown = [name for name in dict.fromkeys(["original", REFERENCES, queue.method]) if view.members(name)]
         st.subheader(f"Copies at τ = {tau:.4g}, where the models differ most", anchor=False)
         st.html(key_of_marks(view, shown))
         copies_row(view, shown, copies_of(view), count=COPIES)
@@ -349,6 +350,13 @@ def main() -> None:
     with two:
         st.subheader("Did a twin stay?", anchor=False)
         show_twins(view)
+    if dataset is not None:
+        box = st.expander(
+            "How far until a model changes its mind", icon=":material/straighten:", key="radius_box", on_change="rerun"
+        )
+        if box.open:
+            with box:
+                distances(view, shown)
     report_buttons(run, sample)
     for text in result.get("notes", []):
         st.caption(plain(text))

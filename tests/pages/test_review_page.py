@@ -68,6 +68,14 @@ def test_the_queue_starts_with_the_most_recognised_sample_and_keys_judge(store, 
     assert latest(history(store, run)) == {} and len(history(store, run)) == 2
 
 
+def test_the_radius_is_searched_when_asked_for(store, tiny_run):
+    app = opened(tiny_run[1]["key"])
+    assert "loses it at" not in text_of(app)
+    app.session_state["radius_box"] = True
+    app.run()
+    assert not app.exception and not app.error and "loses it at" in text_of(app)
+
+
 def test_filters_leave_what_they_say(store, tiny_run):
     _, result = tiny_run
     ranked = find(load_verdicts(store, result["residual"][0]["verdicts"]), "gd").samples
