@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -190,6 +191,8 @@ def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]
     row, many = members[0][1], sum(map(len, references.values()))
     method = row.get("method", "")
     title = METHODS[method].title if method in METHODS and row["name"] == name == method else name
+    if "file" in row:  # an audit: what the file is called says more than its number
+        title = PurePath(row["file"]).stem
     if name in ("original", RETRAIN):
         title = "Original" if name == "original" else f"Re-train (mean of {many})" if many > 1 else "Re-train"
     finished = [(result, own) for result, own in members if "failed" not in own]
@@ -200,6 +203,7 @@ def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]
         "method": method,
         "config": row.get("config"),
         "settings": _settings(row) if method else "",
+        **({"file": row["file"]} if "file" in row else {}),
         "failed": {str(result["seed"]): own["failed"] for result, own in members if "failed" in own},
         "cells": {key: _cell(key, finished, references) for key in COLUMNS},
     }

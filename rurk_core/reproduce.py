@@ -94,6 +94,8 @@ SCALES: dict[str, dict[str, Any]] = {
     "paper": {"seeds": PAPER_SEEDS, "draws": 100, "references": 3, "recipe": "paper", "attacks": "gaussian,fgsm,pgd"},
 }
 """quick: two cores and a quarter of an hour for small CIFAR-5; paper: the paper's setting, for a GPU."""
+QUICK_CHANGES: dict[str, dict[str, Any]] = {"ntk": {"max_samples": 200}}
+"""Settings that would not fit two cores: NTK's kernel of 1,000 samples takes what memory there is."""
 
 
 @cache
@@ -187,12 +189,12 @@ def plan(
         settings["model"] = "resnet50" if name == "table_c5" else "resnet18"
     if dataset not in ("small_cifar5", "cifar10"):
         settings["recipe"] = "quick"  # the paper's recipes are for its own data
-    settings |= {"dataset": dataset, "forget": target.forget, "methods": _methods(target, dataset)}
+    settings |= {"dataset": dataset, "forget": target.forget, "methods": _methods(target, dataset, scale)}
     settings |= dict(overrides or {})
     return [make_spec(**settings, seed=seed) for seed in seeds or paper_seeds]
 
 
-def _methods(target: Target, dataset: str) -> list[dict[str, Any]]:
+def _methods(target: Target, dataset: str, scale: str) -> list[dict[str, Any]]:
     """The target's methods that exist, with the paper's settings for the data set."""
     whole_class = ":0." not in target.forget and target.forget.startswith("class:")
     suffix = " class" if whole_class else ""
@@ -206,7 +208,7 @@ def _methods(target: Target, dataset: str) -> list[dict[str, Any]]:
         method, *change = key.split(" ")
         if method in METHODS:
             preset = next(name for name in wanted if name in METHODS[method].presets)
-            config = _ablated(*change) if change else {}
+            config = _ablated(*change) if change else QUICK_CHANGES.get(method, {}) if scale == "quick" else {}
             found.append({"method": method, "preset": preset, "config": config, "label": " ".join(change) or method})
     return found
 
@@ -238,7 +240,7 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
         said.append("The whole training set of CIFAR-10 is used; the paper holds a fifth of it out for validation.")
     if spec.dataset == "small_cifar5":
         said.append("Small CIFAR-5 is the first 200 training and test images of each of the first five classes.")
-    if "relearn" in PAPER_COLUMNS and target.shows == "cells":
+    if target.shows == "cells":
         said.append("The paper does not say how it fine-tunes for re-learn time: here SGD, rate 0.01, momentum 0.9.")
     missing = [key for key in target.methods if key.split(" ")[0] not in METHODS]
     if missing:
@@ -249,6 +251,10 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
         said.append(
             "Quick scale: a small network that is trained briefly. Read the order of methods, not the decimals."
         )
+        changed = {m.key: QUICK_CHANGES[m.key] for m in spec.methods if m.key in QUICK_CHANGES}
+        for key, settings in changed.items():
+            words = ", ".join(f"{setting} = {value}" for setting, value in settings.items())
+            said.append(f"At this scale {METHODS[key].title} runs with {words}, to fit two cores and their memory.")
     return [*said, "The paper's standard deviations are not in the data file, so only our spread is used.", NUMBERED]
 
 
