@@ -171,3 +171,13 @@ def test_the_command_keeps_what_it_prints(files, tmp_path, capsys):
     assert (entry.key, entry.title) == (found["key"], "Mine")
     assert main([str(flag) for flag in flags]) == 0
     assert "no re-trained model" in capsys.readouterr().out
+
+
+def test_audits_are_compared_under_the_names_of_their_files(audited, files, tmp_path):
+    from rurk_core.compare import compare
+
+    rows = compare([audited[1]])["rows"]
+    assert [row["title"] for row in rows] == ["Original", "Re-train (mean of 2)", "gd", "rurk"]
+    alone = compare([audit(Store(tmp_path), **arguments(files, retrained=[]))])["rows"]
+    assert [row["title"] for row in alone] == ["Original", "gd", "rurk"]
+    assert all(row["cells"]["test_accuracy"]["gap"] is None for row in alone)
