@@ -20,9 +20,8 @@ st.html(CSS)
 
 page = st.navigation(
     [
-        st.Page(
-            "neighbourhood.py", title="Neighbourhood", icon=":material/blur_on:", url_path="neighbourhood", default=True
-        ),
+        st.Page("overview.py", title="Overview", icon=":material/home:", default=True),
+        st.Page("neighbourhood.py", title="Neighbourhood", icon=":material/blur_on:", url_path="neighbourhood"),
         st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
         st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
         st.Page("compare.py", title="Compare", icon=":material/table_chart:", url_path="compare"),

@@ -21,7 +21,7 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
     """``app("forget.py", store, run="…")`` → the page, run once; the store is empty unless one is given."""
     monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
 
-    def open_page(page: str = "", store: Path | str = "", bundled: bool = True, **query: str) -> AppTest:
+    def open_page(page: str = "neighbourhood.py", store: Path | str = "", bundled: bool = True, **query: str) -> AppTest:
         monkeypatch.setenv("RURK_STORE", str(store or tmp_path / "store"))
         import ui.state
 
@@ -29,7 +29,7 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
         test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             test.query_params[name] = value
-        if page and page != "neighbourhood.py":
+        if page != "overview.py":
             test.switch_page(page)
         return test.run()
 

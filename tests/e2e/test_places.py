@@ -1,0 +1,61 @@
+"""The map and the teaching pictures in a real browser: what only a pointer and a canvas can show."""
+
+from __future__ import annotations
+
+from .conftest import settled
+
+
+def frames(page):
+    return page.locator(".rk-moment").inner_text()
+
+
+def test_a_lasso_selects_into_the_forget_set_and_pointing_shows_a_picture(server, visit):
+    page = visit(f"{server}/embedding?models=original&layer=features")
+    page.wait_for_function("document.querySelector('.rk-map')?.dataset.drawn")
+    # a picture is drawn, not an empty canvas
+    inked = page.evaluate(
+        """() => { const c = document.querySelector('.rk-gl'), o = document.createElement('canvas');
+        o.width = c.width; o.height = c.height; const p = o.getContext('2d'); p.drawImage(c, 0, 0);
+        return p.getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v > 100).length; }"""
+    )
+    assert inked > 3000
+    box = page.locator(".rk-over").bounding_box()
+    found = False
+    for x in range(100, int(box["width"]) - 60, 24):
+        page.mouse.move(box["x"] + x, box["y"] + box["height"] * 0.5)
+        if page.locator(".rk-card").is_visible():
+            found = True
+            break
+    assert found and "class" in page.locator(".rk-card").inner_text()
+    page.wait_for_function("document.querySelector('.rk-card img').naturalWidth > 0")
+    page.get_by_role("button", name="Lasso").click()
+    page.mouse.move(box["x"] + 80, box["y"] + 60)
+    page.mouse.down()
+    for x, y in ((0.9, 0.15), (0.9, 0.85), (0.12, 0.85)):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+    page.mouse.up()
+    page.get_by_text("to forget next, with a ring on the map").wait_for()
+    settled(page)
+    zoomed = page.locator(".rk-over")
+    zoomed.focus()
+    page.keyboard.press("+")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("Nothing chosen yet").wait_for()
+
+
+def test_a_film_of_the_unlearning_plays_and_is_scrubbed(server, visit):
+    page = visit(f"{server}/teach?panel=moons")
+    page.get_by_role("button", name="Replay").wait_for(timeout=20_000)
+    assert "Step 200 of 200" in frames(page)
+    last = page.locator(".rk-counts").inner_text()
+    scrub = page.get_by_label("Moment of the unlearning")
+    scrub.fill("0")
+    assert "Step 0 of 200" in frames(page) and "100% of those to forget" in frames(page)
+    assert page.locator(".rk-counts").inner_text() != last, "verdicts follow the film"
+    page.get_by_role("button", name="Play").click()
+    page.wait_for_function("!document.querySelector('.rk-moment').textContent.includes('Step 0 ')")
+    page.get_by_role("radio", name="Choose points to forget").click()
+    box = page.locator(".rk-plane canvas").bounding_box()
+    page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.42 * box["height"])
+    page.get_by_role("button", name="Unlearn these 15 points with GD").wait_for(timeout=20_000)
+    assert "points=" in page.url
