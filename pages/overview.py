@@ -97,7 +97,8 @@ def verdict(result: dict[str, Any], looks: dict[str, Look]) -> tuple[str, str]:
     words = []
     for method, (_, own, references) in found.items():
         about = overall_excess(own, references)
-        words.append(f"{looks[method].letter} {about['excess']:+.2f} ({about['low']:+.2f} to {about['high']:+.2f})")
+        excess, low, high = (f"{about[name]:+.2f}".replace("-", "−") for name in ("excess", "low", "high"))
+        words.append(f"{looks[method].letter} {excess} ({low} to {high})")
     trust = (
         f"Difference to re-training in copies of 100, with the 95% interval that {len(each)} re-trained models allow: "
         f"{', '.join(words)}. An interval that holds 0 leaves it open; more re-trained models make it narrower."

@@ -21,7 +21,9 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
     """``app("forget.py", store, run="…")`` → the page, run once; the store is empty unless one is given."""
     monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
 
-    def open_page(page: str = "neighbourhood.py", store: Path | str = "", bundled: bool = True, **query: str) -> AppTest:
+    def open_page(
+        page: str = "neighbourhood.py", store: Path | str = "", bundled: bool = True, **query: str
+    ) -> AppTest:
         monkeypatch.setenv("RURK_STORE", str(store or tmp_path / "store"))
         import ui.state
 

@@ -48,7 +48,7 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     assert f"<b>{each.min():.1f}–{each.max():.1f}</b>" in text and f"GD (<b>{own:.1f}</b>)" in text
     said = "residual knowledge" if own > each.max() else "over-forgetting" if own < each.min() else "cannot be told"
     assert said in text.partition("Of 100 copies")[2]
-    assert f"{overall_excess(own, each)['excess']:+.2f}" in text
+    assert f"{overall_excess(own, each)['excess']:+.2f}".replace("-", "−") in text
 
 
 def test_one_button_leads_to_the_sample_it_shows(opened):
