@@ -75,6 +75,13 @@ def svc_attack(
     Raises:
         UsageError: a side is empty, or holds something other than confidences.
     """
+    return float((svc_decision(seen, unseen, judged, limit=limit, seed=seed) <= 0).mean())
+
+
+def svc_decision(
+    seen: ArrayLike, unseen: ArrayLike, judged: ArrayLike, *, limit: int = SVC_LIMIT, seed: int = 0
+) -> Floats:
+    """The decision value behind :func:`svc_attack`, float64 [judged]: above 0 where the SVC says "seen"."""
     from sklearn.svm import SVC
 
     sides = [np.asarray(side, float).ravel() for side in (seen, unseen, judged)]
@@ -86,7 +93,7 @@ def svc_attack(
     fitted = [rng.choice(side, count, replace=False) for side in sides[:2]]
     svc = SVC(C=3, gamma="auto", kernel="rbf")
     svc.fit(np.concatenate(fitted)[:, None], np.repeat([1, 0], count))
-    return float((svc.predict(sides[2][:, None]) == 0).mean())
+    return svc.decision_function(sides[2][:, None])
 
 
 # --- attacks with a rule per sample ---------------------------------------------------------------------------

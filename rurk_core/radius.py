@@ -26,11 +26,11 @@ from .verdicts import frozen_copy
 
 NORMS = ("l2", "linf")
 STEPS = 20
-RESTARTS = 4
+RESTARTS = 3
+BISECTIONS = 12
+"""Halvings of the ratio between the smallest radius that worked and the largest that did not."""
 LEVELS = 10
-"""Radii of the first search: the largest there is, halved again and again."""
-REFINEMENTS = 7
-"""Bisections after it: the radius is known to 1/128 of the step between two levels."""
+"""The search reaches from the largest radius there is down to 2^−10 of it."""
 DIRECTIONS = 64
 
 OnSample = Callable[[int, int], None]
@@ -122,25 +122,23 @@ def _search(
     low = torch.zeros(len(x), device=x.device)
     high = torch.full((len(x),), torch.inf, device=x.device)
     best = x.clone()
-    for level in range(LEVELS - 1, -1, -1):
-        left = high.isinf().nonzero()[:, 0]
+    for _ in range(BISECTIONS):
+        left = (high > low * 1.002).nonzero()[:, 0]
         if not len(left):
             break
-        radius = torch.full((len(left),), top / 2**level, device=x.device)
-        found, moved = _attack(model, x[left], y[left], said[left], radius, noise[left], None, norm, steps)
-        low[left[~found]] = radius[~found]
-        high[left[found]] = _length(moved - x[left], norm)[found]
-        best[left[found]] = moved[found]
-    for _ in range(REFINEMENTS):
-        left = (high.isfinite() & (high > low)).nonzero()[:, 0]
-        if not len(left):
-            break
-        radius = (low[left] + high[left]) / 2
-        warm = best[left]
+        # by ratio, since radii differ by orders of magnitude; what was never found is looked for further out
+        outer = high[left].clamp(max=top)
+        radius = (low[left].clamp(min=top / 2**LEVELS) * outer).sqrt()
+        warm = torch.where(high[left].isfinite().view(-1, *[1] * (x.dim() - 1)), best[left], x[left])
         found, moved = _attack(model, x[left], y[left], said[left], radius, noise[left], warm, norm, steps)
         low[left[~found]] = radius[~found]
         high[left[found]] = _length(moved - x[left], norm)[found]
         best[left[found]] = moved[found]
+    left = high.isinf().nonzero()[:, 0]
+    if len(left):  # the whole cube, once
+        radius = torch.full((len(left),), top, device=x.device)
+        found, moved = _attack(model, x[left], y[left], said[left], radius, noise[left], x[left], norm, steps)
+        high[left[found]] = _length(moved - x[left], norm)[found]
     return said, high, _along_random(model, x, y, said, generators, norm, top)
 
 
@@ -151,7 +149,7 @@ def _attack(
     said: Tensor,
     radius: Tensor,
     noise: Tensor,
-    warm: Tensor | None,
+    warm: Tensor,
     norm: str,
     steps: int,
 ) -> tuple[Tensor, Tensor]:
@@ -162,7 +160,7 @@ def _attack(
     centre = x.unsqueeze(1)
     begin = _within(noise, torch.ones_like(reach), norm) * reach
     begin[:, 0] = 0
-    if warm is not None and restarts > 1:
+    if restarts > 1:
         # the point found at a larger radius, drawn in: often nearly enough
         begin[:, 1] = _within((warm - x).unsqueeze(1), reach, norm)[:, 0]
     moved = (centre + begin).clamp(0, 1)
