@@ -9,8 +9,10 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 
 @asynccontextmanager
@@ -28,9 +30,36 @@ async def warm(_: object) -> AsyncIterator[None]:
     yield
 
 
+OWN_PLACE_ONLY = "; ".join(
+    (
+        "default-src 'self' data: blob:",
+        "script-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:",  # what Streamlit and Plotly need
+        "style-src 'self' 'unsafe-inline'",
+        "connect-src 'self' ws: wss: data: blob:",
+        "object-src 'none'; base-uri 'self'; frame-ancestors 'self'",
+    )
+)
+
+
+class ContentSecurity:
+    """Tells the browser to load nothing from any other server: no font, no icon, no script."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def guarded(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                header = (b"content-security-policy", OWN_PLACE_ONLY.encode())
+                message = {**message, "headers": [*message.get("headers", ()), header]}
+            await send(message)
+
+        await self.app(scope, receive, guarded)
+
+
 PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
 from ui.served import ROUTES  # noqa: E402
 
-app = st.App(PAGES / "frame.py", lifespan=warm, routes=ROUTES)
+app = st.App(PAGES / "frame.py", lifespan=warm, routes=ROUTES, middleware=[Middleware(ContentSecurity)])
