@@ -35,6 +35,16 @@ from rurk_core.reproduce import PAPER_SEEDS
 from rurk_core.unlearning import METHODS
 
 GREEN = "#009E73"
+SYMBOLS = {
+    "circle": "●",
+    "square": "■",
+    "diamond": "◆",
+    "triangle-up": "▲",
+    "cross": "✚",
+    "star": "★",
+    "x": "✖",
+    "hexagon": "⬢",
+}
 GLYPHS = {"best": "◎", "worst": "✕"}
 SHORT = {
     "ratio_of_means": "r̂, ratio of means",
@@ -295,7 +305,10 @@ def lines_of(
 def letters(view: View, names: Sequence[str]) -> None:
     """The legend of figures with many lines: letters as in the table."""
     if len(names) > 6:
-        items = "".join(f"<span>{view.looks[name].label()}</span>" for name in names)
+        items = "".join(
+            f'<span><span style="color:{look.colour}">{SYMBOLS.get(look.symbol, "")}</span> {look.label()}</span>'
+            for look in (view.looks[name] for name in names)
+        )
         st.html(f'<div class="rk-key">{items}</div>')
 
 
@@ -483,7 +496,8 @@ def show_cost(view: View) -> None:
     )
     if share:
         figure.add_vline(x=100, line={"color": GREEN, "width": 2, "dash": "dash"})
-    figure.update_xaxes(title=unit, rangemode="tozero", zeroline=False)
+    longest = max(scale * row["cells"][key]["mean"] for row in rows)
+    figure.update_xaxes(title=unit, range=[0, 1.22 * max(longest, 100.0 if share else 0.0)], zeroline=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figures.finished(figure, hovermode="closest").update_layout(
         height=120 + 30 * len(rows), bargap=0.35, showlegend=False

@@ -368,11 +368,15 @@ def layer_similarity(results: Sequence[Result], one: str, other: str, kind: str)
 # --- the table as text --------------------------------------------------------------------------------------
 
 
+SHARED = 3
+"""Rows that may share the place of the best, or of the worst."""
+
+
 def ranks(rows: Sequence[Result], key: str) -> dict[str, str]:
     """Name → "best" or "worst" of a column among unlearned models: nearest to and furthest from Re-train.
 
-    Where references are no target (costs, Avg. Gap) the least is the best. Rows that share the place share the mark;
-    a column where all are equal has neither.
+    Where references are no target (costs, Avg. Gap) the least is the best. Up to :data:`SHARED` rows share a mark; a
+    place that more of them have tells nothing apart.
     """
     distance = {}
     for row in rows:
@@ -383,8 +387,11 @@ def ranks(rows: Sequence[Result], key: str) -> dict[str, str]:
                 distance[row["name"]] = round(abs(value), 9)
     if len(set(distance.values())) < 2:
         return {}
-    least, most = min(distance.values()), max(distance.values())
-    return {n: "best" if d == least else "worst" for n, d in distance.items() if d in (least, most)}
+    marks: dict[str, str] = {}
+    for mark, place in (("best", min(distance.values())), ("worst", max(distance.values()))):
+        there = [name for name, value in distance.items() if value == place]
+        marks |= dict.fromkeys(there, mark) if len(there) <= SHARED else {}
+    return marks
 
 
 def cell_text(key: str, cell: Result | None) -> str:

@@ -10,9 +10,9 @@ import streamlit as st
 _HTML = '<div class="rk-grid-box"><table class="rk-grid"><thead></thead><tbody></tbody></table></div>'
 _CSS = """
 .rk-grid-box { overflow-x: auto; max-width: 100%; }
-.rk-grid { border-collapse: separate; border-spacing: 0; width: 100%; font: 400 13px/1.35 var(--st-font);
+.rk-grid { border-collapse: separate; border-spacing: 0; width: 100%; font: 400 12.75px/1.35 var(--st-font);
   color: var(--st-text-color); font-variant-numeric: tabular-nums; }
-.rk-grid th, .rk-grid td { padding: 5px 7px 5px 3px; text-align: right; vertical-align: top; white-space: nowrap;
+.rk-grid th, .rk-grid td { padding: 5px 5px 5px 2px; text-align: right; vertical-align: top; white-space: nowrap;
   border-bottom: 1px solid color-mix(in srgb, currentColor 13%, transparent); }
 .rk-grid th:first-child, .rk-grid td:first-child { text-align: left; position: sticky; left: 0; z-index: 1;
   background: var(--st-background-color); padding-left: 8px; }
@@ -20,7 +20,7 @@ _CSS = """
 .rk-grid th button { all: unset; cursor: pointer; color: inherit; border-bottom: 1px dotted currentColor; }
 .rk-grid th button:focus-visible, .rk-grid td button:focus-visible { outline: 2px solid var(--st-primary-color);
   outline-offset: 2px; border-radius: 3px; }
-.rk-grid .quiet { font-size: 11.5px; opacity: .72; }
+.rk-grid .quiet { font-size: 11px; opacity: .72; }
 .rk-grid .best { font-weight: 750; }
 .rk-grid .worst { font-style: italic; }
 .rk-grid .mark { font-style: normal; font-weight: 400; padding-right: 3px; }
