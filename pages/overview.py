@@ -12,7 +12,7 @@ from ui.look import REFERENCES, Look, looks_of
 from ui.pictures import make_sheet, tiles
 from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
-from ui.view import View, copies_of, residual_order, tables_of, telling_radius
+from ui.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
 
 from rurk_core.errors import RurkError
 from rurk_core.evidence import overall_excess
@@ -38,7 +38,7 @@ def view_of(run: str, result: dict[str, Any], dataset: Any) -> View:
 
     def excess(method: str) -> float:
         found = state.verdicts_of(tables[attack, method])
-        return float((found.recognised(method).mean(0) - found.reference_recognised().mean((0, 1))).sum())
+        return float(beyond(found, method).mean(0).sum())
 
     method = max(unlearned, key=excess)
     verdicts = state.verdicts_of(tables[attack, method])
@@ -58,6 +58,8 @@ def standing(verdicts: Verdicts, method: str) -> tuple[int, float, np.ndarray]:
     moved = verdicts.taus > 0 if (verdicts.taus > 0).any() else verdicts.taus >= 0
     own = 100 * verdicts.recognised(method)[:, moved].mean() / verdicts.draws
     each = 100 * verdicts.reference_recognised()[:, :, moved].mean((1, 2)) / verdicts.draws
+    if not len(each):
+        return 0, float(own), each
     return (1 if own > each.max() else -1 if own < each.min() else 0), float(own), each
 
 
@@ -77,6 +79,11 @@ def verdict(result: dict[str, Any], looks: dict[str, Look]) -> tuple[str, str]:
         ]
 
     each = next(iter(found.values()))[2]
+    if not len(each):
+        return (
+            f"Of 100 copies of a forgotten sample {joined(named(0))} recognise{s(named(0))} so many, over all radii.",
+            "There is no re-trained model, so nothing says how many of them retraining would leave.",
+        )
     many = len(each) > 1
     than = "every re-trained model" if many else "the re-trained model"
     parts = []
@@ -143,7 +150,8 @@ def first_picture(view: View) -> None:
 
 def second_picture(view: View) -> None:
     step(2, "It is changed a little, many times")
-    v, shown = view.verdicts, ["original", REFERENCES, view.method]
+    v = view.verdicts
+    shown = [name for name in ("original", REFERENCES, view.method) if view.members(name)]
     if view.dataset is not None:
         from rurk_core.data import to_pixels
 
@@ -174,6 +182,8 @@ def third_picture(view: View) -> None:
     v, lines = view.verdicts, []
     each = v.reference_recognised()[:, view.place]
     for name in ("original", REFERENCES, view.method):
+        if not view.members(name):
+            continue
         own = each.mean(0) if name == REFERENCES else v.recognised(name)[view.place]
         look = view.looks[name]
         hover = [f"{look.letter}: {n:g} of {v.draws}" for n in own]

@@ -13,6 +13,7 @@ from ui.copies import copies_row, key_of_marks
 from ui.distances import distances
 from ui.forgetting import sheet_of
 from ui.look import REFERENCES, looks_of
+from ui.peers import show_peers
 from ui.pictures import tiles
 from ui.reports import report_buttons
 from ui.runs import dataset_of, empty_state
@@ -337,6 +338,8 @@ def main() -> None:
         )
     with right:
         st.html(say(view, finding))
+        if queue.found.evidence is None:
+            show_peers(view)
         judging(queue, finding, here)
     shown = [name for name in dict.fromkeys(["original", REFERENCES, queue.method]) if view.members(name)]
     if dataset is not None:

@@ -119,9 +119,15 @@ def test_without_references_the_pages_say_so(tiny_run, tmp_path, monkeypatch):
         taus="0,0.2",
         draws=5,
     )
-    app = opened(found["key"])
+    app = AppTest.from_file(FRAME, default_timeout=60)
+    app.query_params["run"] = found["key"]
+    app.run()
+    assert not app.exception and not app.error and "no re-trained model" in text_of(app)
+    app.switch_page("review.py").run()
     assert not app.exception and not app.error and "no re-trained model" in text_of(app)
     assert app.button(key="verdict_clear")
+    app.toggle(key="peers").set_value(True).run()
+    assert not app.exception and not app.error and "Weaker evidence" in text_of(app)
     app.switch_page("neighbourhood.py").run()
     assert not app.exception and not app.error and "no re-trained model to compare with" in text_of(app)
     app.segmented_control(key="curve_what").set_value("ratio").run()
