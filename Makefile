@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .tools/axe-core-4.14.1/axe.min.js
 
-.PHONY: app test lint bench demo screenshots clean
+.PHONY: app test lint bench demo teaching screenshots clean
 
 app: $(STAMP)
 	$(BIN)/streamlit run app.py
@@ -24,6 +24,10 @@ bench: $(STAMP)
 # the small finished experiment that the app opens with
 demo: $(STAMP)
 	$(BIN)/python -m benchmarks.make_demo
+
+# what the page Teach shows at once
+teaching: $(STAMP)
+	$(BIN)/python -m benchmarks.make_teaching
 
 # pictures of every page, light and dark, for the README
 screenshots: $(STAMP)
