@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,6 +65,14 @@ class Radii:
         """One score of recognition [N]: the radius to the border, negative outside; high means firmly recognised."""
         found = getattr(self, kind)
         return np.where(self.said, found, -found)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values; None where nothing was found."""
+        values = {name: [v if math.isfinite(v) else None for v in getattr(self, name).tolist()] for name in _FOUND}
+        return {"norm": self.norm, "upper_bounds": True, "said": self.said.tolist(), **values}
+
+
+_FOUND = ("strong", "random")
 
 
 def smallest_radii(

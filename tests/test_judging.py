@@ -11,6 +11,7 @@ import torch
 from scipy.stats import t as student
 
 from rurk_core import judging
+from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.evidence import evidence_of_counts
@@ -58,9 +59,9 @@ def test_what_is_not_there_is_said(tiny_run):
 
 
 @pytest.fixture(scope="module")
-def four(tiny_run, tiny_spec, tmp_path_factory):
-    """A store on top of the shared one, with a run of four references; and the data."""
-    store = Store(tmp_path_factory.mktemp("four"), bundled=[tiny_run[0].url])
+def four(tiny_spec, tmp_path_factory):
+    """A store with a run of four references, the run, and the data."""
+    store = Store(tmp_path_factory.mktemp("four"))
     spec = replace(tiny_spec, forget="class:0:0.1", references=4, relearn=0)
     return store, run(spec, store), load_dataset("digits")
 
@@ -168,3 +169,18 @@ def test_other_data_are_refused(four):
     ):
         with pytest.raises(UsageError, match="fingerprint"):
             ask()
+
+
+def test_the_command(four, capsys):
+    store, result, _ = four
+    asked = ["evidence", result["key"], "--store", store.url, "--method", "gd", "--retained", "15", "--unreferenced"]
+    assert main([*asked, "--radius", "linf", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    found = document["models"]["gd"]
+    assert list(found) == ["evidence", "membership", "radii", "retained", "unreferenced"]
+    assert len(found["radii"]["linf"]["strong"]) == 14 and found["unreferenced"]["weaker"]
+    assert main(asked) == 0
+    printed = capsys.readouterr().out
+    assert "The set as a whole" in printed and "U-LiRA" in printed and "Without re-trained models (weaker)" in printed
+    assert main(["evidence", result["key"], "--store", store.url, "--method", "nobody"]) == 2
+    assert "no model 'nobody'" in capsys.readouterr().err

@@ -18,6 +18,7 @@ FILES = (
     "report",
     "store",
     "doctor",
+    "evidence",
     "calibrate",
     "check_methods",
 )

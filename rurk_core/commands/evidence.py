@@ -1,0 +1,166 @@
+"""``rurk evidence``: how strong the evidence is, sample by sample, for the models of a finished run."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..errors import UsageError
+from . import Command
+from .output import console, live, print_json, where
+
+
+def register(command: Command) -> None:
+    evidence = command("evidence", _evidence, "Say of every sample whether it is residual, over-forgotten or clear.")
+    evidence.add_argument("run", help="the key of a run or audit, or 'latest'")
+    evidence.add_argument("--method", help="only this model (default: all but the re-trained ones)")
+    evidence.add_argument("--attack", default="", help="one the run was measured under (default: its first)")
+    evidence.add_argument("--rate", type=float, default=0.05, help="false-discovery rate of the lists (default: 0.05)")
+    evidence.add_argument("--radius", action="append", choices=("l2", "linf"), default=[], help="search radii too")
+    evidence.add_argument("--retained", type=int, default=0, metavar="N", help="the N nearest samples that stayed, too")
+    evidence.add_argument("--unreferenced", action="store_true", help="also what can be said without re-trained models")
+    where(evidence)
+
+
+def _evidence(options: argparse.Namespace) -> int:
+    from ..data import load_dataset
+    from ..experiment import load_result
+    from ..judging import evidence_of_run, radii_of_run, retained_of_run, signals_of_run, without_references
+    from ..progress import Tracker
+    from ..report import latest_run
+    from ..stages import role_of
+    from ..store import Store
+    from ..training import find_devices
+
+    store = Store(options.store)
+    key = latest_run(store) if options.run == "latest" else options.run
+    result = load_result(store, key)
+    names = [row["name"] for row in result["models"] if row.get("key")]
+    references = [name for name in names if role_of(name) == "reference"]
+    methods = [options.method] if options.method else [name for name in names if name not in references]
+    device = str(find_devices(options.device)[0])
+    document: dict[str, Any] = {"run": key, "models": {}}
+    with live(quiet=options.json) as progress:
+        tracker = Tracker(progress)
+        with tracker.stage("Reading data"):
+            data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), options.data)
+        radii = {}
+        for norm in options.radius:
+            with tracker.stage(f"Radii, {norm}"):
+                radii[norm] = radii_of_run(
+                    store,
+                    key,
+                    data,
+                    norm=norm,
+                    models=[*methods, *[name for name in references if name not in methods]],
+                    device=device,
+                    on_sample=tracker.step,
+                )
+        for method in methods:
+            found = evidence_of_run(store, key, method=method, attack=options.attack, rate=options.rate)
+            entry: dict[str, Any] = {"evidence": found.to_dict()}
+            document["models"][method] = entry
+            entry["membership"] = [signal.to_dict() for signal in signals_of_run(store, key, data, method, radii=radii)]
+            if radii:
+                entry["radii"] = {norm: each[method].to_dict() for norm, each in radii.items()}
+            if options.retained:
+                if options.retained < 1:
+                    raise UsageError("'--retained' must be at least 1.")
+                with tracker.stage(f"Retained samples, {method}"):
+                    entry["retained"] = retained_of_run(
+                        store,
+                        key,
+                        data,
+                        method=method,
+                        attack=options.attack,
+                        count=options.retained,
+                        device=device,
+                        on_chunk=tracker.step,
+                    ).to_dict()
+            if options.unreferenced:
+                with tracker.stage(f"Held-out samples, {method}"):
+                    entry["unreferenced"] = without_references(
+                        store,
+                        key,
+                        data,
+                        method=method,
+                        attack=options.attack,
+                        rate=options.rate,
+                        device=device,
+                        on_chunk=tracker.step,
+                    ).to_dict()
+    if options.json:
+        print_json(document)
+    else:
+        for method, entry in document["models"].items():
+            print_evidence(method, entry, console())
+    return 0
+
+
+def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
+    """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
+    evidence = entry["evidence"]
+    whole, power, counts = evidence["overall"], evidence["power"], evidence["verdicts"]
+    said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
+    out.print(f"{method} under {evidence['attack']}: {said}.", markup=False, highlight=False)
+    p = "" if whole["p"] is None else f", p = {whole['p']:.3f}"
+    out.print(
+        f"The set as a whole: {whole['excess']:+.1%} of the copies beyond {evidence['references']} re-trained models "
+        f"(95%: {whole['low']:+.1%} to {whole['high']:+.1%}{p}).",
+        markup=False,
+        highlight=False,
+    )
+    median = power["median_detectable_excess"]
+    could = "nothing" if median is None else f"an excess of {median:.1%} (median)"
+    out.print(
+        f"With these references {could} could have been seen in a single sample with 80% probability, and none at all "
+        f"in {power['undetectable']:.0%} of the samples.",
+        markup=False,
+        highlight=False,
+    )
+    table = Table(title="Strongest evidence of residual knowledge", title_justify="left")
+    for name in ("sample", "recognised", "re-training", "excess, 95%", "p", "q", "verdict"):
+        table.add_column(name, justify="left" if name == "verdict" else "right")
+    ranked = sorted(evidence["samples"], key=lambda row: (row["p_residual"], -row["excess"]))
+    for row in ranked[:shown]:
+        table.add_row(
+            str(row["sample"]),
+            f"{row['recognised']:.0%}",
+            f"{row['expected']:.0%}",
+            f"{row['excess']:+.0%} ({row['low']:+.0%} to {row['high']:+.0%})",
+            f"{row['p_residual']:.4f}",
+            f"{row['q_residual']:.3f}",
+            row["verdict"].replace("_", " "),
+        )
+    out.print(table)
+    signals = Table(title="Membership signals: the model against re-trained ones", title_justify="left")
+    for name in ("signal", "AUC", "TPR at 0.1% FPR", "TPR at 1% FPR"):
+        signals.add_column(name, justify="left" if name == "signal" else "right")
+    for signal in entry["membership"]:
+        rates = [
+            f"{point['tpr']:.1%}" if point["resolved"] else f"{point['tpr']:.1%} at 0 of {signal['negatives']}"
+            for point in signal["tpr"]
+        ]
+        signals.add_row(signal["name"], f"{signal['auc']:.3f}", *rates)
+    out.print(signals)
+    if "retained" in entry:
+        retained = entry["retained"]
+        out.print(
+            f"Of the {len(retained['samples'])} retained samples nearest to the forget set {len(retained['changed'])} "
+            f"changed beyond the spread of re-trainings: {', '.join(map(str, retained['changed'])) or 'none'}.",
+            markup=False,
+            highlight=False,
+        )
+    if "unreferenced" in entry:
+        weaker = entry["unreferenced"]
+        told = [row["verdict"] for row in weaker["samples"]]
+        line = (
+            f"Without re-trained models (weaker): {told.count('residual')} residual, {told.count('over_forgotten')} "
+            f"over-forgotten, {told.count('cannot_tell')} cannot tell"
+        )
+        if weaker["agreement"]:
+            line += f"; the calibrated answer is the same for {weaker['agreement']['same']:.0%} of the samples"
+        out.print(f"{line}.", markup=False, highlight=False)
