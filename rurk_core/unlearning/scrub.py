@@ -77,7 +77,8 @@ def scrub(
     """In epoch e: if e < max_epochs, −KL(p_T‖p_S)·T² on S_f; then γ·CE + α·KL(p_T‖p_S)·T² on S_r.
 
     KL is the mean over samples, p_T the softmax of the frozen Original over T. Ends on a min-epoch, as the authors
-    do. Their rewind (SCRUB+R) is not part of it.
+    do. Their rewind (SCRUB+R) is not part of it. Where the student starts as its teacher exactly, KL is at its
+    minimum and has no gradient: without batch normalisation or dropout the first max-epoch does nothing but decay.
     """
     teacher = copy.deepcopy(original).requires_grad_(False).eval()
     model = trainable_copy(original)
