@@ -163,7 +163,7 @@ def _stored(store: Store, key: str) -> dict[str, Any] | None:
 
 def _measured(work: Work, run_stages: Engine, about: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The result document, and the keys of all it rests on."""
-    stages = _finish_stages(work, run_stages)
+    stages = finish_stages(work, run_stages)
     return gather(work, stages, about), [stage.key for stage in stages]
 
 
@@ -181,7 +181,7 @@ def _mended(work: Work, attempt: Callable[[], T]) -> tuple[T, list[str]]:
             work.tracker.note(notes[error.key])
 
 
-def _finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
+def finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     """Have the engine run the plan; returns the plan whose entries are all in the store.
 
     There is more than one plan where the forget set depends on the Original, or where a method failed: the

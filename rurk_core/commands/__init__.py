@@ -21,5 +21,6 @@ FILES = (
     "evidence",
     "calibrate",
     "check_methods",
+    "tune",
 )
 """The files of this package that register commands, in the order of ``rurk --help``."""
