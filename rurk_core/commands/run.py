@@ -69,10 +69,12 @@ def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
 
 def checked_spec(options: argparse.Namespace, values: dict[str, Any]) -> Spec:
     """The experiment, or one sentence on what is wrong with it."""
+    from ..presets import presets_of
     from ..spec import make_spec
+    from ..store import Store
 
     try:
-        return make_spec(**values)
+        return make_spec(**values, presets=presets_of(Store(options.store)))
     except TypeError:
         raise UsageError(f"The file {options.spec} names something an experiment does not have.") from None
 
