@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from . import app, calibration, cifar_original, digits, memory, references, table, verdicts
+from . import app, calibration, cifar_original, digits, memory, methods, references, table, verdicts
 
 ALL = {
     "digits": digits.main,
@@ -12,6 +12,7 @@ ALL = {
     "references": references.main,
     "verdicts": verdicts.main,
     "memory": memory.main,
+    "methods": methods.main,
     "calibration": calibration.main,
     "cifar_original": cifar_original.main,
     "app": app.main,

@@ -17,9 +17,11 @@ from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import RurkError
 from rurk_core.jobs import list_jobs
 from rurk_core.perturbations import ATTACKS
+from rurk_core.presets import presets_of
 from rurk_core.spec import MAX_REFERENCES, Spec, make_spec
 from rurk_core.store import Entry
 from rurk_core.unlearning import METHODS
+from rurk_core.unlearning.own import PROBLEMS
 
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {
@@ -104,11 +106,14 @@ def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict
         help="Each makes one unlearned model from the Original. A form per method is below.",
         persist_state="session",
     )
-    found = []
+    for sentence in PROBLEMS.values():
+        st.warning(plain(sentence), icon=":material/extension_off:")
+    found, tuned = [], presets_of(state.store())
     for key in chosen:
         method = METHODS[key]
         with st.expander(f"{method.title}: {method.summary}", key=f"form-{key}"):
-            presets = list(method.presets)
+            settings = {**method.presets, **tuned.get(key, {})}
+            presets = list(settings)
             first = dataset if dataset in presets else "default"
             picked = st.selectbox(
                 "Preset",
@@ -118,7 +123,7 @@ def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict
                 help=f"{method.source}. Needs {method.needs}. Batch normalisation: {method.batch_norm}.",
                 persist_state="session",
             )
-            values = config_form(method.config, dict(method.presets[picked]), f"set-{key}-{picked}")
+            values = config_form(method.config, dict(settings[picked]), f"set-{key}-{picked}")
         found.append({"method": key, "preset": picked, "config": values})
     return found
 
@@ -233,7 +238,9 @@ def new_run() -> None:
         title = st.text_input(
             "Title (optional)", key="title", max_chars=120, placeholder="a name for the list of experiments"
         )
-        spec = make_spec(name, rule, methods=methods, title=title.strip(), **measurement)
+        spec = make_spec(
+            name, rule, methods=methods, title=title.strip(), presets=presets_of(state.store()), **measurement
+        )
         current = draft(dataset)
         st.html(plan(spec, dataset, checked(dataset, current) if current.indices else forget_set(dataset, rule)))
     except RurkError as error:
