@@ -55,7 +55,7 @@ class SsdConfig(Config):
         "paper, CIFAR-10": {"alpha": 10.0},
         "paper, CIFAR-10 class": {"alpha": 10.0},
         "source": {"alpha": 10.0, "order": "original"},
-        "digits": {"alpha": 10.0},
+        "digits": {"alpha": 30.0},
     },
 )
 def ssd(
