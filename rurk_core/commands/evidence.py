@@ -161,6 +161,11 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
             f"Without re-trained models (weaker): {told.count('residual')} residual, {told.count('over_forgotten')} "
             f"over-forgotten, {told.count('cannot_tell')} cannot tell"
         )
-        if weaker["agreement"]:
-            line += f"; the calibrated answer is the same for {weaker['agreement']['same']:.0%} of the samples"
+        if agreement := weaker["agreement"]:
+            # the share of equal answers alone flatters: both say nothing of most samples
+            line += (
+                f"; at p ≤ {evidence['rate']:g} it accuses {agreement['alarms']:.0%} of the samples, re-trained models "
+                f"{agreement['alarms_calibrated']:.0%}, with the same answer for {agreement['same']:.0%} and a rank "
+                f"correlation of {agreement['rank_correlation']:.2f} between the excesses"
+            )
         out.print(f"{line}.", markup=False, highlight=False)
