@@ -1,8 +1,13 @@
-"""``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some."""
+"""``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
+
+Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
+``fuzz 10000`` (inputs), ``soak 30`` (minutes).
+"""
 
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 from . import app, calibration, cifar_original, digits, memory, methods, references, table, verdicts
 
@@ -18,9 +23,14 @@ ALL = {
     "app": app.main,
 }
 
+LONG = ("faults", "fuzz", "soak")
+
+if sys.argv[1:] and sys.argv[1] in LONG:
+    import_module(f".{sys.argv[1]}", __package__).main(*map(int, sys.argv[2:]))
+    sys.exit()
 wanted = sys.argv[1:] or list(ALL)
 for name in wanted:
     if name not in ALL:
-        sys.exit(f"There is no benchmark '{name}'; choose from {', '.join(ALL)}.")
+        sys.exit(f"There is no benchmark '{name}'; choose from {', '.join((*ALL, *LONG))}.")
 for name in wanted:
     ALL[name]()
