@@ -2,7 +2,13 @@
 
 
 class RurkError(Exception):
-    """Something failed at run time. The message is shown to the user as it is (command line: exit code 1)."""
+    """Something failed at run time. The message is shown to the user as it is (command line: exit code 1).
+
+    It is one line whatever was quoted in it: a name with line breaks cannot pose as a second message.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(str(self.args[0] if self.args else "").split())
 
 
 class Damaged(RurkError):
@@ -11,9 +17,6 @@ class Damaged(RurkError):
     def __init__(self, message: str, key: str) -> None:
         super().__init__(message, key)
         self.key = key
-
-    def __str__(self) -> str:
-        return str(self.args[0])
 
 
 class UsageError(RurkError):

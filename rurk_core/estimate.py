@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -67,6 +68,73 @@ def probed_speed(spec: Spec, input_shape: tuple[int, ...], classes: int) -> floa
             model(pixels)
             passes += len(pixels)
     return passes / max(elapsed, 1e-9) / OVERHEAD
+
+
+def outline(work: Work, speed: float) -> dict[str, Any]:
+    """What a run will do, before it starts.
+
+    Args:
+        work: with a known forget set.
+        speed: forward passes of one sample a second.
+
+    Returns:
+        ``stages``: for each name in the plan how many entries are to be made, their forward passes and seconds (a
+        training step counts three passes); ``passes`` and ``seconds`` of all; ``bytes``: what the data, the models
+        and the counts of verdicts take; ``twice``: factor on all passes if there were twice as many forget samples,
+        draws, radii, references or methods.
+    """
+    stages: dict[str, dict[str, Any]] = {}
+    for stage in plan(work):
+        if not work.store.has(stage.key):
+            row = stages.setdefault(stage.name, {"stage": stage.name, "entries": 0, "passes": 0.0})
+            row["entries"] += 1
+            row["passes"] += stage.cost
+    for row in stages.values():
+        row["seconds"] = row["passes"] / speed
+    total = sum(row["passes"] for row in stages.values())
+    return {
+        "stages": list(stages.values()),
+        "passes": total,
+        "seconds": total / speed,
+        "bytes": _bytes(work),
+        "twice": _twice(work),
+    }
+
+
+def _bytes(work: Work) -> dict[str, int]:
+    assert work.forget is not None
+    spec, data = work.spec, work.dataset
+    models = 1 + len(spec.methods) + spec.references
+    network = create_model(spec.model, data.input_shape, len(data.classes), seed=0)
+    weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
+    cells = models * len(work.forget.indices) * len(spec.taus)
+    return {
+        "data": data.train_images.nbytes + data.test_images.nbytes,
+        "one model": weights,
+        "all models, in the store": weights * models,
+        # weights, gradients, momentum, and the copy that is kept
+        "references in training": 4 * weights * spec.references,
+        "counts of verdicts": 8 * cells * (len(data.classes) + spec.references),
+    }
+
+
+def _twice(work: Work) -> dict[str, float]:
+    """Factor on the work of a whole run, nothing of it in the store, for twice as many of something."""
+    assert work.forget is not None
+    spec, forget = work.spec, work.forget
+
+    def passes(work: Work) -> float:
+        return sum(stage.cost for stage in plan(work))
+
+    again = tuple(replace(method, label=f"{method.label} again") for method in spec.methods)
+    more = {
+        "draws": replace(work, spec=replace(spec, draws=2 * spec.draws)),
+        "radii": replace(work, spec=replace(spec, taus=(*spec.taus, *(tau + 1 for tau in spec.taus)))),
+        "references": replace(work, spec=replace(spec, references=2 * spec.references)),
+        "methods": replace(work, spec=replace(spec, methods=spec.methods + again)),
+        "forget samples": replace(work, forget=replace(forget, indices=forget.indices * 2)),
+    }
+    return {name: passes(other) / passes(work) for name, other in more.items()}
 
 
 def _threads_aside(device: str) -> str:

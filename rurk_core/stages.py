@@ -208,7 +208,8 @@ def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> 
     """Random draws need one table for all models, attacks one per attacked model."""
     assert work.forget is not None
     spec, stages = work.spec, []
-    copies = len(work.forget.indices) * len(spec.taus) * spec.draws
+    # at radius 0 every copy is the sample itself, judged once
+    copies = len(work.forget.indices) * sum(spec.draws if tau else 1 for tau in spec.taus)
     for attack in spec.attacks:
         kind = ATTACKS[attack]
         for source in judged if kind.uses_model else [None]:

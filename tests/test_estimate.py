@@ -7,8 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 
+from rurk_core import stages, training
 from rurk_core.data import forget_set, load_dataset
-from rurk_core.estimate import measured_speed, missing_work, probed_speed
+from rurk_core.estimate import measured_speed, missing_work, outline, probed_speed
+from rurk_core.experiment import run
+from rurk_core.models import Classifier
+from rurk_core.spec import make_spec
 from rurk_core.stages import Work
 from rurk_core.store import Store
 
@@ -25,7 +29,7 @@ def test_what_is_in_the_store_costs_nothing_and_more_copies_cost_their_passes(ti
     # at least 2 epochs of the Original, 2 of each of 2 references, one of each method
     assert cold > 14 * 3 * len(data.train_labels) / 3
     more = missing(replace(tiny_spec, draws=40), Store(tmp_path / "empty"))
-    assert more - cold == 5 * len(forget.indices) * 3 * 20  # 5 models judge 20 copies more at 3 radii
+    assert more - cold == 5 * len(forget.indices) * 2 * 20  # 5 models judge 20 copies more at the 2 radii above 0
 
 
 def test_speed_comes_from_finished_runs_with_the_same_network_and_device(tiny_run):
@@ -42,3 +46,46 @@ def test_a_probe_finds_a_larger_network_slower(tiny_spec):
     small = probed_speed(replace(tiny_spec, model="cnn"), (1, 8, 8), 10)
     large = probed_speed(replace(tiny_spec, model="resnet18"), (3, 32, 32), 10)
     assert 0 < large < small
+
+
+def test_a_plan_foretells_the_passes_of_a_run_ten_times_larger(tmp_path, monkeypatch):
+    """Passes are counted, not timed, in a run with a tenth of the draws; its ratio to its plan carries over."""
+    counted = dict.fromkeys(("training", "judging"), 0)
+
+    def count(module, inputs):
+        if isinstance(module, Classifier):
+            counted["training" if module.training else "judging"] += len(inputs[0])
+
+    def in_this_process(build, images, labels, config, *, seeds, on_step):
+        return training._fit_one_after_another(build, images, labels, config, seeds, on_step)
+
+    monkeypatch.setattr(stages, "fit_references", in_this_process)
+    options = {"methods": "gd:epochs=2", "references": 2, "taus": "0,0.1,0.2", "train": {"epochs": 2}, "relearn": 0}
+    small, large = (make_spec(draws=draws, **options) for draws in (10, 100))
+    data = load_dataset("digits")
+    forget = forget_set(data, small.forget)
+
+    def planned(spec, *names):
+        rows = outline(Work(spec, Store(tmp_path / "empty"), data, None, torch.device("cpu"), forget=forget), 1.0)
+        return sum(row["passes"] for row in rows["stages"] if not names or row["stage"].startswith(names))
+
+    hook = torch.nn.modules.module.register_module_forward_pre_hook(count)
+    try:
+        run(small, Store(tmp_path / "small"))
+    finally:
+        hook.remove()
+    # a training step counts three passes, one of them forward; a Re-train's two
+    assert 1 / 1.5 < 3 * counted["training"] / planned(small, "Original", "References", "gd") < 1.5
+    assert 1 / 1.3 < counted["judging"] / planned(small, "Verdicts") < 1.3
+    models = 4
+    assert planned(small, "Verdicts") == models * len(forget.indices) * 21  # 10 draws at two radii, 1 at τ = 0
+    assert planned(large, "Verdicts") == models * len(forget.indices) * 201
+
+
+def test_a_plan_says_how_it_grows_and_what_it_holds(tiny_spec, tmp_path):
+    data = load_dataset("digits")
+    forget = forget_set(data, tiny_spec.forget)
+    found = outline(Work(tiny_spec, Store(tmp_path), data, None, torch.device("cpu"), forget=forget), 1000.0)
+    assert found["seconds"] == pytest.approx(found["passes"] / 1000)
+    assert all(1 < factor <= 2.01 for factor in found["twice"].values()), found["twice"]
+    assert found["bytes"]["data"] == (1438 + 359) * 64 * 4

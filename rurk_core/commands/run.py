@@ -11,15 +11,17 @@ from rich.table import Table
 
 from ..errors import UsageError
 from . import Command
-from .output import console, live, print_json, read_json, where
+from .output import console, duration, live, print_json, read_json, where
 
 if TYPE_CHECKING:
     from ..spec import Spec
+    from ..store import Store
 
 
 def register(command: Command) -> None:
     run = command("run", _run, "Train, unlearn, perturb and measure residual knowledge.")
     spec_flags(run)
+    run.add_argument("--plan", action="store_true", help="only say what would be done: passes, memory, time, growth")
     run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     run.add_argument("--title", help="a name for people")
     where(run)
@@ -85,12 +87,49 @@ def _run(options: argparse.Namespace) -> int:
 
     spec = checked_spec(options, spec_values(options, "seed", "title"))
     store = Store(options.store)
+    if options.plan:
+        return _print_plan(options, spec, store)
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
     if options.json:
         print_json(result)
     else:
         print_result(result, console())
+    return 0
+
+
+def _print_plan(options: argparse.Namespace, spec: Spec, store: Store) -> int:
+    import torch
+
+    from ..data import forget_set, load_dataset, needs_losses
+    from ..estimate import measured_speed, outline, probed_speed
+    from ..experiment import load_result
+    from ..stages import Work, start_data
+    from ..training import device_name, find_devices
+
+    data, devices = load_dataset(spec.dataset, options.data), find_devices(options.device)
+    losses = torch.zeros(len(data.train_labels)) if needs_losses(spec.forget) else None
+    chosen = forget_set(data, spec.forget, losses=losses)
+    work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
+    earlier = (load_result(store, entry.key) for entry in store.list("run"))
+    known = measured_speed(earlier, spec.model, device_name(devices[0]))
+    speed = known or probed_speed(spec, data.input_shape, len(data.classes))
+    found = outline(work, speed) | {"speed": speed, "speed_from": "earlier runs" if known else "a probe on the CPU"}
+    if options.json:
+        print_json(found)
+        return 0
+    out = console()
+    table = Table(title=f"What is to be done: about {duration(found['seconds'])}", title_justify="left")
+    for name in ("stage", "entries", "forward passes", "time"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    for row in found["stages"]:
+        table.add_row(row["stage"], str(row["entries"]), f"{row['passes']:,.0f}", duration(row["seconds"]))
+    out.print(table)
+    memory = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in found["bytes"].items())
+    out.print(f"Memory: {memory}.", highlight=False)
+    growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
+    out.print(f"Work with twice as many: {growth}.", highlight=False)
+    out.print(f"{speed:,.0f} forward passes a second, from {found['speed_from']}.", highlight=False)
     return 0
 
 

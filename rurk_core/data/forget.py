@@ -202,5 +202,5 @@ def _read(name: str) -> str:
         if path.stat().st_size > MAX_FILE_BYTES:
             raise UsageError(f"The file {path} is too large to be a forget set.")
         return path.read_text()
-    except (OSError, UnicodeDecodeError):
+    except (OSError, ValueError):  # ValueError: no text, or no path
         raise UsageError(f"The forget-set file {path} cannot be read.") from None
