@@ -216,11 +216,11 @@ def main() -> None:
             with opened(browser, url):
                 pass  # the first visitor of a server waits for its caches
             first_paint(browser, url)
-            interactions(browser, url, "the experiment in view")
+            interactions(browser, f"{url}/neighbourhood", "the experiment in view")
             for data in ("digits", "cifar10"):
                 if data == "digits" or os.environ.get("RURK_DATA"):
                     gallery(browser, url, data)
-            sessions(browser, url, pid)
+            sessions(browser, f"{url}/neighbourhood", pid)
             browser.close()
 
 

@@ -18,7 +18,8 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 
 @pytest.fixture
 def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
-    """``app("forget.py", store, run="…")`` → the page, run once; the store is empty unless one is given."""
+    """``app("forget.py", store, run="…")`` → the page (Neighbourhood unless named), run once; the store is empty unless
+    one is given."""
     monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
 
     def open_page(
