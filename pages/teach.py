@@ -117,7 +117,8 @@ def moons() -> None:
     made = came or state.store().has(key)
     with two:
         ready(key, spec, made, METHODS[method].title, chosen, plane.forget)
-    lesson = shipped("moons", method) if came else stored(state.store().url, key) if made else shipped("moons", "gd")
+    instead = method if method in METHODS_SHOWN else "gd"
+    lesson = shipped("moons", method) if came else stored(state.store().url, key) if made else shipped("moons", instead)
     picked = field(
         "moons",
         lesson,

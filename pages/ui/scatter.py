@@ -282,8 +282,15 @@ export default function ({ parentElement, data, setTriggerValue }) {
       }
       if (my.names) {
         pen.font = `600 ${0.86 * rem}px ${family}`; pen.textAlign = 'center'; pen.textBaseline = 'middle';
+        const placed = [];  // names that would lie on each other move down
         data.centres[m].forEach((centre, c) => {
-          if (centre) halo(pen, data.classes[c], X(box, centre[0]), Y(box, centre[1]));
+          if (!centre) return;
+          const x = X(box, centre[0]), w = pen.measureText(data.classes[c]).width / 2 + 2;
+          let y = Y(box, centre[1]);
+          while (placed.some(([a, b, v]) => Math.abs(x - a) < w + v && Math.abs(y - b) < rem) && y < box.y + box.h)
+            y += rem * .5;
+          placed.push([x, y, w]);
+          halo(pen, data.classes[c], x, y);
         });
       }
       for (const [i, r, wide] of [[data.selected, 11, 3], [my.hover, 8, 2]]) {
