@@ -330,7 +330,7 @@ def umap(points: Tensor, seed: int, on_step: Callable[[int, int], None] | None =
         def flush(self) -> None:
             pass
 
-    bar = {"disable": False, "file": Listener(), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0.2}
+    bar = {"disable": False, "file": Listener(), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*n_jobs.*", category=UserWarning)
         fitted = UMAP(n_neighbors=min(NEIGHBOURS, len(points) - 1), n_epochs=EPOCHS, random_state=seed, tqdm_kwds=bar)

@@ -40,6 +40,8 @@ MODEL = "mlp:100"
 SETTINGS: dict[str, dict[str, Any]] = {
     "rurk": {"lambda_f": 0.02, "lambda_a": 0.02, "tau": 0.08, "max_iterations": 0, "lr": 0.01},
     "neggrad_plus": {"beta": 0.02, "lr": 0.02},
+    "eu_k": {"k": 1},  # so small a network has no more to choose from
+    "cf_k": {"k": 1},
 }
 COMMON = {"epochs": 40, "lr": 0.05, "batch": 32}
 """What a method that trains gets on so little data, where it has such settings."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ from rurk_core.spec import Spec, make_spec
 from rurk_core.store import Store
 
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
+
+
+@pytest.fixture(autouse=True)
+def own_main():
+    """AppTest leaves the page as ``__main__``, which every process that is spawned later would run."""
+    main = sys.modules["__main__"]
+    yield
+    sys.modules["__main__"] = main
 
 
 @pytest.fixture(scope="session")

@@ -172,7 +172,9 @@ class TestResidual:
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     command = [sys.executable, "-m", "rurk_core", "run", "--store", str(tmp_path), "--json", "--references", "1"]
     slow = [*command, "--methods", "gd:epochs=1000", "--train", "epochs=1", "--draws", "5", "--tau", "0"]
-    running = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    # a shell's background job ignores the signal, and so would its children
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    running = subprocess.Popen(slow, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, **heard)
     store, waited = Store(tmp_path), time.monotonic()
     while not store.list("reference") and time.monotonic() - waited < 60:
         time.sleep(0.1)

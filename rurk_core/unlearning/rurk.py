@@ -62,7 +62,7 @@ class RurkConfig(Config):
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {"lambda_a": 0.00045},
         "quick look": {"epochs": 1},
-        # found over the seeds 7, 131 and 42: with a little more of either λ the whole class is lost, with less all stays
+        # found over seeds 7, 131 and 42: with a little more of either λ the class is lost, with less all stays
         "digits": {"lambda_f": 0.2, "lambda_a": 0.16, "tau": 0.155, "epochs": 8, "lr": 0.004},
     },
 )
