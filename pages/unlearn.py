@@ -12,6 +12,7 @@ from ui.glossary import term
 from ui.look import looks_of
 from ui.runs import digits_button, jobs_panel, open_run, start
 from ui.state import escape, plain
+from ui.tune import tune_form, tuned_list
 
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import RurkError
@@ -253,6 +254,9 @@ def new_run() -> None:
             state.show(error)
             return
         st.rerun()
+    if spec is not None:
+        with st.expander("Tune a method on this", icon=":material/experiment:", key="tune"):
+            tune_form(spec)
 
 
 def finished_runs() -> None:
@@ -352,6 +356,7 @@ def main() -> None:
             st.subheader("New experiment", anchor=False)
             digits_button("run_digits")
         new_run()
+    tuned_list()
     finished_runs()
 
 

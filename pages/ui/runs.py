@@ -37,15 +37,16 @@ RUNNERS = {
     "audit": "rurk_core.audit:audit_job",
     "embedding": "rurk_core.embedding:embedding_job",
     "lesson": "rurk_core.teaching:lesson_job",
+    "tuning": "rurk_core.tuning:tune_job",
 }
 """What runs a job, by its kind."""
 OWN_PLACE = ("embedding", "lesson")
 """Kinds that are watched on the page that asked for them, not in the list of runs."""
 
 
-def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment") -> str:
-    """Start an experiment, an audit, a map or a lesson in the background."""
-    about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device}
+def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment", **more: Any) -> str:
+    """Start an experiment, an audit, a map, a lesson or a search in the background; ``more`` is for its runner."""
+    about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device, **more}
     return start_job(state.store(), about, runner=RUNNERS[kind])
 
 
@@ -105,7 +106,7 @@ def running(jobs: list[JobStatus]) -> list[JobStatus]:
 
 
 def run_jobs(store: Store) -> list[JobStatus]:
-    """Jobs that end as an experiment, newest first."""
+    """Jobs that are listed on the Unlearn page, newest first."""
     return [job for job in list_jobs(store) if job.spec.get("kind") not in OWN_PLACE]
 
 
@@ -192,7 +193,8 @@ def job_card(job: JobStatus) -> None:
         if job.alive:
             _progress(job)
         elif job.state == "done":
-            st.caption("The result is in the list of experiments.")
+            tuned = job.spec.get("kind") == "tuning"
+            st.caption(f"The result is in the list of {'tuned settings' if tuned else 'experiments'}.")
         else:
             st.caption(plain(job.message or "It ended without a word."))
             if job.state in ("failed", "killed"):
@@ -261,7 +263,7 @@ def _buttons(job: JobStatus) -> None:
             "Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=safely, args=(cancel_job, store, job.id)
         )
         return
-    if job.state == "done" and job.result and store.has(job.result):
+    if job.state == "done" and job.result.startswith("run-") and store.has(job.result):
         if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):
             open_run(job.result)
     elif job.state != "done":

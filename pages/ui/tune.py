@@ -1,0 +1,179 @@
+"""Searching a method's settings from the Unlearn page, and what a search has found."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from rurk_core.errors import RurkError, UsageError
+from rurk_core.spec import Spec, make_spec
+from rurk_core.store import Entry
+from rurk_core.unlearning import METHODS, Method
+from ui import figures, state
+from ui.runs import start
+from ui.state import escape, plain
+
+FOUND, REST, CHOSEN = "#0072B2", "#8A93A3", "#D55E00"
+
+
+def tunable() -> list[str]:
+    """Keys of the methods that have something to search."""
+    from rurk_core.tuning import searched
+
+    def has(method: Method) -> bool:
+        try:
+            return bool(searched(method))
+        except UsageError:
+            return False
+
+    return [key for key, method in METHODS.items() if has(method)]
+
+
+def tune_form(spec: Spec) -> None:
+    """Search one method's settings on the data, forget set, network, references and radii of ``spec``."""
+    from rurk_core.tuning import MAX_TRIALS, searched
+
+    keys = tunable()
+    one, two, three = st.columns([1.4, 1, 1.2], gap="medium", vertical_alignment="bottom")
+    key = one.selectbox(
+        "Method",
+        keys,
+        index=keys.index("rurk") if "rurk" in keys else 0,
+        format_func=lambda name: METHODS[name].title,
+        key="tune_method",
+        persist_state="session",
+    )
+    trials = two.number_input(
+        "Settings to try", 1, MAX_TRIALS, 30, key="tune_trials", help="Each is unlearned and measured once."
+    )
+    name = three.text_input(
+        "Name of the preset", "", key="tune_name", max_chars=40, placeholder="tuned", help="It joins the form above."
+    )
+    searching = ", ".join(label.replace("_", " ") for label in searched(METHODS[key]))
+    st.caption(
+        f"Searches {searching} with everything else as above. One half of the forget set chooses: residual knowledge "
+        "within the band of the re-trained models, with the least loss of retain and test accuracy. The other half "
+        "judges."
+    )
+    if st.button("Tune", icon=":material/experiment:", key="tune_start"):
+        title = f"Tune {METHODS[key].title}: {trials} settings"
+        try:
+            asked = make_spec(**spec.to_dict() | {"methods": [key], "title": title})
+            asked = dataclasses.replace(asked, attacks=asked.attacks[:1])
+            start(asked.to_dict(), kind="tuning", trials=int(trials), name=name.strip())
+        except RurkError as error:
+            state.show(error)
+        else:
+            st.rerun()
+
+
+def tuned_list() -> None:
+    """Every finished search of the store."""
+    entries = state.store().list("tuning")
+    if not entries:
+        return
+    st.subheader("Tuned settings", anchor=False)
+    for entry in entries:
+        tuned_card(entry)
+
+
+def tuned_card(entry: Entry) -> None:
+    try:
+        result = state.result_of(entry.key)
+        words, rows = summary(result), trial_rows(result)
+    except (RurkError, KeyError, TypeError) as error:
+        state.show(error if isinstance(error, RurkError) else RurkError(f"The search {entry.key} is damaged."))
+        return
+    with st.expander(words, icon=":material/experiment:", key=f"tuned-{entry.key}"):
+        figures.draw(
+            front_figure(rows),
+            f"front-{entry.key}",
+            f"tuning-{result['preset']['method']}",
+            "Every setting tried: lost accuracy against distance to the band of the re-trained models",
+        )
+        st.html(
+            '<div class="rk-see">See: left and low is best. No setting beats those on the line in one aim without '
+            "losing in the other; the ringed one was chosen and is a preset of the form now.</div>"
+        )
+        figures.download(rows, f"tuning-{result['preset']['method']}", f"data-{entry.key}")
+        st.html(judged_table(result))
+
+
+def summary(result: dict[str, Any]) -> str:
+    preset = result["preset"]
+    method = METHODS[preset["method"]].title if preset["method"] in METHODS else preset["method"]
+    return plain(
+        f"{method} on {preset['dataset']}: preset “{preset['name']}”, chosen among {len(result['trials'])} settings"
+    )
+
+
+def trial_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
+    """One row per setting tried."""
+    return [
+        {
+            "trial": trial["number"],
+            "distance to the band": trial["distance"],
+            "lost accuracy (points)": None if trial["loss"] is None else 100 * trial["loss"],
+            "on the front": trial["number"] in result["front"],
+            "chosen": trial["number"] == result["chosen"],
+            "failed": trial["failed"],
+            **trial["settings"],
+        }
+        for trial in result["trials"]
+    ]
+
+
+def front_figure(rows: list[dict[str, Any]]) -> go.Figure:
+    """Lost accuracy against distance to the band; the front as a line, the chosen setting ringed."""
+    ended = [row for row in rows if row["distance to the band"] is not None and not row["failed"]]
+    best = sorted((row for row in ended if row["on the front"]), key=lambda row: row["distance to the band"])
+    figure = go.Figure()
+    for shown, name, style in (
+        ([row for row in ended if not row["on the front"]], "tried", {"mode": "markers", "marker": _marker(REST, "x")}),
+        (best, "front", {"mode": "lines+markers", "marker": _marker(FOUND, "circle"), "line": {"color": FOUND}}),
+        (
+            [row for row in ended if row["chosen"]],
+            "chosen",
+            {"mode": "markers", "marker": _marker(CHOSEN, "circle-open", 18)},
+        ),
+    ):
+        figure.add_scatter(
+            x=[row["lost accuracy (points)"] for row in shown],
+            y=[row["distance to the band"] for row in shown],
+            name=name,
+            hovertext=[f"setting {row['trial']}" for row in shown],
+            **style,
+        )
+    figure.update_xaxes(title="lost retain and test accuracy (percentage points)")
+    figure.update_yaxes(title="distance to the re-trained models' band (mean |log r̂|)", rangemode="tozero")
+    return figures.finished(figure, "closest")
+
+
+def _marker(colour: str, symbol: str, size: int = 9) -> dict[str, Any]:
+    return {"color": colour, "symbol": symbol, "size": size, "line": {"width": 2}}
+
+
+def judged_table(result: dict[str, Any]) -> str:
+    """What was chosen, and what the other half of the forget set says of the start and of it, as HTML."""
+    chosen = next(trial for trial in result["trials"] if trial["number"] == result["chosen"])
+    settings = ", ".join(
+        f"{escape(name.replace('_', ' '))} {value:.4g}"
+        if isinstance(value, float)
+        else f"{escape(name)} {escape(value)}"
+        for name, value in chosen["settings"].items()
+    )
+    rows = []
+    for number, judged in result["judged"].items():
+        which = "chosen" if int(number) == result["chosen"] else "where the search began"
+        if judged is None:
+            rows.append(f"<tr><td>{which}</td><td colspan='3'>failed</td></tr>")
+            continue
+        cells = [f"{judged['distance']:.4f}", state.percent(judged["retain"]), state.percent(judged["test"])]
+        rows.append(f"<tr><td>{which}</td>" + "".join(f"<td class='num'>{cell}</td>" for cell in cells) + "</tr>")
+    head = "<tr><th>judged on the other half</th><th>distance to the band</th><th>retain</th><th>test</th></tr>"
+    return (
+        f"<p>Chosen: {settings}.</p><div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
+    )

@@ -1,0 +1,63 @@
+"""The search for settings on the Unlearn page."""
+
+from __future__ import annotations
+
+import re
+import time
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rurk_core.jobs import cancel_job, job_status, list_jobs
+from rurk_core.spec import make_spec
+from rurk_core.store import Store
+from rurk_core.tuning import tune
+
+FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
+
+
+@pytest.fixture
+def page(tmp_path, monkeypatch):
+    def open_page(store: Store) -> AppTest:
+        monkeypatch.setenv("RURK_STORE", store.url)
+        test = AppTest.from_file(str(FRAME), default_timeout=60)
+        test.switch_page("unlearn.py")
+        test.run()
+        assert not test.exception and not test.error
+        return test
+
+    return open_page
+
+
+def test_what_a_search_found_is_shown(page, tmp_path):
+    store = Store(tmp_path / "store")
+    spec = make_spec(
+        methods="gd:epochs=1", references=2, taus="0,0.3", draws=10, train={"epochs": 2}, forget="class:0:0.3"
+    )
+    result = tune(spec, store, trials=2, name="found here")
+    test = page(store)
+    assert "Tuned settings" in [heading.value for heading in test.subheader]
+    card = next(box for box in test.expander if "found here" in box.label.replace("\\", ""))
+    assert "chosen among 2 settings" in card.label.replace("\\", "")
+    table = next(element.body for element in test.get("html") if "judged on the other half" in element.body)
+    judged = result["judged"][str(result["chosen"])]
+    assert f"{judged['distance']:.4f}" in re.sub(r"<[^>]+>", " ", table)
+
+
+def test_it_starts_in_the_background_and_is_listed(page, tmp_path):
+    store = Store(tmp_path / "store")
+    test = page(store)
+    assert not [heading for heading in test.subheader if heading.value == "Tuned settings"]
+    test.number_input(key="tune_trials").set_value(3)
+    test.button(key="tune_start").click().run()
+    assert not test.exception and not test.error
+    (job,) = list_jobs(store)
+    assert job.spec["kind"] == "tuning" and job.spec["trials"] == 3 and len(job.spec["spec"]["methods"]) == 1
+    assert any("Tune RURK" in text.value for text in test.markdown)
+    cancel_job(store, job.id, force=True)
+    for _ in range(100):
+        if not job_status(store, job.id).alive:
+            break
+        time.sleep(0.1)
+    assert job_status(store, job.id).state == "cancelled"
