@@ -132,7 +132,11 @@ def front_figure(rows: list[dict[str, Any]]) -> go.Figure:
     best = sorted((row for row in ended if row["on the front"]), key=lambda row: row["distance to the band"])
     figure = go.Figure()
     for shown, name, style in (
-        ([row for row in ended if not row["on the front"]], "tried", {"mode": "markers", "marker": _marker(REST, "x-thin-open")}),
+        (
+            [row for row in ended if not row["on the front"]],
+            "tried",
+            {"mode": "markers", "marker": _marker(REST, "x-thin-open")},
+        ),
         (best, "front", {"mode": "lines+markers", "marker": _marker(FOUND, "circle"), "line": {"color": FOUND}}),
         (
             [row for row in ended if row["chosen"]],
