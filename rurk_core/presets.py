@@ -12,7 +12,7 @@ from typing import Any
 from .errors import RurkError, UsageError
 from .spec import Presets
 from .store import Store, explain
-from .unlearning import METHODS
+from .unlearning import METHODS, Method
 from .unlearning.base import slug
 
 FILE = "presets.json"
@@ -50,9 +50,7 @@ def save_preset(store: Store, entry: dict[str, Any]) -> None:
         UsageError: the name is that of a preset that comes with the method, or the store is only for reading.
         RurkError: the file cannot be written.
     """
-    method = METHODS[entry["method"]]
-    if slug(entry["name"]) in map(slug, method.presets):
-        raise UsageError(f"'{entry['name']}' is a preset that comes with {method.title}; choose another name.")
+    check_name(METHODS[entry["method"]], entry["name"])
     if store.read_only:
         raise UsageError(f"The store {store.url} is only for reading; choose another one to write to.")
     same = (entry["method"], slug(entry["name"]))
@@ -64,6 +62,12 @@ def save_preset(store: Store, entry: dict[str, Any]) -> None:
         store.fs.mv(fresh, path)
     except OSError as error:
         raise RurkError(explain(error, "The preset", store.url)) from None
+
+
+def check_name(method: Method, name: str) -> None:
+    """Raises UsageError where the name is that of a preset that comes with the method."""
+    if slug(name) in map(slug, method.presets):
+        raise UsageError(f"'{name}' is a preset that comes with {method.title}; choose another name.")
 
 
 def _read(store: Store) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ from .errors import UsageError
 from .experiment import finish_stages, load_result
 from .models import Classifier
 from .perturbations import ATTACKS
-from .presets import save_preset
+from .presets import check_name, save_preset
 from .progress import Progress, Tracker
 from .residual import Floats, Ints, reference_band
 from .spec import Spec, spec_from_dict
@@ -123,6 +123,7 @@ def tune(
     if attack is None:
         raise UsageError("Tuning measures with random copies; name an attack such as 'gaussian'.")
     name = name or f"tuned {spec.dataset.rstrip('/').rpartition('/')[2]}"[:60]
+    check_name(method, name)  # now, not when everything has been searched
     started, devices, tracker = time.time(), find_devices(device), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import plotly.graph_objects as go
@@ -62,7 +61,6 @@ def tune_form(spec: Spec) -> None:
         title = f"Tune {METHODS[key].title}: {trials} settings"
         try:
             asked = make_spec(**spec.to_dict() | {"methods": [key], "title": title})
-            asked = dataclasses.replace(asked, attacks=asked.attacks[:1])
             start(asked.to_dict(), kind="tuning", trials=int(trials), name=name.strip())
         except RurkError as error:
             state.show(error)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rurk_core.errors import UsageError
 from rurk_core.jobs import cancel_job, job_status, list_jobs
 from rurk_core.spec import make_spec
 from rurk_core.store import Store
@@ -61,3 +62,10 @@ def test_it_starts_in_the_background_and_is_listed(page, tmp_path):
             break
         time.sleep(0.1)
     assert job_status(store, job.id).state == "cancelled"
+
+
+def test_a_name_that_is_taken_is_refused_before_anything_is_searched(tmp_path):
+    store = Store(tmp_path / "store")
+    with pytest.raises(UsageError, match="comes with"):
+        tune(make_spec(methods="rurk"), store, trials=2, name="default")
+    assert not store.list()
