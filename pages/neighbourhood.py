@@ -9,26 +9,32 @@ import streamlit as st
 from ui import closeup, figures, state
 from ui.copies import copies_row, key_of_marks
 from ui.distances import distances
+from ui.forgetting import sheet_of
 from ui.glossary import help_of, term
 from ui.look import REFERENCES, looks_of
 from ui.maps import decision_map
-from ui.pictures import Sheet, make_sheet, tiles
+from ui.pictures import tiles
 from ui.reports import report_buttons
 from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
-from ui.view import Copies, View, copies_of, on_demand, residual_order, tables_of, telling_copy, telling_radius
+from ui.view import (
+    Copies,
+    View,
+    choose_question,
+    copies_of,
+    on_demand,
+    residual_order,
+    step_buttons,
+    tables_of,
+    telling_copy,
+    telling_radius,
+)
 
 from rurk_core.errors import RurkError
-from rurk_core.perturbations import ATTACKS
 from rurk_core.residual import Verdicts, log_ratio_posterior, reference_band
 
 STRIP = 120
 """Samples in the strip at a time."""
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)
-def strip_sheet(fingerprint: str, indices: tuple[int, ...], _dataset: Any) -> Sheet:
-    return make_sheet(_dataset.train_images[list(indices)])
 
 
 # --- choosing -----------------------------------------------------------------------------------------------
@@ -37,34 +43,9 @@ def strip_sheet(fingerprint: str, indices: tuple[int, ...], _dataset: Any) -> Sh
 def choose_view(run: str) -> View:
     """The controls above the picture, and what they say."""
     result = state.result_of(run)
-    looks, tables = looks_of(result["models"]), tables_of(result)
-    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
-    dataset = dataset_of(result)
-    measured = list(dict.fromkeys(attack for attack, _ in tables))
-    attacks = [*measured, *(attack for attack in ATTACKS if attack not in measured and dataset is not None)]
-    attack = state.choice("attack", measured[0], state.one_of(attacks), always=True)
-    method = state.choice("method", methods[0], state.one_of(methods), always=True)
+    looks, tables, dataset = looks_of(result["models"]), tables_of(result), dataset_of(result)
     one, two, three = st.columns([1.1, 1, 1.5], gap="medium", vertical_alignment="bottom")
-    with one:
-        state.bound(
-            st.selectbox,
-            "Unlearned model",
-            "method",
-            method,
-            options=methods,
-            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
-            help="The model in question: r̂ compares it with the re-trained ones.",
-        )
-    with two:
-        state.bound(
-            st.selectbox,
-            "Perturbation",
-            "attack",
-            attack,
-            options=attacks,
-            format_func=lambda name: ATTACKS[name].title + ("" if name in measured else " · made now"),
-            help=f"How copies are made: {ATTACKS[attack].summary}.",
-        )
+    method, attack = choose_question(result, looks, (one, two), on_demand=dataset is not None)
     whole = state.verdicts_of(
         tables.get((attack, method)) or next(key for (_, m), key in tables.items() if m == method)
     )
@@ -99,12 +80,8 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[st
     here = int(np.flatnonzero(order == place)[0])
     samples = [int(v.samples[at]) for at in order]
 
-    def go(by: int) -> None:
-        state.choose("sample", samples[(here + by) % len(samples)])
-
     with st.container(key="strip_bar", horizontal=True, vertical_alignment="center", gap="small"):
-        st.button("Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous")
-        st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
+        step_buttons(samples, here)
         st.markdown(f"Sample **{here + 1}** of {len(samples)} to forget", width="content")
         st.segmented_control(
             "Order of the strip",
@@ -123,7 +100,7 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[st
     labels = {int(s): int(c) for s, c in zip(v.samples, v.labels, strict=True)}
     picked = tiles(
         "strip",
-        strip_sheet(dataset.fingerprint, tuple(window), dataset),
+        sheet_of(dataset.fingerprint, tuple(window), dataset),
         window,
         [f"sample {i}, class {classes[labels[i]]}" for i in window],
         label="Samples to forget",

@@ -19,11 +19,10 @@ from ui.reports import report_buttons
 from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
 from ui.twins import show_twins
-from ui.view import View, copies_of, tables_of, telling_radius
+from ui.view import View, choose_question, copies_of, step_buttons, tables_of, telling_radius
 
 from rurk_core.errors import RurkError
 from rurk_core.findings import SAID, Finding, Findings, find, in_words
-from rurk_core.perturbations import ATTACKS
 from rurk_core.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, history, judge, latest
 
 WORDS = {"clear": "Clear", "residual": "Residual", "over_forgotten": "Over-forgotten", "cannot_tell": "Cannot tell"}
@@ -54,33 +53,10 @@ class Queue:
 
 def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
     """The controls above the card, and the queue they make; the attack too."""
-    looks, tables = looks_of(result["models"]), tables_of(result)
-    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
-    method = state.choice("method", methods[0], state.one_of(methods), always=True)
-    attacks = [attack for attack, name in tables if name == method]
-    attack = state.choice("attack", attacks[0], state.one_of(attacks), always=True)
     show = state.choice("show", "all", state.one_of(list(FILTERS)))
     evidence = state.choice("evidence", "all", state.one_of(list(EVIDENCE)))
     one, two, three, four = st.columns([1.2, 1, 1, 1], gap="medium")
-    with one:
-        state.bound(
-            st.selectbox,
-            "Unlearned model",
-            "method",
-            method,
-            options=methods,
-            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
-        )
-    with two:
-        state.bound(
-            st.selectbox,
-            "Perturbation",
-            "attack",
-            attack,
-            options=attacks,
-            format_func=lambda name: ATTACKS[name].title,
-            help=f"How copies are made: {ATTACKS[attack].summary}.",
-        )
+    method, attack = choose_question(result, looks_of(result["models"]), (one, two))
     with three:
         state.bound(st.selectbox, "Judged", "show", show, options=list(FILTERS), format_func=lambda name: FILTERS[name])
     with four:
@@ -95,7 +71,7 @@ def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
         )
     past = history(state.store(), run)
     said = {sample: found for (of, sample), found in latest(past).items() if of == method}
-    found = found_in(state.store().url, tables[attack, method], method)
+    found = found_in(state.store().url, tables_of(result)[attack, method], method)
 
     def wanted(finding: Finding) -> bool:
         judgement = said.get(finding.sample)
@@ -300,15 +276,8 @@ def main() -> None:
         samples = [finding.sample for finding in queue.shown]
         sample = state.choice("sample", samples[0], state.whole_of(samples))
         here = samples.index(sample)
-
-        def go(by: int) -> None:
-            state.choose("sample", samples[(here + by) % len(samples)])
-
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button(
-                "Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous"
-            )
-            st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
+            step_buttons(samples, here)
             st.markdown(f"**{here + 1}** of {len(samples)} in the queue", width="content")
         show_strip(queue, here, result["dataset"]["classes"], dataset)
     finding = queue.shown[here]

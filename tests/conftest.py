@@ -1,17 +1,22 @@
-"""What several test files share: one tiny finished digits experiment."""
+"""What several test files share: one tiny finished digits experiment, and pages as a link opens them."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from rurk_core.experiment import run
 from rurk_core.spec import Spec, make_spec
 from rurk_core.store import Store
 
+FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
+DEMO = Path(__file__).parents[1] / "assets" / "demo"
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
@@ -40,6 +45,39 @@ def tiny_run(tiny_spec, tmp_path_factory) -> tuple[Store, dict]:
     """A store with one finished run, and its result document; not to be written to."""
     store = Store(tmp_path_factory.mktemp("store"))
     return store, run(tiny_spec, store)
+
+
+@pytest.fixture
+def tiny_store(tiny_run, tmp_path) -> Store:
+    """A copy of the tiny run's store, to be written to."""
+    shutil.copytree(tiny_run[0].url, tmp_path / "store")
+    return Store(tmp_path / "store")
+
+
+@pytest.fixture
+def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
+    """``app("forget.py", store, run="…")`` → the page (Neighbourhood unless named), run once; the store is empty unless
+    one is given."""
+    monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
+
+    def open_page(
+        page: str = "neighbourhood.py", store: Store | Path | str = "", bundled: bool = True, **query: str
+    ) -> AppTest:
+        place = store.url if isinstance(store, Store) else store or tmp_path / "store"
+        monkeypatch.setenv("RURK_STORE", str(place))
+        import ui.state
+
+        monkeypatch.setattr(ui.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        test = AppTest.from_file(str(FRAME), default_timeout=60)
+        for name, value in query.items():
+            test.query_params[name] = value
+        if page != "overview.py":
+            test.switch_page(page)
+        test.run()
+        assert not test.exception, test.exception[0].stack_trace
+        return test
+
+    return open_page
 
 
 @pytest.fixture(scope="session")

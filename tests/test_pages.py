@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from rurk_core.store import Store
 
-FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
-DEMO = Path(__file__).parents[1] / "assets" / "demo"
-
-
-@pytest.fixture
-def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
-    """``app("forget.py", store, run="…")`` → the page (Neighbourhood unless named), run once; the store is empty unless
-    one is given."""
-    monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
-
-    def open_page(
-        page: str = "neighbourhood.py", store: Path | str = "", bundled: bool = True, **query: str
-    ) -> AppTest:
-        monkeypatch.setenv("RURK_STORE", str(store or tmp_path / "store"))
-        import ui.state
-
-        monkeypatch.setattr(ui.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
-        test = AppTest.from_file(str(FRAME), default_timeout=60)
-        for name, value in query.items():
-            test.query_params[name] = value
-        if page != "overview.py":
-            test.switch_page(page)
-        return test.run()
-
-    return open_page
+PAGES = sorted(path.name for path in (Path(__file__).parents[1] / "pages").glob("*.py") if path.name != "frame.py")
 
 
 def fine(test: AppTest) -> AppTest:
@@ -51,8 +26,6 @@ def words(test: AppTest) -> str:
 
 
 # --- every page ---------------------------------------------------------------------------------------------
-
-PAGES = sorted(path.name for path in FRAME.parent.glob("*.py") if path.name != "frame.py")
 
 
 @pytest.mark.parametrize("page", PAGES)

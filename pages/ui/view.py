@@ -1,7 +1,8 @@
-"""What the neighbourhood page looks at, and the copies it shows; computing is cached, nothing here draws a page."""
+"""What the pages on one sample look at: the choices they begin with, and the copies they show; computing is cached."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +91,59 @@ class Copies:
     probability: np.ndarray
     taken: np.ndarray
     same: bool
+
+
+# --- the choices both pages begin with ----------------------------------------------------------------------
+
+
+def choose_question(
+    result: dict[str, Any], looks: dict[str, Look], columns: Sequence[Any], *, on_demand: bool = False
+) -> tuple[str, str]:
+    """Selects for the unlearned model in question and for the perturbation, in two columns: (method, attack).
+
+    Args:
+        on_demand: offer perturbations too that the run did not measure.
+    """
+    tables = tables_of(result)
+    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
+    method = state.choice("method", methods[0], state.one_of(methods), always=True)
+    measured = [attack for attack, name in tables if name == method]
+    attacks = [*measured, *(attack for attack in ATTACKS if on_demand and attack not in measured)]
+    attack = state.choice("attack", attacks[0], state.one_of(attacks), always=True)
+    with columns[0]:
+        state.bound(
+            st.selectbox,
+            "Unlearned model",
+            "method",
+            method,
+            options=methods,
+            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+            help="The model in question: r̂ compares it with the re-trained ones.",
+        )
+    with columns[1]:
+        state.bound(
+            st.selectbox,
+            "Perturbation",
+            "attack",
+            attack,
+            options=attacks,
+            format_func=lambda name: ATTACKS[name].title + ("" if name in measured else " · made now"),
+            help=f"How copies are made: {ATTACKS[attack].summary}.",
+        )
+    return method, attack
+
+
+def step_buttons(samples: Sequence[int], here: int) -> None:
+    """Previous and next sample, by button or arrow key; goes round at the ends."""
+
+    def go(by: int) -> None:
+        state.choose("sample", samples[(here + by) % len(samples)])
+
+    st.button("Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous")
+    st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
+
+
+# --- what they show -----------------------------------------------------------------------------------------
 
 
 def tables_of(result: dict[str, Any]) -> dict[tuple[str, str], str]:

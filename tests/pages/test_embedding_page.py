@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,30 +17,15 @@ from rurk_core.data import load_dataset
 from rurk_core.embedding import embedding_job
 from rurk_core.store import Store
 
-FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
-
 
 @pytest.fixture
-def opened(tiny_run, tmp_path, monkeypatch):
-    """``opened(models="original~gd")`` → the page on the tiny run, whose maps go into a store of their own."""
-    import shutil
-
-    store, result = tiny_run
-    shutil.copytree(store.root, tmp_path / "store")
-    monkeypatch.setenv("RURK_STORE", str(tmp_path / "store"))
+def opened(app, tiny_store, tiny_run):
+    """``opened(models="original~gd")`` → the page on the tiny run."""
 
     def open_page(**query: str) -> AppTest:
-        app = AppTest.from_file(FRAME, default_timeout=40)
-        query = {"run": result["key"]} | query
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        app.switch_page("embedding.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception and not app.error
-        return app
+        test = app("embedding.py", tiny_store, **{"run": tiny_run[1]["key"]} | query)
+        assert not test.error
+        return test
 
     return open_page
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path
-
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -12,22 +9,13 @@ from streamlit.testing.v1 import AppTest
 from rurk_core.evidence import overall_excess
 from rurk_core.stages import load_verdicts
 
-FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
-
 
 @pytest.fixture
-def opened(tiny_run, tmp_path, monkeypatch):
-    store, result = tiny_run
-    shutil.copytree(store.root, tmp_path / "store")
-    monkeypatch.setenv("RURK_STORE", str(tmp_path / "store"))
-
+def opened(app, tiny_store, tiny_run):
     def open_page(**query: str) -> AppTest:
-        app = AppTest.from_file(FRAME, default_timeout=60)
-        for name, value in ({"run": result["key"]} | query).items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception and not app.error
-        return app
+        test = app("overview.py", tiny_store, **{"run": tiny_run[1]["key"]} | query)
+        assert not test.error
+        return test
 
     return open_page
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -14,24 +13,13 @@ from rurk_core.store import Store
 from rurk_core.teaching import lesson_job
 from rurk_core.training import TrainConfig
 
-FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
-
 
 @pytest.fixture
-def opened(tmp_path, monkeypatch):
-    monkeypatch.setenv("RURK_STORE", str(tmp_path / "store"))
-
+def opened(app):
     def open_page(**query: str) -> AppTest:
-        app = AppTest.from_file(FRAME, default_timeout=60)
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        app.switch_page("teach.py")
-        for name, value in query.items():
-            app.query_params[name] = value
-        app.run()
-        assert not app.exception and not app.error
-        return app
+        test = app("teach.py", **query)
+        assert not test.error
+        return test
 
     return open_page
 

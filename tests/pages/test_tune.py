@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from rurk_core.errors import UsageError
 from rurk_core.jobs import cancel_job, job_status, list_jobs
@@ -15,29 +13,14 @@ from rurk_core.spec import make_spec
 from rurk_core.store import Store
 from rurk_core.tuning import tune
 
-FRAME = Path(__file__).parents[2] / "pages" / "frame.py"
 
-
-@pytest.fixture
-def page(tmp_path, monkeypatch):
-    def open_page(store: Store) -> AppTest:
-        monkeypatch.setenv("RURK_STORE", store.url)
-        test = AppTest.from_file(str(FRAME), default_timeout=60)
-        test.switch_page("unlearn.py")
-        test.run()
-        assert not test.exception and not test.error
-        return test
-
-    return open_page
-
-
-def test_what_a_search_found_is_shown(page, tmp_path):
+def test_what_a_search_found_is_shown(app, tmp_path):
     store = Store(tmp_path / "store")
     spec = make_spec(
         methods="gd:epochs=1", references=2, taus="0,0.3", draws=10, train={"epochs": 2}, forget="class:0:0.3"
     )
     result = tune(spec, store, trials=2, name="found here")
-    test = page(store)
+    test = app("unlearn.py", store)
     assert "Tuned settings" in [heading.value for heading in test.subheader]
     card = next(box for box in test.expander if "found here" in box.label.replace("\\", ""))
     assert "chosen among 2 settings" in card.label.replace("\\", "")
@@ -46,9 +29,9 @@ def test_what_a_search_found_is_shown(page, tmp_path):
     assert f"{judged['distance']:.4f}" in re.sub(r"<[^>]+>", " ", table)
 
 
-def test_it_starts_in_the_background_and_is_listed(page, tmp_path):
+def test_it_starts_in_the_background_and_is_listed(app, tmp_path):
     store = Store(tmp_path / "store")
-    test = page(store)
+    test = app("unlearn.py", store)
     assert not [heading for heading in test.subheader if heading.value == "Tuned settings"]
     test.number_input(key="tune_trials").set_value(3)
     test.button(key="tune_start").click().run()
