@@ -33,9 +33,16 @@ class Config:
             value = getattr(self, field.name)
             object.__setattr__(self, field.name, check(field, value))
 
+    @classmethod
+    def settings(cls) -> list[dataclasses.Field]:
+        """The fields, those that are this class's alone before those it inherits: what is particular comes first."""
+        bases = [base for base in cls.__mro__[1:] if dataclasses.is_dataclass(base)]
+        inherited = {field.name for base in bases for field in dataclasses.fields(base)}
+        return sorted(dataclasses.fields(cls), key=lambda field: field.name in inherited)
+
     def to_dict(self) -> dict[str, Any]:
         """A dictionary that :meth:`from_dict` reads back."""
-        return dataclasses.asdict(self)
+        return {field.name: getattr(self, field.name) for field in self.settings()}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -46,7 +53,7 @@ class Config:
         """
         if not isinstance(values, dict):
             raise UsageError(f"The settings of {cls.__name__} must be names with values, not {values!r}.")
-        known = [field.name for field in dataclasses.fields(cls)]
+        known = [field.name for field in cls.settings()]
         for name in values:
             if name not in known:
                 raise UsageError(f"There is no setting '{name}'; the settings are {', '.join(known) or 'none'}.")

@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import Cancelled, RurkError, UsageError
-from .processes import tie_children
+from .processes import locked, tie_children
 from .store import Store, canonical_json, explain
 
 ID = re.compile(r"[0-9]{8}t[0-9]{12}-[0-9a-f]{6}")
@@ -131,7 +131,7 @@ def resume_job(store: Store, job: str, *, runner: str = RUNNER) -> str:
         UsageError: there is no such job, it is damaged, or it is still running.
     """
     folder = _folder(store, job)
-    with _locked(folder / "launch.lock"):  # two clicks start it once
+    with locked(folder / "launch.lock", "The job"):  # two clicks start it once
         status = job_status(store, job, tail=4096)
         if status.alive:
             raise UsageError("The job is still running; cancel it first.")
@@ -353,17 +353,6 @@ def _time_of(path: Path) -> float:
         return path.stat().st_mtime
     except OSError:
         return 0.0
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    try:
-        lock = path.open("a")
-    except OSError as error:
-        raise RurkError(explain(error, "The job", path.parent)) from None
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 # --- processes ----------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ this file.
 from __future__ import annotations
 
 import json
+import secrets
 from typing import Any
 
 from .errors import RurkError, UsageError
+from .processes import locked
 from .spec import Presets
 from .store import Store, explain
 from .unlearning import METHODS, Method
@@ -46,6 +48,8 @@ def presets_of(store: Store) -> Presets:
 def save_preset(store: Store, entry: dict[str, Any]) -> None:
     """Keep a preset in ``store``; one of that method and name is replaced.
 
+    Processes of one machine may save at the same time; on two machines that share a bucket the later one wins.
+
     Raises:
         UsageError: the name is that of a preset that comes with the method, or the store is only for reading.
         RurkError: the file cannot be written.
@@ -54,14 +58,15 @@ def save_preset(store: Store, entry: dict[str, Any]) -> None:
     if store.read_only:
         raise UsageError(f"The store {store.url} is only for reading; choose another one to write to.")
     same = (entry["method"], slug(entry["name"]))
-    kept = [other for other in _read(store) if (other.get("method"), slug(str(other.get("name")))) != same]
-    path, fresh = f"{store.root}/{FILE}", f"{store.root}/.{FILE}.new"
-    data = json.dumps([*kept, entry], indent=1, ensure_ascii=False).encode()
-    try:
-        store.fs.pipe_file(fresh, data)
-        store.fs.mv(fresh, path)
-    except OSError as error:
-        raise RurkError(explain(error, "The preset", store.url)) from None
+    path, fresh = f"{store.root}/{FILE}", f"{store.root}/.{FILE}.{secrets.token_hex(8)}"
+    with locked(store.job_root.with_name(".presets.lock"), "The preset"):
+        kept = [other for other in _read(store) if (other.get("method"), slug(str(other.get("name")))) != same]
+        data = json.dumps([*kept, entry], indent=1, ensure_ascii=False).encode()
+        try:
+            store.fs.pipe_file(fresh, data)
+            store.fs.mv(fresh, path)
+        except OSError as error:
+            raise RurkError(explain(error, "The preset", store.url)) from None
 
 
 def check_name(method: Method, name: str) -> None:

@@ -1,12 +1,13 @@
 """One pass over the images of a data set feeds all that is said of a model: accuracies, membership, layers, maps.
 
 No image goes through a network twice: the few samples whose layers are compared run through it block by block, all
-others in large batches, and what later steps need of them is kept.
+others in large batches, and what later steps need of them is kept. Only where the losses themselves decide what is
+to be forgotten, the samples whose layers are compared (128 at most) are not known beforehand and pass once more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 import torch.nn.functional as F
@@ -28,14 +29,15 @@ def score(
     model: Classifier,
     dataset: Dataset,
     device: torch.device,
-    forget: ForgetSet | None = None,
+    forget: ForgetSet | Callable[[Tensor], ForgetSet] | None = None,
     *,
     on_chunk: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What a model makes of every training and test sample.
 
     Args:
-        forget: says which samples' layers are looked at; without it only the first four entries are returned.
+        forget: says which samples' layers are looked at, if need be from ``train_loss``; without it only the first
+            four entries are returned.
         on_chunk: called as ``on_chunk(images done, images in all)``; raising in it stops the pass.
 
     Returns:
@@ -48,11 +50,21 @@ def score(
     """
     place(model, dataset.train_images[:1].to(device)).eval()
     known = bool(model.block_names)
-    layered = _layer_samples(dataset, forget) if forget and known else {}
     total = len(dataset.train_labels) + len(dataset.test_labels)
     scores: dict[str, Tensor] = {}
     features: dict[str, Tensor] = {}
     done = 0
+
+    def look_at_layers(chosen: ForgetSet) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Keeps the grams of the samples whose layers are compared; yields (index, last features, logits)."""
+        for name, index in _layer_samples(dataset, chosen).items():
+            before = hidden = pixels = _pixels(dataset.train_images[index], device)
+            for number, (block, hidden) in enumerate(_blocks(model, pixels)):
+                scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
+                if block != "head":
+                    before = hidden
+            yield index, _half(before), hidden.float().cpu()
+
     for split, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
@@ -60,14 +72,9 @@ def score(
         logits = torch.empty(len(labels), len(dataset.classes))
         last = torch.empty(len(labels), model.head.in_features if known else 0, dtype=torch.float16)
         left = torch.ones(len(labels), dtype=torch.bool)
-        for name, index in layered.items() if split == "train" else ():
-            hidden = pixels = _pixels(images[index], device)
-            for number, (block, hidden) in enumerate(_blocks(model, pixels)):
-                scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
-                if block == model.block_names[-2]:
-                    last[index] = _half(hidden)
-            logits[index] = hidden.float().cpu()
-            left[index] = False
+        if split == "train" and known and isinstance(forget, ForgetSet):
+            for index, before, out in look_at_layers(forget):
+                last[index], logits[index], left[index] = before, out, False
         for index in left.nonzero()[:, 0].split(default_batch(tuple(images.shape[1:]), device)):
             pixels = _pixels(images[index], device)
             if known:
@@ -80,6 +87,10 @@ def score(
         done += len(labels)
         scores[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
         scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
+        if callable(forget):
+            forget = forget(scores["train_loss"])
+            if known:
+                list(look_at_layers(forget))
         if known:
             limit, first = (MAP_TRAIN, forget) if split == "train" else (MAP_TEST, None)
             kept = map_samples(len(labels), limit, first)

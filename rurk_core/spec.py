@@ -285,7 +285,7 @@ def _settings(
 ) -> tuple[str, Config]:
     """(what to call the settings, the settings) of a preset with own ones on top."""
     name = name.removesuffix(CHANGED) or (dataset if dataset in presets else "default")
-    if settings.keys() == {field.name for field in dataclasses.fields(method.config)}:
+    if settings.keys() == {field.name for field in method.config.settings()}:
         config = method.config.from_dict(settings)  # complete: the preset is but a name, perhaps of another store
         chosen = {slug(preset): preset for preset in presets}.get(slug(name))
         if chosen is None:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from . import __version__
-from .data import DATASETS, Dataset, ForgetSet, load_dataset, retain_indices
+from .data import DATASETS, Dataset, ForgetSet, forget_set, load_dataset, needs_losses, retain_indices
 from .errors import UsageError
 from .exported import EXPORTED, Exported
 from .metrics import RELEARN_FACTOR, accuracies, mia_accuracy, peak_memory, relearn
@@ -182,10 +182,12 @@ def _first_stages(work: Work) -> list[Stage]:
 
 
 def scores_stage(work: Work, model: Stage) -> Stage:
-    """Loss and class of every sample under a model."""
+    """Loss and class of every sample under a model; by those of the Original some rules choose the forget set."""
     samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
     inputs = {"model": model.key, "data": work.dataset.fingerprint}
-    if work.forget is not None:
+    if needs_losses(work.spec.forget) and model.label == "original":
+        inputs["rule"] = work.spec.forget
+    elif work.forget is not None:
         inputs["forget"] = forget_digest(work.forget)
     return Stage("scores", "Accuracies", model.label, inputs, (model.key,), samples)
 
@@ -345,16 +347,20 @@ def refusals(work: Work) -> dict[str, str]:
 
 
 def _score(work: Work, stage: Stage) -> None:
-    model = load_model(work.store, stage.inputs["model"])
+    model, rule = load_model(work.store, stage.inputs["model"]), stage.inputs.get("rule", "")
+
+    def forget(losses: Tensor) -> ForgetSet:
+        return work.forget or forget_set(work.dataset, rule, losses=losses)
+
     scores, features = score(
-        model, work.dataset, work.device, work.forget, on_chunk=lambda done, total: work.tracker.check()
+        model, work.dataset, work.device, work.forget or forget, on_chunk=lambda done, total: work.tracker.check()
     )
+    chosen = forget(scores["train_loss"])
     files = {"scores.safetensors": save_tensors(scores)}
     if features:
         files["features.safetensors"] = save_tensors(features)
-    if work.forget is not None:
-        shares = accuracies(scores, work.dataset, work.forget) | mia_accuracy(scores, work.dataset, work.forget)
-        files["shares.json"] = json.dumps(shares).encode()
+    shares = accuracies(scores, work.dataset, chosen) | mia_accuracy(scores, work.dataset, chosen)
+    files["shares.json"] = json.dumps(shares).encode()
     work.store.put(stage.key, stage.inputs, files)
 
 

@@ -73,11 +73,7 @@ def searched(method: Method) -> dict[str, tuple[float, float, str]]:
     Raises:
         UsageError: there are none.
     """
-    found = {
-        field.name: field.metadata["search"]
-        for field in dataclasses.fields(method.config)
-        if field.metadata.get("search")
-    }
+    found = {field.name: field.metadata["search"] for field in method.config.settings() if field.metadata.get("search")}
     if not found:
         raise UsageError(f"{method.title} has no settings to tune.")
     return found

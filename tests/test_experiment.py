@@ -157,6 +157,7 @@ def test_hardest_samples_are_those_of_the_original(tmp_path):
         logits = load_model(store, key)(data.train_images)
     losses = torch.nn.functional.cross_entropy(logits, data.train_labels, reduction="none")
     assert set(result["forget"]["indices"]) == set(losses.topk(5).indices.tolist())
+    assert len(store.list("scores")) == 3, "the Original's losses, which chose the set, are its scores too"
 
 
 def test_small_cifar5_starts_from_a_pretrained_model(real_data, tmp_path, monkeypatch):

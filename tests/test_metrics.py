@@ -177,6 +177,21 @@ class TestOnePass:
                 last = model.features(to_pixels(images[kept]))
                 assert torch.allclose(features[split].float(), last, atol=2e-2)
 
+    def test_losses_that_decide_the_forget_set_cost_no_second_pass(self):
+        """Only the 128 samples whose layers are compared, which nobody knows before, run once more."""
+        model = create_model("cnn:4", self.data.input_shape, 10, seed=3)
+        rows = []
+        handle = model.head.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+        found, _ = score(
+            model, self.data, torch.device("cpu"), lambda losses: forget_set(self.data, "hardest:70", losses=losses)
+        )
+        handle.remove()
+        assert sum(rows) == len(self.data.train_labels) + len(self.data.test_labels) + 128
+        chosen = forget_set(self.data, "hardest:70", losses=found["train_loss"])
+        plain, _ = score(model, self.data, torch.device("cpu"), chosen)
+        assert plain.keys() == found.keys()
+        assert all(torch.allclose(plain[name].float(), found[name].float(), atol=1e-3) for name in plain)
+
     def test_the_forget_set_is_in_the_map_whatever_its_limit(self, monkeypatch):
         monkeypatch.setattr(scores_module, "MAP_TRAIN", 100)
         model = create_model("linear", self.data.input_shape, 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -175,6 +176,26 @@ def test_presets_that_came_along_are_listed_and_own_names_are_kept(tmp_path):
     assert [e["name"] for e in list_presets(store)] == ["mine"]
     with pytest.raises(UsageError, match="comes with GD"):
         save_preset(store, entry(name="Quick-Look"))
+
+
+def test_presets_saved_by_two_processes_at_once_are_all_kept(tmp_path):
+    context = multiprocessing.get_context("fork")
+    together = context.Barrier(2)
+
+    def save(which: str) -> None:
+        store = Store(tmp_path)
+        for number in range(30):
+            together.wait(60)
+            save_preset(store, entry(name=f"{which} {number}"))
+
+    processes = [context.Process(target=save, args=(which,)) for which in "ab"]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert {e["name"] for e in list_presets(Store(tmp_path))} == {f"{a} {n}" for a in "ab" for n in range(30)}
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith(".presets.json")]
 
 
 DAMAGED = [

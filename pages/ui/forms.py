@@ -22,9 +22,8 @@ def config_form(config: type[Config], values: dict[str, Any], key: str) -> dict[
         values: what differs from the defaults at first (a preset); key: of the widgets, to be changed with the preset.
     """
     found = {}
-    fields = dataclasses.fields(config)
     columns = st.columns(3, gap="medium")
-    for at, field in enumerate(fields):
+    for at, field in enumerate(config.settings()):
         with columns[at % 3]:
             found[field.name] = _widget(field, values.get(field.name, field.default), f"{key}-{field.name}")
     return found

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import fields
 from typing import Any
 
 from . import Command
@@ -56,7 +55,7 @@ def _methods(options: argparse.Namespace) -> int:
 
     rows: list[dict[str, Any]] = []
     for key, method in METHODS.items():
-        settings = {field.name: field.default for field in fields(method.config)}
+        settings = {field.name: field.default for field in method.config.settings()}
         rows.append(
             {
                 "name": key,
@@ -70,6 +69,6 @@ def _methods(options: argparse.Namespace) -> int:
         if options.json:
             rows[-1] |= {
                 "batch_norm": method.batch_norm,
-                "help": {field.name: field.metadata.get("help", "") for field in fields(method.config)},
+                "help": {field.name: field.metadata.get("help", "") for field in method.config.settings()},
             }
     return print_list(options, "Unlearning methods", rows)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +57,7 @@ class Subject:
 
     @cached_property
     def config(self) -> Config:
-        known = {field.name for field in fields(self.method.config)}
+        known = {field.name for field in self.method.config.settings()}
         short: dict[str, Any] = {name: value for name, value in SHORT.items() if name in known}
         return method_config(self.method, **short)
 
@@ -144,7 +144,7 @@ def settings(subject: Subject) -> None:
     method = subject.method
     for preset in method.presets:
         method_config(method, preset)
-    for field in fields(method.config):
+    for field in method.config.settings():
         assert field.metadata.get("help"), f"the setting '{field.name}' has no help"
     for what in ("title", "needs", "source", "summary", "cost", "batch_norm"):
         assert getattr(method, what), f"it does not say its {what}"

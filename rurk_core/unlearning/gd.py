@@ -6,22 +6,16 @@ from dataclasses import dataclass
 
 import torch
 
-from ..config import Config, number
 from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register
+from .loop import DescentConfig
 from .rurk import descend
 
 
 @dataclass(frozen=True)
-class GdConfig(Config):
-    """Settings of GD; the defaults are the paper's."""
-
-    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
-    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
-    momentum: float = number(0.9, 0.0, 0.999, "momentum")
-    weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of every weight towards 0")
-    batch: int = number(128, 2, 65_536, "samples in a step")
+class GdConfig(DescentConfig):
+    """Settings of GD: those of every descent."""
 
 
 @register(

@@ -9,28 +9,24 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..config import Config, choice, number
+from ..config import choice, number
 from ..models import Classifier
 from ..training import OnStep, epoch_batches, steps_per_epoch
 from .base import Samples, register, trainable_copy
-from .loop import loss_on, minimise
+from .loop import DescentConfig, loss_on, minimise
 
 logger = logging.getLogger(__name__)
 SMALL = 1e-3
 
 
 @dataclass(frozen=True)
-class L1SparseConfig(Config):
+class L1SparseConfig(DescentConfig):
     """Settings of l1-sparse; lr and epochs are the authors' code's, α torchunlearn's (the code's own is unusable)."""
 
     alpha: float = number(1e-5, 0.0, 10.0, "α: weight of the L1 norm of all weights", search=(1e-6, 1e-2, "log"))
     decay: str = choice("linear", ("linear", "constant"), "α falls to 0 over the epochs, or stays")
     plain_epochs: int = number(0, 0, 1000, "last epochs without the penalty")
-    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
-    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
-    momentum: float = number(0.9, 0.0, 0.999, "momentum")
     weight_decay: float = number(5e-4, 0.0, 1.0, "L2 pull of every weight towards 0")
-    batch: int = number(128, 2, 65_536, "samples in a step")
 
 
 @register(

@@ -5,19 +5,31 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..config import choice
+from ..config import Config, choice, number
 from ..data import to_pixels
 from ..models import Classifier
 from ..training import OnStep, autocast, epoch_batches, memory_format, report
 from .base import Samples, trainable_copy
 
 Weights = Sequence[nn.Parameter]
+
+
+@dataclass(frozen=True)
+class DescentConfig(Config):
+    """What methods have in common that take steps of SGD over the retain set; the defaults are the paper's."""
+
+    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
+    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
+    momentum: float = number(0.9, 0.0, 0.999, "momentum")
+    weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of every trained weight towards 0")
+    batch: int = number(128, 2, 65_536, "samples in a step")
 
 
 def bn_choice(what: str, default: str = "train") -> str:

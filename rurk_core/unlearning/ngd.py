@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import torch
 
-from ..config import Config, choice, number
+from ..config import choice, number
 from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register
-from .loop import Weights, side_stream
+from .loop import DescentConfig, Weights, side_stream
 from .rurk import descend
 
 
 @dataclass(frozen=True)
-class NgdConfig(Config):
+class NgdConfig(DescentConfig):
     """Settings of NGD; the defaults are the paper's for small CIFAR-5."""
 
     sigma: float = number(0.03, 0.0, 10.0, "σ: size of the noise; 0 = GD, the control", search=(1e-4, 0.1, "log"))
@@ -25,12 +25,8 @@ class NgdConfig(Config):
         ("gradient", "langevin", "weights"),
         "where the noise goes: gradient = ∇ + σN, langevin = w + √(2·lr)·σN after the step, weights = w + σN after it",
     )
-    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
-    lr: float = number(0.1, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.3, "log"))
-    momentum: float = number(0.9, 0.0, 0.999, "momentum")
-    weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of every weight towards 0")
     clip: float = number(0.0, 0.0, 1e6, "largest norm of the gradient before the noise; 0 = no limit")
-    batch: int = number(128, 2, 65_536, "samples in a step")
+    lr: float = number(0.1, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.3, "log"))
 
 
 @register(

@@ -9,24 +9,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..config import Config, choice, number
+from ..config import choice, number
 from ..errors import UsageError
 from ..models import Classifier
 from ..training import OnStep, autocast, default_batch, memory_format, steps_per_epoch
 from .base import Samples, trainable_copy
-from .loop import epochs_of, free_memory, minimise, prepared, reinitialise
+from .loop import DescentConfig, epochs_of, free_memory, minimise, prepared, reinitialise
 
 
 @dataclass(frozen=True)
-class TailConfig(Config):
+class TailConfig(DescentConfig):
     """Settings of EU-k and CF-k; the defaults are the paper's (ResNet-18: the last two residual blocks and fc)."""
 
     k: int = number(3, 1, 1000, "k: named blocks that train, counted from the output; the head is one of them")
-    epochs: int = number(10, 0, 1000, "passes over the retain samples", search=(1, 20, "linear"))
-    lr: float = number(0.01, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-3, 0.2, "log"))
-    momentum: float = number(0.9, 0.0, 0.999, "momentum")
-    weight_decay: float = number(1e-4, 0.0, 1.0, "L2 pull of the trained weights towards 0")
-    batch: int = number(128, 2, 65_536, "samples in a step")
     cache: str = choice("auto", ("auto", "off"), "auto: run the frozen blocks once a sample, where memory allows it")
 
 
