@@ -196,6 +196,9 @@ def signals_of_run(
     The paper's SVC (its decision value, fitted for every model on its own retained and test samples), the confidence
     itself, U-LiRA and RULI, and for every norm in ``radii`` the signed re-recognition radius: as it is, and per sample.
 
+    U-LiRA and RULI know both sides where the store has at least two models of :func:`siblings`; else only how
+    re-trained models score, and a signal says which (``inside``).
+
     Args:
         radii: norm → :func:`radii_of_run` with ``method`` and all references in it.
 
@@ -216,8 +219,13 @@ def signals_of_run(
         losses[name] = scores["train_loss"][forget].double().numpy()
         parts = (scores["train_loss"][stays], scores["test_loss"], scores["train_loss"][forget])
         decisions[name] = svc_decision(*(confidence(part.numpy()) for part in parts))
+    # a re-trained model in place of an unlearned one never saw the samples, so others like it are not inside
+    unlearned = role_of(method) != "reference"
+    inside = siblings(store, rows[method]["key"], rows[method]["scores"]) if unlearned else {}
+    for key, scores_key in inside.items():
+        losses[key] = stored_scores(store, scores_key)["train_loss"][forget].double().numpy()
     found = [plain_signal(decisions[method], np.stack([decisions[name] for name in references]), name="SVC")]
-    found += signals(losses, method, references)
+    found += signals(losses, method, references, list(inside))
     for norm, each in (radii or {}).items():
         top = largest_radius(norm, data.input_shape)
         scored = {name: np.clip(each[name].signed(), -top, top) for name in [method, *references]}
@@ -226,6 +234,36 @@ def signals_of_run(
         if len(references) >= 3:
             found.append(per_sample_attack(scored[method], others, name=f"radius per sample, {norm}"))
     return found
+
+
+def siblings(store: Store, model: str, scores: str) -> dict[str, str]:
+    """Models of other runs that are one more draw of the same making: model key → key of its scores.
+
+    The same in all that decides a model (data, network, recipe, forget set, method and its settings) but the seeds,
+    so that for a model which saw the forget set and unlearned it these are more of its kind. A model made elsewhere
+    has none, for nobody can say how it was made.
+
+    Args:
+        model: key of the model; scores: key of its scores on the data and forget set in question.
+    """
+    law, found = _law(store, model), {}
+    like = store.read_json(scores, "spec.json")["spec"]
+    for entry in store.list(model.rpartition("-")[0]) if "sha256" not in law else []:
+        key = store.key("scores", like | {"model": entry.key})
+        with contextlib.suppress(RurkError):  # damaged, or something it rests on is gone
+            if entry.key != model and store.has(key) and _law(store, entry.key) == law:
+                found[entry.key] = key
+    return dict(sorted(found.items()))
+
+
+def _law(store: Store, key: str) -> dict[str, Any]:
+    """What made a stored model, seeds aside: that of models it was made from in place of their keys."""
+    made = store.read_json(key, "spec.json")["spec"]
+    return {
+        name: _law(store, value) if name in ("original", "start") and value else value
+        for name, value in made.items()
+        if name != "seed"
+    }
 
 
 def radii_to_bytes(radii: Radii) -> bytes:
@@ -280,6 +318,10 @@ class Retained:
         return evidence | {"changed": self.evidence.samples[self.changed()].tolist()}
 
 
+RETAINED = 100
+"""Retained samples that are looked at, the nearest to the forget set."""
+
+
 def retained_of_run(
     store: Store,
     run_key: str,
@@ -287,7 +329,7 @@ def retained_of_run(
     *,
     method: str,
     attack: str = "",
-    count: int = 100,
+    count: int = RETAINED,
     device: str = "cpu",
     on_chunk: OnChunk | None = None,
 ) -> Retained:
@@ -391,7 +433,7 @@ def without_references(
     rows = {row["name"]: row for row in result["models"] if row.get("key")}
     forget = torch.tensor(result["forget"]["indices"])
     labels = data.train_labels[forget]
-    held = torch.cat([(data.test_labels == label).nonzero()[:, 0][: 4 * PEERS] for label in labels.unique()])
+    held = held_out(data, labels)
     if not len(held):
         raise UsageError("The data set has no test samples of the forgotten classes to compare with.")
     # test samples are numbered behind the training samples, so that their draws are their own
@@ -425,6 +467,11 @@ def without_references(
     return Unreferenced(
         table.samples, own / table.draws, expected, upper, lower, peers, tuple(verdict.tolist()), agreement
     )
+
+
+def held_out(data: Dataset, labels: Tensor) -> Tensor:
+    """Test indices of the classes of ``labels``, at most 4 × :data:`PEERS` of each; int64."""
+    return torch.cat([(data.test_labels == label).nonzero()[:, 0][: 4 * PEERS] for label in labels.unique()])
 
 
 def agreement_of(

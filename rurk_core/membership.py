@@ -34,6 +34,9 @@ SMALLEST_LOSS = 2.0**-24
 
 FALSE_POSITIVE_RATES = (0.001, 0.01)
 
+CURVE_POINTS = 101
+"""Points of a ROC curve that is kept, at even false-positive rates."""
+
 
 def confidence(loss: ArrayLike) -> Floats:
     """Loss −log p(y|x) → p(y|x), the confidence in the correct class; any shape."""
@@ -162,21 +165,37 @@ class MembershipSignal:
         name: of the score.
         positives: float64 [P, N], scores of the model in question; negatives: float64 [K, N], of references, each
             judged as if it were the model in question. High means "saw it".
+        inside, outside: how many models that saw the samples, and that never did, the attack's rule rests on; 0 and 0
+            for one rule for all samples.
     """
 
     name: str
     positives: Floats
     negatives: Floats
+    inside: int = 0
+    outside: int = 0
 
     def auc(self) -> float:
         """Area under the ROC curve: the chance that a positive scores above a negative; 0.5 when nothing leaks."""
         return auc(self.positives, self.negatives)
 
+    def curve(self, points: int = CURVE_POINTS) -> tuple[Floats, Floats]:
+        """The ROC curve at ``points`` even false-positive rates from 0 to 1, each float64 [points]."""
+        fpr, tpr = roc_curve(self.positives, self.negatives)
+        even = np.linspace(0, 1, points)
+        at = np.searchsorted(fpr, even + 1e-12, side="right") - 1  # the best at no more false positives
+        return even, tpr[at]
+
     def to_dict(self) -> dict[str, Any]:
-        """AUC and the true-positive rates at low false-positive rates, for tables and JSON."""
+        """AUC with its 95% interval and the true-positive rates at low false-positive rates, for tables and JSON."""
+        low, high = auc_interval(self.positives, self.negatives)
         return {
             "name": self.name,
             "auc": self.auc(),
+            "low": low,
+            "high": high,
+            "inside": self.inside,
+            "outside": self.outside,
             "positives": self.positives.size,
             "negatives": self.negatives.size,
             "smallest_fpr": 1 / self.negatives.size,
@@ -212,7 +231,9 @@ def per_sample_attack(
         pair = likelihood_ratio(np.stack([target, references[held]]), inside, outside, density=density)
         positives.append(pair[0])
         negatives.append(pair[1])
-    return MembershipSignal(name or f"likelihood ratio, {density}", np.stack(positives), np.stack(negatives))
+    used = len(inside) if inside is not None and len(inside) >= 2 else 0
+    name = name or f"likelihood ratio, {density}"
+    return MembershipSignal(name, np.stack(positives), np.stack(negatives), used, k - 1)
 
 
 def plain_signal(target: Floats, references: Floats, *, name: str) -> MembershipSignal:
@@ -274,6 +295,41 @@ def auc(positives: ArrayLike, negatives: ArrayLike) -> float:
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
 
 
+def auc_interval(
+    positives: ArrayLike, negatives: ArrayLike, *, level: float = 0.95, rounds: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Bootstrap interval of :func:`auc` that moves samples and models together, as they are in the data.
+
+    Both the samples (columns, with all scores they have) and the models (rows; as many of either side are pairs) are
+    drawn anew: scores of one sample, or of one model, are not independent. Few models say little of how far models
+    differ, so with two or three of them it is on the narrow side.
+
+    Args:
+        positives: [P, N]; negatives: [K, N]; one dimension is one model.
+
+    Returns:
+        Lower and upper quantile of the AUC over ``rounds`` draws.
+    """
+    high, low = np.atleast_2d(np.asarray(positives, float)), np.atleast_2d(np.asarray(negatives, float))
+    (p, n), k = high.shape, len(low)
+    _, place = np.unique(np.concatenate([high.ravel(), low.ravel()]), return_inverse=True)
+    above, below = place[: high.size], place[high.size :]
+    rng, size, areas = np.random.default_rng(seed), int(place.max()) + 1, np.empty(rounds)
+    for at in range(rounds):
+        columns, rows = _times(rng, n), _times(rng, k)
+        own = rows if p == k else _times(rng, p)
+        won = np.bincount(above, np.outer(own, columns).ravel(), size)
+        lost = np.bincount(below, np.outer(rows, columns).ravel(), size)
+        areas[at] = won @ (lost.cumsum() - lost / 2) / (won.sum() * lost.sum())
+    edges = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
+    return float(edges[0]), float(edges[1])
+
+
+def _times(rng: np.random.Generator, count: int) -> Floats:
+    """How often each of ``count`` things is drawn when as many are drawn with replacement."""
+    return np.bincount(rng.integers(count, size=count), minlength=count).astype(float)
+
+
 def tpr_at(positives: ArrayLike, negatives: ArrayLike, rate: float) -> TruePositiveRate:
     """The best true-positive rate with at most ``rate`` false positives; see :class:`TruePositiveRate`."""
     fpr, tpr = roc_curve(positives, negatives)
@@ -282,19 +338,23 @@ def tpr_at(positives: ArrayLike, negatives: ArrayLike, rate: float) -> TruePosit
     return TruePositiveRate(rate, float(fpr[within][-1]), float(tpr[within].max()), rate * count >= 1 - 1e-9)
 
 
-def signals(losses: dict[str, Floats], target: str, references: Sequence[str]) -> list[MembershipSignal]:
+def signals(
+    losses: dict[str, Floats], target: str, references: Sequence[str], inside: Sequence[str] = ()
+) -> list[MembershipSignal]:
     """The signals one experiment has for one model: loss (population), and both per-sample attacks.
 
     Args:
-        losses: model → −log p(y|x) of the samples in question [N]; target, references: names in it.
+        losses: model → −log p(y|x) of the samples in question [N]; target, references: names in it; inside: those of
+            models that saw the samples and unlearned them by the same method, used where there are at least two.
     """
     scores = {name: logit_confidence(loss) for name, loss in losses.items()}
     others = np.stack([scores[name] for name in references])
+    within = np.stack([scores[name] for name in inside]) if inside else None
     found = [plain_signal(scores[target], others, name="confidence")]
     if len(references) >= 3:
         found += [
-            per_sample_attack(scores[target], others, name="U-LiRA"),
-            per_sample_attack(scores[target], others, density="kernel", name="RULI"),
+            per_sample_attack(scores[target], others, within, name="U-LiRA"),
+            per_sample_attack(scores[target], others, within, density="kernel", name="RULI"),
         ]
     return found
 

@@ -33,6 +33,9 @@ BISECTIONS = 12
 LEVELS = 10
 """The search reaches from the largest radius there is down to 2^−10 of it."""
 DIRECTIONS = 64
+PASSES = 3.0 * BISECTIONS * (STEPS + 1) * RESTARTS + 2.0 * LEVELS * DIRECTIONS
+"""About how many forward passes a search takes for one sample: a gradient step counts three, random directions end
+half-way."""
 
 OnSample = Callable[[int, int], None]
 
@@ -53,9 +56,9 @@ class Radii:
     strong: NDArray[np.floating]
     random: NDArray[np.floating]
 
-    def regained(self) -> NDArray[np.floating]:
-        """The re-recognition radius [N]: 0 where the label is said already."""
-        return np.where(self.said, 0.0, self.strong)
+    def regained(self, kind: str = "strong") -> NDArray[np.floating]:
+        """The re-recognition radius [N], found by ``kind``: 0 where the label is said already."""
+        return np.where(self.said, 0.0, getattr(self, kind))
 
     def lost(self) -> NDArray[np.floating]:
         """The radius at which the label is no longer said [N]: 0 where it never was."""

@@ -209,18 +209,12 @@ def _relearn_stage(work: Work, model: Stage, target: Stage) -> Stage:
 def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
     """Random draws need one table for all models, attacks one per attacked model."""
     assert work.forget is not None
-    spec, stages = work.spec, []
-    # at radius 0 every copy is the sample itself, judged once
-    copies = len(work.forget.indices) * sum(spec.draws if tau else 1 for tau in spec.taus)
+    spec, stages, classes = work.spec, [], len(work.dataset.classes)
     for attack in spec.attacks:
         kind = ATTACKS[attack]
         for source in judged if kind.uses_model else [None]:
             judges = [*dict.fromkeys([judged[0], source]), *references] if source else [*judged, *references]
-            if source:
-                share = min(1.0, len(work.dataset.classes) / spec.draws) if kind.ray else 1.0
-                cost = copies * share * (len(judges) + 1 + (0 if kind.ray else 30))
-            else:
-                cost = copies * len(judges)
+            cost = len(work.forget.indices) * verdict_cost(attack, spec.taus, spec.draws, classes, len(judges))
             inputs = {
                 "data": work.dataset.fingerprint,
                 "attack": attack,
@@ -234,6 +228,16 @@ def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> 
             name = f"Verdicts, {kind.title}" + (f" on {source.label}" if source else "")
             stages.append(Stage("verdicts", name, attack, inputs, tuple(s.key for s in judges), cost))
     return stages
+
+
+def verdict_cost(attack: str, taus: Sequence[float], draws: int, classes: int, judges: int) -> float:
+    """Forward passes that the verdicts on one sample take."""
+    # at radius 0 every copy is the sample itself, judged once
+    copies, kind = sum(draws if tau else 1 for tau in taus), ATTACKS[attack]
+    if not kind.uses_model:
+        return float(copies * judges)
+    share = min(1.0, classes / draws) if kind.ray else 1.0
+    return copies * share * (judges + 1 + (0 if kind.ray else 30))
 
 
 def _model_inputs(work: Work, dataset: Dataset) -> dict[str, Any]:

@@ -10,7 +10,9 @@ from scipy.stats import norm
 
 from rurk_core.errors import UsageError
 from rurk_core.membership import (
+    MembershipSignal,
     auc,
+    auc_interval,
     confidence,
     likelihood_ratio,
     logit_confidence,
@@ -159,3 +161,25 @@ def test_the_signals_of_an_experiment():
         row = signal.to_dict()
         assert row["auc"] > 0.9 and row["negatives"] == 800 and row["smallest_fpr"] == 1 / 800
         assert [point["resolved"] for point in row["tpr"]] == [False, True]
+
+
+def test_the_interval_of_the_area_moves_samples_and_models_together():
+    assert auc_interval([3.0, 4.0], [1.0, 2.0]) == (1.0, 1.0)
+    rng = np.random.default_rng(9)
+    inside = []
+    for seed in range(60):
+        hard = rng.normal(0, 1, 60)  # samples that are hard for one model are hard for all
+        level = rng.normal(0, 0.5, 9)[:, None]  # and a model is better or worse as a whole
+        scores = hard + level + rng.normal(0, 1, (9, 60))
+        low, high = auc_interval(scores[0] + 0.5, scores[1:], rounds=200, seed=seed)
+        # against the area that this very target has over more models and samples than can be had
+        many = rng.normal(0, 1, 4000)
+        truth = auc(many + level[0] + 0.5 + rng.normal(0, 1, 4000), many + rng.normal(0, 1.25**0.5, 4000))
+        inside.append(low <= truth <= high)
+    assert np.mean(inside) > 0.85
+
+
+def test_the_kept_curve_is_the_best_at_no_more_false_positives():
+    signal = MembershipSignal("s", np.array([[2.0, 1.0]]), np.array([[1.0, 0.0]]))
+    fpr, tpr = signal.curve(5)
+    assert fpr.tolist() == [0, 0.25, 0.5, 0.75, 1] and tpr.tolist() == [0.5, 0.5, 1, 1, 1]

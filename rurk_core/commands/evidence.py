@@ -22,6 +22,9 @@ def register(command: Command) -> None:
     evidence.add_argument("--radius", action="append", choices=("l2", "linf"), default=[], help="search radii too")
     evidence.add_argument("--retained", type=int, default=0, metavar="N", help="the N nearest samples that stayed, too")
     evidence.add_argument("--unreferenced", action="store_true", help="also what can be said without re-trained models")
+    evidence.add_argument(
+        "--whole", action="store_true", help="all of these, and keep them for the Review page and for reports"
+    )
     where(evidence)
 
 
@@ -34,6 +37,7 @@ def _evidence(options: argparse.Namespace) -> int:
     from ..stages import role_of
     from ..store import Store
     from ..training import find_devices
+    from ..wholeset import PARTS, make_wholeset
 
     store = Store(options.store)
     key = latest_run(store) if options.run == "latest" else options.run
@@ -63,6 +67,12 @@ def _evidence(options: argparse.Namespace) -> int:
             found = evidence_of_run(store, key, method=method, attack=options.attack, rate=options.rate)
             entry: dict[str, Any] = {"evidence": found.to_dict()}
             document["models"][method] = entry
+            if options.whole:
+                whole = make_wholeset(
+                    store, key, data, method=method, attack=options.attack, device=device, tracker=tracker
+                )
+                entry |= {name: whole[name] for name in (*PARTS, "missing", "key")}
+                continue
             entry["membership"] = [signal.to_dict() for signal in signals_of_run(store, key, data, method, radii=radii)]
             if radii:
                 entry["radii"] = {norm: each[method].to_dict() for norm, each in radii.items()}
@@ -136,17 +146,9 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
             row["verdict"].replace("_", " "),
         )
     out.print(table)
-    signals = Table(title="Membership signals: the model against re-trained ones", title_justify="left")
-    for name in ("signal", "AUC", "TPR at 0.1% FPR", "TPR at 1% FPR"):
-        signals.add_column(name, justify="left" if name == "signal" else "right")
-    for signal in entry["membership"]:
-        rates = [
-            f"{point['tpr']:.1%}" if point["resolved"] else f"{point['tpr']:.1%} at 0 of {signal['negatives']}"
-            for point in signal["tpr"]
-        ]
-        signals.add_row(signal["name"], f"{signal['auc']:.3f}", *rates)
-    out.print(signals)
-    if "retained" in entry:
+    if entry["membership"]:
+        out.print(signals_table(entry["membership"]))
+    if entry.get("retained"):
         retained = entry["retained"]
         out.print(
             f"Of the {len(retained['samples'])} retained samples nearest to the forget set {len(retained['changed'])} "
@@ -154,7 +156,7 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
             markup=False,
             highlight=False,
         )
-    if "unreferenced" in entry:
+    if entry.get("unreferenced"):
         weaker = entry["unreferenced"]
         told = [row["verdict"] for row in weaker["samples"]]
         line = (
@@ -169,3 +171,31 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
                 f"correlation of {agreement['rank_correlation']:.2f} between the excesses"
             )
         out.print(f"{line}.", markup=False, highlight=False)
+    for sentence in entry.get("missing", {}).values():
+        out.print(sentence, markup=False, highlight=False)
+    if "key" in entry:
+        out.print(f"Kept as {entry['key']}.", markup=False, highlight=False)
+
+
+def signals_table(membership: list[dict[str, Any]]) -> Table:
+    """Membership signals side by side, with the models behind each."""
+    table = Table(
+        title="Membership signals: the model against re-trained ones",
+        title_justify="left",
+        caption="in / out: models that saw the samples, and that never did, behind the rule; –: one rule for all samples",
+        caption_justify="left",
+    )
+    for name in ("signal", "in / out", "AUC, 95%", "TPR at 0.1% FPR", "TPR at 1% FPR"):
+        table.add_column(name, justify="left" if name == "signal" else "right")
+    for signal in membership:
+        rates = [
+            f"{point['tpr']:.1%}" if point["resolved"] else f"{point['tpr']:.1%} at 0 of {signal['negatives']}"
+            for point in signal["tpr"]
+        ]
+        table.add_row(
+            signal["name"],
+            f"{signal['inside']} / {signal['outside']}" if signal["outside"] else "–",
+            f"{signal['auc']:.3f} ({signal['low']:.3f} to {signal['high']:.3f})",
+            *rates,
+        )
+    return table
