@@ -16,7 +16,6 @@ from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.experiment import run
 from rurk_core.judging import siblings, signals_of_run
-from rurk_core.progress import Tracker
 from rurk_core.radius import Radii
 from rurk_core.store import Store
 from rurk_core.wholeset import (
@@ -28,7 +27,6 @@ from rurk_core.wholeset import (
     wholeset_job,
     wholeset_key,
 )
-
 
 MADE = ("wholeset-*", "radii-*", "more_verdicts-*", "evidence-*")
 
@@ -209,7 +207,7 @@ def test_changes_in_words():
 
 
 def test_the_command_reads_and_writes_the_document(made, capsys):
-    store, result, data, _ = made
+    store, result, _, _ = made
     asked = ["evidence", result["key"], "--store", store.url, "--method", "original", "--whole"]
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["models"]["original"]

@@ -182,7 +182,7 @@ def signals_table(membership: list[dict[str, Any]]) -> Table:
     table = Table(
         title="Membership signals: the model against re-trained ones",
         title_justify="left",
-        caption="in / out: models that saw the samples, and that never did, behind the rule; –: one rule for all samples",
+        caption="in / out: models that saw the samples, and that never did, behind a rule; –: one rule for all",
         caption_justify="left",
     )
     for name in ("signal", "in / out", "AUC, 95%", "TPR at 0.1% FPR", "TPR at 1% FPR"):
