@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 from ui import closeup, figures, state
+from ui.closeup import number
 from ui.copies import copies_row, key_of_marks
 from ui.distances import distances
 from ui.forgetting import sheet_of
@@ -205,10 +206,6 @@ def ratio_words(u: int, each: np.ndarray, draws: int) -> tuple[str, str]:
     return f"{u} / {number(each.mean())} = <b>{u / each.mean():.2f}</b>", interval
 
 
-def number(value: float) -> str:
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
-
-
 # --- showing ------------------------------------------------------------------------------------------------
 
 
@@ -249,13 +246,10 @@ def show_taken_for(view: View, shown: list[str]) -> None:
     if not shown:
         return
     bars = [(view.looks[name], view.counts(name)[view.at]) for name in shown]
-    figure = figures.taken_for(view.classes, view.label, bars, v.draws)
-    figures.draw(
-        figure, "taken_for", f"taken-for-sample-{view.sample}", "Stacked bars: copies by class, one bar per model"
-    )
     st.html(
-        '<div class="rk-see">See: coloured is the sample’s own class; the longer the coloured part, the better the '
-        "model still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
+        closeup.taken_for(view.classes, view.label, bars, v.draws)
+        + '<div class="rk-see rk-below">See: coloured is the sample’s own class; the longer the coloured part, the '
+        "better the model still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
     )
     rows = [
         {

@@ -15,6 +15,10 @@ from ui.state import escape
 
 LESS, MORE = (94, 60, 153), (230, 97, 1)
 """Ends of the signed colour scale, purple for darker and orange for brighter (told apart by colour-blind eyes)."""
+OTHERS = ("#A0A9B7", "#C6CCD6", "#B4BCC8", "#D5DAE1")
+"""Greys of the classes a copy is mistaken for, all light enough for dark text."""
+READABLE = 12.0
+"""Per cent of a bar that has room for words."""
 ROWS = 5
 """Classes listed beside the sample's own."""
 
@@ -104,3 +108,35 @@ def probabilities(classes: list[str], own: int, bars: list[tuple[Look, np.ndarra
         f"<table class='rk-table rk-probabilities'><tr><th>{term('confidence', 'probability')}</th>{head}</tr>"
         f"{''.join(rows)}</table>"
     )
+
+
+def taken_for(classes: list[str], own: int, bars: list[tuple[Look, np.ndarray]], draws: int) -> str:
+    """One stacked bar per model, as HTML: how many of the copies it takes for which class.
+
+    Args:
+        own: the sample's class, which comes first and has the model's colour; the others are grey and carry names.
+        bars: look and copies by class [C] of each model; draws: copies in all.
+    """
+    total = np.sum([counts for _, counts in bars], axis=0)
+    others = [int(c) for c in np.argsort(-total, kind="stable") if c != own and total[c] > 0]
+    rows = []
+    for look, counts in bars:
+        parts = []
+        for place, c in enumerate([own, *others]):
+            share, text = 100 * float(counts[c]) / draws, f"{escape(classes[c])}: {number(counts[c])}"
+            if share > 0:
+                fill, ink = (look.colour, look.ink) if c == own else (OTHERS[(place - 1) % len(OTHERS)], "#000")
+                parts.append(
+                    f'<span style="width:{share:.2f}%;background:{fill};color:{ink}" title="taken for {text} of '
+                    f'{draws}">{text if share >= READABLE else ""}</span>'
+                )
+        rows.append(
+            f"<tr><td>{look.label()}</td><td style='width:62%'><div class='rk-stack'>{''.join(parts)}</div></td></tr>"
+        )
+    scale = f"<div class='rk-ends'><span>0</span><span>copies</span><span>{draws}</span></div>"
+    return f"<table class='rk-table'>{''.join(rows)}<tr><td></td><td>{scale}</td></tr></table>"
+
+
+def number(value: float) -> str:
+    """A count, or a mean of counts with one decimal."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
