@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from .errors import Cancelled, RurkError, UsageError
-from .processes import locked, tie_children
+from .processes import locked, tie_children, write_json
 from .store import Store, canonical_json, explain
 
 ID = re.compile(r"[0-9]{8}t[0-9]{12}-[0-9a-f]{6}")
@@ -114,7 +114,7 @@ def start_job(store: Store, spec: dict[str, Any], *, runner: str = RUNNER) -> st
     try:
         folder.mkdir(parents=True)
         _append(folder, {"ev": "queued"})
-        _write(folder / "spec.json", about)
+        write_json(folder / "spec.json", about)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise RurkError(explain(error, "The job", store.job_root)) from None
@@ -281,15 +281,6 @@ def _read(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _write(path: Path, value: dict[str, Any]) -> None:
-    temporary = path.with_suffix(f".{secrets.token_hex(4)}")
-    try:
-        temporary.write_text(json.dumps(value))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _append(folder: Path, event: dict[str, Any]) -> None:
     """Add an event as one line, in one write; the half line of a crash before it stays a line of its own."""
     plain = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in event.items()}
@@ -384,7 +375,7 @@ def _launch(folder: Path, runner: str) -> None:
 def _note_process(folder: Path, pid: int) -> None:
     start = _start_time(pid)
     if start is not None:
-        _write(folder / "pid.json", {"pid": pid, "start_time": start})
+        write_json(folder / "pid.json", {"pid": pid, "start_time": start})
 
 
 def _start_time(pid: int) -> str | None:

@@ -9,41 +9,60 @@ on one half of the forget set, with two aims that pull against each other,
 
 shows the front between them, chooses on it, and judges the choice on the other half. Both halves are unlearned in
 every trial: only what is looked at differs. Original and references are those of the store.
+
+Any number of processes may share a search and its budget, through files alone:
+
+    <store>/tuning/<key of the search>/7.json    trial 7, once it has ended
+                                       lock      its byte 7 is locked by the process that is at trial 7
+
+The locks are the kernel's, so a trial whose process was killed is free at once.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
 import math
+import multiprocessing
 import time
-import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from .config import Config
-from .data import ForgetSet, load_dataset
+from .data import Dataset, ForgetSet, load_dataset
 from .engines import find_engine
-from .errors import UsageError
+from .errors import RurkError, UsageError
 from .experiment import finish_stages, load_result
 from .models import Classifier
 from .perturbations import ATTACKS
 from .presets import check_name, save_preset
+from .processes import die_with_parent, locked, tie_children, write_json
 from .progress import Progress, Tracker
 from .residual import Floats, Ints, reference_band
 from .spec import Spec, spec_from_dict
 from .stages import Work, derived_seed, load_model, refusals, split_samples, start_data
-from .store import Store
+from .store import Store, explain
 from .training import Diverged, device_name, find_devices, logits_of, place
 from .unlearning import METHODS, Method, MethodFailed, Samples, unlearn
 from .verdicts import count_verdicts
 
 MAX_TRIALS = 10_000
+MAX_PROCESSES = 64
+STARTUP = 8
+"""Trials that are drawn at random before what was found guides the next."""
+POLL = 0.2
+"""Seconds between two looks at trials that other processes are at."""
+
+Ranges = Mapping[str, tuple[float, float, str]]
+"""Setting → (from, to, "log" or "linear")."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +86,8 @@ class Trial:
     failed: str = ""
 
 
-def searched(method: Method) -> dict[str, tuple[float, float, str]]:
-    """The settings of a method that tuning may change: name → (from, to, "log" or "linear").
+def searched(method: Method) -> Ranges:
+    """The settings of a method that tuning may change.
 
     Raises:
         UsageError: there are none.
@@ -84,6 +103,7 @@ def tune(
     store: Store,
     *,
     trials: int = 30,
+    processes: int = 1,
     name: str = "",
     root: str | None = None,
     device: str = "auto",
@@ -92,11 +112,14 @@ def tune(
 ) -> dict[str, Any]:
     """Search the settings of the one method of ``spec`` and keep the choice as a preset of ``store``.
 
-    A search that was stopped goes on where it was, also with more trials; equal searches find equal settings. The
-    first trials are the method's presets; settings without a search range keep the value they have in ``spec``.
+    A search that was stopped or killed goes on where it was, also with more trials; alone, a process finds equal
+    settings in equal searches. Several, started here or by hand with equal arguments, share the trials; what a later
+    trial tries then depends on which have ended by then. The first trials are the method's presets; settings without
+    a search range keep the value they have in ``spec``.
 
     Args:
-        trials: how many settings to try in all.
+        trials: how many settings to try in all, whoever tries them.
+        processes: how many processes try them, this one included; they share this machine's cores and the devices.
         name: of the preset (default: "tuned" and the data set).
         root, device, progress, cancelled: as in :func:`~rurk_core.experiment.run`.
 
@@ -111,70 +134,53 @@ def tune(
     """
     if len(spec.methods) != 1:
         raise UsageError("Name exactly one method to tune.")
-    if not 1 <= trials <= MAX_TRIALS:
-        raise UsageError(f"'trials' must be a whole number from 1 to {MAX_TRIALS}, not {trials}.")
+    for what, number, most in (("trials", trials, MAX_TRIALS), ("processes", processes, MAX_PROCESSES)):
+        if not 1 <= number <= most:
+            raise UsageError(f"'{what}' must be a whole number from 1 to {most}, not {number}.")
+    if processes > 1 and store.url.startswith("memory://"):
+        raise UsageError(f"Several processes cannot share the store {store.url}; name a folder.")
     run, method = spec.methods[0], METHODS[spec.methods[0].key]
-    ranges = searched(method)
+    searched(method)
     attack = next((attack for attack in spec.attacks if not ATTACKS[attack].uses_model), None)
     if attack is None:
         raise UsageError("Tuning measures with random copies; name an attack such as 'gaussian'.")
+    spec = dataclasses.replace(spec, attacks=(attack,))
     name = name or f"tuned {spec.dataset.rstrip('/').rpartition('/')[2]}"[:60]
     check_name(method, name)  # now, not when everything has been searched
     started, devices, tracker = time.time(), find_devices(device), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
-    identity = _identity(spec, method, dataset.fingerprint, attack)
-    key = store.key("tuning", identity | {"trials": trials})
-    if store.has(key):
-        result = load_result(store, key)
-        save_preset(store, result["preset"] | {"name": name})
-        return result
-    bare = dataclasses.replace(spec, methods=(), attacks=(attack,), relearn=0)
-    work = Work(bare, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=devices)
-    stages = finish_stages(work, find_engine("embedded"))
-    assert work.forget is not None
-    for sentence in refusals(dataclasses.replace(work, spec=spec)).values():
-        raise UsageError(sentence)
-    keys = {stage.label: stage.key for stage in stages if stage.kind in ("original", "reference")}
-    bench = _Bench(work, method, run.config, attack, {label: load_model(store, key) for label, key in keys.items()})
-    copies = len(work.forget.indices) * len(spec.taus) * spec.draws
-    tracker.expect({"Tuning": trials * (copies + 3.0 * len(dataset.train_labels) * getattr(run.config, "epochs", 1))})
-    with tracker.stage("Tuning"):
-        found = _search(work, bench, ranges, trials, store.key("tuning", identity))
-        chosen = choose(found)
-        result = {
-            "key": key,
-            "method": method.key,
-            "spec": spec.to_dict(),
-            "dataset": dataset.name,
-            "seed": spec.seed,
-            "device": device_name(devices[0]),
-            "taus": list(spec.taus),
-            "halves": {"validation": len(bench.validation), "judging": len(bench.judging)},
-            "references": {"retain": bench.reference_retain, "test": bench.reference_test, "band": bench.band_list()},
-            "search": {name: list(span) for name, span in ranges.items()},
-            "trials": [dataclasses.asdict(trial) for trial in found],
-            "front": front(found),
-            "chosen": chosen.number,
-            "judged": {str(n): bench.judge(found[n].settings) for n in dict.fromkeys((0, chosen.number))},
-            "seconds": round(time.time() - started, 3),
-        }
-    settings = dataclasses.replace(run.config, **chosen.settings).to_dict()
-    result["preset"] = {
-        "method": method.key,
-        "name": name,
-        "settings": settings,
-        "dataset": dataset.name,
-        "model": spec.model,
-        "found_by": f"{len(found)} trials, seed {spec.seed} ({key})",
-    }
-    save_preset(store, result["preset"])
-    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
-    return load_result(store, key)
+    identity = _identity(spec, method, dataset.fingerprint)
+    key, folder = (
+        store.key("tuning", identity | {"trials": trials}),
+        store.beside("tuning") / store.key("tuning", identity),
+    )
+    if not store.has(key):
+        with locked(folder / "models.lock", "The search", tracker.check):  # what all start from is trained once
+            bench = _bench(spec, store, dataset, devices, tracker, root)
+        copies = len(bench.forget) * len(spec.taus) * spec.draws
+        passes = 3.0 * len(dataset.train_labels) * getattr(run.config, "epochs", 1)
+        tracker.expect({"Tuning": trials * (copies + passes)})
+        with tracker.stage("Tuning"):
+            with _helpers(processes - 1, spec, store, trials, folder, devices, root):
+                found = search(bench, trials, folder)
+            with locked(folder / "judging.lock", "The search", tracker.check):  # and judged once
+                if not store.has(key):
+                    result = _judged(bench, found) | {
+                        "key": key,
+                        "spec": spec.to_dict(),
+                        "device": device_name(devices[0]),
+                        "seconds": round(time.time() - started, 3),
+                    }
+                    result["preset"] = _preset(result, bench, name)
+                    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
+    result = load_result(store, key)
+    save_preset(store, result["preset"] | {"name": name})
+    return result
 
 
 def tune_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
-    """What a background job does: ``{"spec", "trials", "name", "root", "device"}`` → the key of the tuning's result.
+    """What a background job does: ``{"spec", "trials", "processes", "name", "root", "device"}`` → the result's key.
 
     ``spec`` is an experiment with one method; start it by
     ``start_job(store, job, runner="rurk_core.tuning:tune_job")``.
@@ -183,6 +189,7 @@ def tune_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: C
         spec_from_dict(job.get("spec")),
         store,
         trials=int(job.get("trials") or 30),
+        processes=int(job.get("processes") or 1),
         name=str(job.get("name") or ""),
         root=job.get("root"),
         device=job.get("device") or "auto",
@@ -190,6 +197,44 @@ def tune_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: C
         cancelled=cancelled,
     )
     return result["key"]
+
+
+def _identity(spec: Spec, method: Method, fingerprint: str) -> dict[str, Any]:
+    values = spec.to_dict()
+    for name in ("title", "relearn"):
+        del values[name]
+    (run,) = values["methods"]
+    values["methods"] = {"method": run["method"], "config": run["config"], "code": method.digest}
+    return values | {"fingerprint": fingerprint}
+
+
+def _judged(bench: _Bench, found: Sequence[Trial]) -> dict[str, Any]:
+    """What a search has found, and what the other half of the forget set says of where it began and of its choice."""
+    chosen, spec = choose(found), bench.work.spec
+    return {
+        "method": bench.method.key,
+        "dataset": bench.work.dataset.name,
+        "seed": spec.seed,
+        "taus": list(spec.taus),
+        "halves": {"validation": len(bench.validation), "judging": len(bench.judging)},
+        "references": {"retain": bench.reference_retain, "test": bench.reference_test, "band": bench.band_list()},
+        "search": {name: list(span) for name, span in searched(bench.method).items()},
+        "trials": [dataclasses.asdict(trial) for trial in found],
+        "front": front(found),
+        "chosen": chosen.number,
+        "judged": {str(n): bench.judge(found[n].settings) for n in dict.fromkeys((0, chosen.number))},
+    }
+
+
+def _preset(result: dict[str, Any], bench: _Bench, name: str) -> dict[str, Any]:
+    return {
+        "method": result["method"],
+        "name": name,
+        "settings": dataclasses.replace(bench.base, **result["trials"][result["chosen"]]["settings"]).to_dict(),
+        "dataset": result["dataset"],
+        "model": bench.work.spec.model,
+        "found_by": f"{len(result['trials'])} trials, seed {result['seed']} ({result['key']})",
+    }
 
 
 # --- the aims -----------------------------------------------------------------------------------------------
@@ -233,6 +278,33 @@ def choose(trials: Sequence[Trial]) -> Trial:
         raise UsageError("Every trial failed; the first said: " + next((t.failed for t in trials), "nothing"))
     inside = [trial for trial in ended if trial.distance == 0]
     return min(inside or ended, key=lambda trial: ((trial.distance or 0.0) + (trial.loss or 0.0), trial.number))
+
+
+def _bench(
+    spec: Spec, store: Store, dataset: Dataset, devices: Sequence[torch.device], tracker: Tracker, root: str | None
+) -> _Bench:
+    """Where settings of the one method of ``spec`` are tried; Original and references are trained if need be.
+
+    Raises:
+        UsageError: the method cannot run on this model and data.
+    """
+    bare = dataclasses.replace(spec, methods=(), relearn=0)
+    work = Work(bare, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=tuple(devices))
+    stages = finish_stages(work, find_engine("embedded"))
+    for sentence in refusals(dataclasses.replace(work, spec=spec)).values():
+        raise UsageError(sentence)
+    run, keys = spec.methods[0], {s.label: s.key for s in stages if s.kind in ("original", "reference")}
+    models = {label: load_model(store, key) for label, key in keys.items()}
+    return _Bench(work, METHODS[run.key], run.config, spec.attacks[0], models)
+
+
+def against_references(result: Mapping[str, Any], measured: Mapping[str, Any]) -> dict[str, float]:
+    """Retain and test accuracy of what was measured less the references' mean, in percentage points; lost is below 0.
+
+    >>> against_references({"references": {"retain": 1.0, "test": 0.75}}, {"retain": 0.5, "test": 0.875})
+    {'retain': -50.0, 'test': 12.5}
+    """
+    return {part: 100 * (measured[part] - result["references"][part]) for part in ("retain", "test")}
 
 
 class _Bench:
@@ -327,61 +399,104 @@ def _accuracy(model: Classifier, samples: Samples) -> float:
 # --- the search ---------------------------------------------------------------------------------------------
 
 
-def _search(
-    work: Work, bench: _Bench, ranges: Mapping[str, tuple[float, float, str]], trials: int, key: str
-) -> list[Trial]:
-    """All trials, by number: those of the journal, and then new ones until there are ``trials``."""
+def search(bench: _Bench, trials: int, folder: Path) -> list[Trial]:
+    """Try settings until ``trials`` have been tried, beside whoever does so in the same folder; all of them in order.
+
+    Raises:
+        RurkError: the folder cannot be written; Cancelled: as for a run.
+    """
+    ranges, starts, tracker = searched(bench.method), _starts(bench), bench.work.tracker
+    found: dict[int, Trial] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with open(folder / "lock", "a") as lock:
+            while True:
+                found |= _ended(folder, [number for number in range(trials) if number not in found])
+                tracker.step(len(found), trials)
+                if len(found) == trials:
+                    return [found[number] for number in range(trials)]
+                number = _claim(lock, folder, [number for number in range(trials) if number not in found])
+                if number is None:
+                    time.sleep(POLL)  # others are at the last ones, and may yet be killed
+                    continue
+                if number < len(starts):
+                    start, settings = starts[number]
+                else:
+                    seed = derived_seed(bench.work.spec.seed, "trial", number)
+                    start, settings = "", suggest(found.values(), ranges, bench.base, seed)
+
+                def report(share: float, done: int = len(found)) -> None:
+                    tracker.step(int(1000 * (done + 0.9 * share)), 1000 * trials)
+
+                write_json(folder / f"{number}.json", dataclasses.asdict(_try(bench, number, start, settings, report)))
+                fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)
+    except OSError as error:
+        raise RurkError(explain(error, "The search", folder)) from None
+
+
+def _ended(folder: Path, numbers: Sequence[int]) -> dict[int, Trial]:
+    """Those of the trials that have ended; a damaged file is a trial that has not."""
+    found = {}
+    for number in numbers:
+        try:
+            values = json.loads((folder / f"{number}.json").read_text())
+            found[number] = Trial(**values | {"ratios": tuple(values["ratios"]), "number": number})
+        except (FileNotFoundError, ValueError, TypeError, KeyError):
+            continue
+    return found
+
+
+def _claim(lock: IO[str], folder: Path, numbers: Sequence[int]) -> int | None:
+    """The first trial that nobody is at, now locked by this process; None where there is none."""
+    for number in numbers:
+        try:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except (BlockingIOError, PermissionError):
+            continue
+        if not _ended(folder, [number]):
+            return number
+        fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)  # it ended between two looks
+    return None
+
+
+def _try(bench: _Bench, number: int, start: str, settings: Mapping[str, Any], report: Callable[[float], None]) -> Trial:
+    try:
+        measured = bench.measure(bench.attempt(settings, report), bench.validation)
+    except (Diverged, MethodFailed) as error:
+        return Trial(number, dict(settings), start, failed=str(error))
+    return Trial(number, dict(settings), start, **measured | {"ratios": tuple(measured["ratios"])})
+
+
+def suggest(found: Iterable[Trial], ranges: Ranges, base: Config, seed: int) -> dict[str, Any]:
+    """Settings worth trying after those that were tried, by a tree-structured Parzen estimator with two aims.
+
+    Args:
+        base: tells whole numbers from others; seed: of this suggestion, which depends on nothing else.
+    """
     import optuna
-    from optuna.storages.journal import JournalFileBackend
+    from optuna.distributions import BaseDistribution, FloatDistribution, IntDistribution
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of PartialFixedSampler, there since 2.4
-    folder = work.store.job_root.with_name("tuning")
-    folder.mkdir(parents=True, exist_ok=True)
-    storage = optuna.storages.JournalStorage(JournalFileBackend(str(folder / f"{key}.jsonl")))
-    study = optuna.create_study(
-        study_name=key, storage=storage, directions=["minimize", "minimize"], load_if_exists=True
-    )
-    for left in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
-        study.tell(left.number, state=optuna.trial.TrialState.FAIL)  # cut off when the search was stopped
-    starts = _starts(bench, ranges)
-    found = _ended(study)
-    for number in range(len(found), trials):
-        # a seed of its own for every trial: a search that was stopped goes on as if it had not been
-        sampler: Any = optuna.samplers.TPESampler(
-            seed=derived_seed(work.spec.seed, "trial", number), n_startup_trials=8
-        )
-        start, settings = starts[number] if number < len(starts) else ("", {})
-        study.sampler = optuna.samplers.PartialFixedSampler(settings, sampler) if settings else sampler
-        trial = study.ask()
-        if not settings:
-            settings = _suggest(trial, bench.base, ranges)
-        elif all(low <= settings[name] <= high for name, (low, high, _) in ranges.items()):
-            _suggest(trial, bench.base, ranges)  # so that the search learns from it
-        note: dict[str, Any] = {"settings": settings, "start": start, "number": number}
-
-        def report(share: float, number: int = number) -> None:
-            work.tracker.step(int(1000 * (number + 0.9 * share)), 1000 * trials)
-
-        try:
-            note |= bench.measure(bench.attempt(settings, report), bench.validation)
-            trial.set_user_attr("note", note)
-            study.tell(trial, [note["distance"], note["loss"]])
-        except (Diverged, MethodFailed) as error:
-            trial.set_user_attr("note", note | {"failed": str(error)})
-            study.tell(trial, state=optuna.trial.TrialState.FAIL)
-        work.tracker.step(number + 1, trials)
-    return _ended(study)[:trials]
+    spans: dict[str, BaseDistribution] = {
+        name: IntDistribution(int(low), int(high), log=scale == "log")
+        if isinstance(getattr(base, name), int)
+        else FloatDistribution(low, high, log=scale == "log")
+        for name, (low, high, scale) in ranges.items()
+    }
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=STARTUP)
+    study = optuna.create_study(directions=["minimize", "minimize"], sampler=sampler)
+    for trial in sorted(found, key=lambda trial: trial.number):
+        inside = all(low <= trial.settings[name] <= high for name, (low, high, _) in ranges.items())
+        if inside and trial.distance is not None and trial.loss is not None:
+            values = [trial.distance, trial.loss]
+            study.add_trial(optuna.trial.create_trial(params=trial.settings, distributions=spans, values=values))
+    asked = study.ask(spans).params
+    return {name: float(f"{value:.4g}") if isinstance(value, float) else value for name, value in asked.items()}
 
 
-def _ended(study: Any) -> list[Trial]:
-    """The trials that came to an end, of a journal."""
-    notes = [trial.user_attrs["note"] for trial in study.get_trials(deepcopy=False) if "note" in trial.user_attrs]
-    return [Trial(**(note | {"ratios": tuple(note.get("ratios", ()))})) for note in notes]
-
-
-def _starts(bench: _Bench, ranges: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _starts(bench: _Bench) -> list[tuple[str, dict[str, Any]]]:
     """The settings given, then those of the method's presets, each once."""
+    ranges = searched(bench.method)
     found = [("as given", bench.base.to_dict())]
     found += [
         (name, bench.method.config.from_dict(dict(preset)).to_dict()) for name, preset in bench.method.presets.items()
@@ -390,23 +505,60 @@ def _starts(bench: _Bench, ranges: Mapping[str, Any]) -> list[tuple[str, dict[st
     return [entry for at, entry in enumerate(cut) if entry[1] not in [other for _, other in cut[:at]]]
 
 
-def _suggest(trial: Any, base: Config, ranges: Mapping[str, tuple[float, float, str]]) -> dict[str, Any]:
-    settings = {}
-    for name, (low, high, scale) in ranges.items():
-        if isinstance(getattr(base, name), int):
-            settings[name] = trial.suggest_int(name, int(low), int(high), log=scale == "log")
-        else:
-            settings[name] = float(f"{trial.suggest_float(name, low, high, log=scale == 'log'):.4g}")
-    return settings
+# --- beside other processes ---------------------------------------------------------------------------------
 
 
-def _identity(spec: Spec, method: Method, fingerprint: str, attack: str) -> dict[str, Any]:
-    values = spec.to_dict()
-    for name in ("title", "relearn"):
-        del values[name]
-    (run,) = values["methods"]
-    values["methods"] = {"method": run["method"], "config": run["config"], "code": method.digest}
-    return values | {"attacks": [attack], "fingerprint": fingerprint}
+@contextmanager
+def _helpers(
+    count: int,
+    spec: Spec,
+    store: Store,
+    trials: int,
+    folder: Path,
+    devices: Sequence[torch.device],
+    root: str | None,
+) -> Iterator[None]:
+    """``count`` other processes at the same search; one that is killed is missed, and nothing is lost."""
+    if not count:
+        yield
+        return
+    context, threads = multiprocessing.get_context("spawn"), torch.get_num_threads()
+    each, places = max(1, threads // (count + 1)), [other.url for other in store.bundled]
+    helpers = []
+    for number in range(1, count + 1):
+        device = str(devices[number % len(devices)])
+        given = (spec.to_dict(), store.url, places, trials, folder, device, root, each)
+        helpers.append(context.Process(target=_help, args=given))
+    torch.set_num_threads(each)
+    try:
+        for helper in helpers:
+            helper.start()
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        for helper in helpers:
+            helper.terminate()
+            helper.join()
+
+
+def _help(
+    spec: dict[str, Any],
+    place: str,
+    bundled: list[str],
+    trials: int,
+    folder: Path,
+    device: str,
+    root: str | None,
+    threads: int,
+) -> None:
+    """A helper's life: what it cannot do, the process that started it does or reports."""
+    die_with_parent()
+    tie_children()
+    torch.set_num_threads(threads)
+    with suppress(RurkError):
+        asked, store = spec_from_dict(spec), Store(place, bundled=bundled)
+        dataset = load_dataset(asked.dataset, root)
+        search(_bench(asked, store, dataset, find_devices(device), Tracker(), root), trials, folder)
 
 
 def _plain(value: Floats | float) -> float | None:

@@ -346,7 +346,7 @@ class TestFiles:
         def full(*_):
             raise OSError(errno.ENOSPC, "full")
 
-        monkeypatch.setattr(jobs, "_write", full)
+        monkeypatch.setattr(jobs, "write_json", full)
         with pytest.raises(RurkError, match="disk is full"):
             start(store, "finish")
         assert list_jobs(store) == [] and os.listdir(store.job_root) == []

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
+import os
+import shutil
+import signal
+import time
 
 import numpy as np
 import pytest
+import torch
 
 from rurk_core import tuning
 from rurk_core.cli import main
@@ -123,8 +128,72 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tuned, spec, tm
     assert longer["trials"][:8] == whole["trials"] and len(longer["trials"]) == 9
 
 
+@pytest.fixture
+def started(tuned, tmp_path):
+    """A store that has the Original and the references, and no search."""
+    shutil.copytree(tuned[0].url, tmp_path / "store", ignore=shutil.ignore_patterns("tuning*", "presets.json"))
+    return Store(tmp_path / "store")
+
+
+def in_child(work):
+    """Run ``work`` in a forked process."""
+
+    def single_threaded():
+        torch.set_num_threads(1)
+        work()
+
+    process = multiprocessing.get_context("fork").Process(target=single_threaded)
+    process.start()
+    return process
+
+
+def test_two_processes_share_one_search(started, spec, tmp_path, monkeypatch):
+    """Nobody tries what another one is at; together they try as many settings as were asked for."""
+    real = tuning.unlearn
+
+    def noted(*arguments, **more):
+        with open(tmp_path / "who.txt", "a") as file:
+            file.write(f"{os.getpid()}\n")
+        time.sleep(0.05)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(tuning, "unlearn", noted)
+    processes = [in_child(lambda: tune(spec, started, trials=10)) for _ in range(2)]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    (entry,) = started.list("tuning")
+    result = started.read_json(entry.key, "result.json")
+    assert [t["number"] for t in result["trials"]] == list(range(10)) and not any(t["failed"] for t in result["trials"])
+    who = (tmp_path / "who.txt").read_text().split()
+    assert len(who) == 10 + len(result["judged"]), "no setting was tried twice, and they were judged once"
+    assert set(who) == {str(process.pid) for process in processes}, "both took part"
+
+
+def test_a_search_whose_process_was_killed_goes_on(tuned, started, spec, monkeypatch):
+    _, whole = tuned
+    real, seen = tuning.unlearn, []
+
+    def fatal(*arguments, **more):
+        seen.append(1)
+        if len(seen) == 4:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(tuning, "unlearn", fatal)
+    process = in_child(lambda: tune(spec, started, trials=8))
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL and not started.list("tuning") and not seen
+    monkeypatch.setattr(tuning, "unlearn", lambda *arguments, **more: seen.append(1) or real(*arguments, **more))
+    resumed = tune(spec, started, trials=8)
+    assert len(seen) == 8 - 3 + len(resumed["judged"])
+    assert resumed["trials"] == whole["trials"] and resumed["chosen"] == whole["chosen"]
+
+
 def test_what_cannot_be_tuned_is_said_in_words(spec, tmp_path):
     store = Store(tmp_path)
+    with pytest.raises(UsageError, match="'processes' must be a whole number from 1 to 64, not 0"):
+        tune(spec, store, processes=0)
     for methods, message in (("ssd,gd", "exactly one"), ("retrain", "no settings to tune")):
         with pytest.raises(UsageError, match=message):
             tune(make_spec(methods=methods), store)
@@ -218,4 +287,8 @@ def test_the_command(tmp_path, capsys):
     assert len(result["trials"]) == 2 and result["preset"]["name"] == "tuned digits"
     assert main([*arguments, str(tmp_path)]) == 0
     assert "Kept as ssd@tuned-digits" in capsys.readouterr().out
+    # a helper comes too late for two settings, and is no trouble
+    assert main([*arguments, str(tmp_path / "other"), "--json", "--jobs", "2"]) == 0
+    other = json.loads(capsys.readouterr().out)
+    assert [t["settings"] for t in other["trials"]] == [t["settings"] for t in result["trials"]]
     assert main(["tune", "retrain", "--store", str(tmp_path)]) == 2

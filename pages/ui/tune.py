@@ -10,6 +10,7 @@ import streamlit as st
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.spec import Spec, make_spec
 from rurk_core.store import Entry
+from rurk_core.tuning import MAX_PROCESSES, MAX_TRIALS, against_references, searched
 from rurk_core.unlearning import METHODS, Method
 from ui import figures, state
 from ui.runs import start
@@ -20,7 +21,6 @@ FOUND, REST, CHOSEN = "#0072B2", "#8A93A3", "#D55E00"
 
 def tunable() -> list[str]:
     """Keys of the methods that have something to search."""
-    from rurk_core.tuning import searched
 
     def has(method: Method) -> bool:
         try:
@@ -33,10 +33,8 @@ def tunable() -> list[str]:
 
 def tune_form(spec: Spec) -> None:
     """Search one method's settings on the data, forget set, network, references and radii of ``spec``."""
-    from rurk_core.tuning import MAX_TRIALS, searched
-
     keys = tunable()
-    one, two, three = st.columns([1.4, 1, 1.2], gap="medium", vertical_alignment="bottom")
+    one, two, three, four = st.columns([1.4, 1, 1, 1.2], gap="medium", vertical_alignment="bottom")
     key = one.selectbox(
         "Method",
         keys,
@@ -48,7 +46,15 @@ def tune_form(spec: Spec) -> None:
     trials = two.number_input(
         "Settings to try", 1, MAX_TRIALS, 30, key="tune_trials", help="Each is unlearned and measured once."
     )
-    name = three.text_input(
+    processes = three.number_input(
+        "At once",
+        1,
+        MAX_PROCESSES,
+        1,
+        key="tune_processes",
+        help="Processes that share the settings to try. One alone finds the same again.",
+    )
+    name = four.text_input(
         "Name of the preset", "", key="tune_name", max_chars=40, placeholder="tuned", help="It joins the form above."
     )
     searching = ", ".join(label.replace("_", " ") for label in searched(METHODS[key]))
@@ -61,7 +67,7 @@ def tune_form(spec: Spec) -> None:
         title = f"Tune {METHODS[key].title}: {trials} settings"
         try:
             asked = make_spec(**spec.to_dict() | {"methods": [key], "title": title})
-            start(asked.to_dict(), kind="tuning", trials=int(trials), name=name.strip())
+            start(asked.to_dict(), kind="tuning", trials=int(trials), processes=int(processes), name=name.strip())
         except RurkError as error:
             state.show(error)
         else:
@@ -167,15 +173,27 @@ def judged_table(result: dict[str, Any]) -> str:
         else f"{escape(name)} {escape(value)}"
         for name, value in chosen["settings"].items()
     )
-    rows = []
+    kept = result["references"]
+    rows = [
+        "<tr><td>re-trained models, the target</td><td class='num'></td>"
+        + "".join(f"<td class='num'>{state.percent(kept[part])}</td>" for part in ("retain", "test"))
+        + "</tr>"
+    ]
     for number, judged in result["judged"].items():
         which = "chosen" if int(number) == result["chosen"] else "where the search began"
         if judged is None:
             rows.append(f"<tr><td>{which}</td><td colspan='3'>failed</td></tr>")
             continue
-        cells = [f"{judged['distance']:.4f}", state.percent(judged["retain"]), state.percent(judged["test"])]
+        cells = [f"{judged['distance']:.4f}"]
+        cells += [
+            f"{state.percent(judged[part])} ({apart:+.1f})"
+            for part, apart in against_references(result, judged).items()
+        ]
         rows.append(f"<tr><td>{which}</td>" + "".join(f"<td class='num'>{cell}</td>" for cell in cells) + "</tr>")
-    head = "<tr><th>judged on the other half</th><th>distance to the band</th><th>retain</th><th>test</th></tr>"
+    head = (
+        "<tr><th>judged on the other half</th><th>distance to the band</th><th>retain (points lost)</th>"
+        "<th>test (points lost)</th></tr>"
+    )
     return (
         f"<p>Chosen: {settings}.</p><div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
     )

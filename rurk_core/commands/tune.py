@@ -16,6 +16,9 @@ def register(command: Command) -> None:
     tune = command("tune", _tune, "Search a method's settings: residual knowledge in the references' band, least loss.")
     tune.add_argument("method", help="one of 'rurk methods', settings to keep behind it: rurk:search=fgsm")
     tune.add_argument("--trials", default="30", help="settings to try in all (default: 30)")
+    tune.add_argument(
+        "--jobs", default="1", help="processes that try settings at once (default: 1); they share the trials"
+    )
     tune.add_argument("--name", default="", help="of the preset that is kept in the store (default: tuned DATASET)")
     tune.add_argument("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
     tune.add_argument("--forget", help="as for 'rurk run'")
@@ -32,7 +35,7 @@ def _tune(options: argparse.Namespace) -> int:
     from ..presets import presets_of
     from ..spec import make_spec, whole
     from ..store import Store
-    from ..tuning import MAX_TRIALS, tune
+    from ..tuning import MAX_PROCESSES, MAX_TRIALS, tune
 
     store = Store(options.store)
     names = ("dataset", "forget", "model", "references", "taus", "draws", "recipe", "seed")
@@ -44,6 +47,7 @@ def _tune(options: argparse.Namespace) -> int:
             spec,
             store,
             trials=trials,
+            processes=whole("jobs", options.jobs, 1, MAX_PROCESSES),
             name=options.name,
             root=options.data,
             device=options.device,
@@ -58,6 +62,7 @@ def _tune(options: argparse.Namespace) -> int:
 
 def print_tuning(result: dict[str, Any], out: Console) -> None:
     """The front, the chosen trial, and what it does on the other half of the forget set."""
+    from ..tuning import against_references
     from ..unlearning.base import slug
 
     front, trials = result["front"], result["trials"]
@@ -82,7 +87,13 @@ def print_tuning(result: dict[str, Any], out: Console) -> None:
     out.print(table)
     for number, judged in result["judged"].items():
         what = "chosen" if int(number) == result["chosen"] else "start"
-        said = f"distance {judged['distance']:.3f}, loss {judged['loss']:.4f}" if judged else "failed"
+        said = "failed"
+        if judged:
+            apart = against_references(result, judged)
+            lost = ", ".join(f"{part} {100 * judged[part]:.2f}% ({apart[part]:+.2f})" for part in apart)
+            said = f"distance {judged['distance']:.3f}, {lost}"
         out.print(f"Judged on the other half, trial {number} ({what}): {said}", highlight=False)
+    kept = ", ".join(f"{part} {100 * result['references'][part]:.2f}%" for part in ("retain", "test"))
+    out.print(f"The references: {kept}; in brackets is the difference to them, in percentage points.", highlight=False)
     preset = result["preset"]
     out.print(f"Kept as {preset['method']}@{slug(preset['name'])}", highlight=False, markup=False)
