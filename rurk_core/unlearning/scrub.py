@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..config import Config, choice, number
 from ..models import Classifier
-from ..training import OnStep, epoch_batches, steps_per_epoch
+from ..training import OnStep, default_batch, epoch_batches, steps_per_epoch
 from .base import Samples, register, trainable_copy
 from .loop import bn_choice, logits_on, minimise, set_mode, side_stream
 
@@ -44,7 +44,7 @@ class ScrubConfig(Config):
     needs="S_r and S_f",
     source="Kurmanji et al. 2023 (arXiv 2302.09880), Eq. 3 in alternating max- and min-epochs",
     summary="pushes a student from its teacher on the forget set and holds it there on the retain set, in turn",
-    cost="2 epochs of S_f and 3 of S_r; in each step one pass of the student, forward and back, and one of the teacher",
+    cost="2 epochs of S_f and 3 of S_r by the student, forward and back; one forward pass of each by the teacher",
     batch_norm="train mode; max-steps pass forget samples alone, the last epoch always passes retain samples",
     presets={
         "paper, small CIFAR-5": {},
@@ -87,25 +87,28 @@ def scrub(
     max_epochs = min(config.max_epochs, config.epochs)
     forget_stream = side_stream(generator, 0x5C2B)
 
-    def divergence(images: Tensor, logits: Tensor) -> Tensor:
+    @torch.no_grad()
+    def taught(samples: Samples) -> Tensor:
+        """log p_T of every sample, N×C: the teacher never changes, so one pass serves all epochs."""
+        chunks = samples.images.split(default_batch(tuple(samples.images.shape[1:]), samples.images.device))
+        return (torch.cat([logits_on(teacher, chunk) for chunk in chunks]) / config.temperature).log_softmax(1)
+
+    def divergence(target: Tensor, logits: Tensor) -> Tensor:
         """KL(p_T‖p_S)·T², the mean over samples."""
-        with torch.no_grad():
-            target = (logits_on(teacher, images) / config.temperature).log_softmax(1)
         student = (logits / config.temperature).log_softmax(1)
         return F.kl_div(student, target, reduction="batchmean", log_target=True) * config.temperature**2
 
     def losses() -> Iterator[Tensor]:
+        of_forget = taught(forget) if max_epochs else None
+        of_retain = taught(retain) if config.alpha and config.epochs else None
         for epoch in range(config.epochs):
-            if epoch < max_epochs:
+            if epoch < max_epochs and of_forget is not None:
                 for index in epoch_batches(len(forget), config.forget_batch, forget_stream):
-                    images = forget.images[index]
-                    yield -divergence(images, logits_on(model, images))
+                    yield -divergence(of_forget[index], logits_on(model, forget.images[index]))
             for index in epoch_batches(len(retain), config.batch, generator):
-                images = retain.images[index]
-                logits = logits_on(model, images)
-                yield config.gamma * F.cross_entropy(logits, retain.labels[index]) + config.alpha * divergence(
-                    images, logits
-                )
+                logits = logits_on(model, retain.images[index])
+                loss = config.gamma * F.cross_entropy(logits, retain.labels[index])
+                yield loss if of_retain is None else loss + config.alpha * divergence(of_retain[index], logits)
 
     def rate(step: int) -> float:
         if config.decay == "none":

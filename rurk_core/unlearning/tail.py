@@ -103,12 +103,9 @@ def _inputs(model: Classifier, frozen: tuple[str, ...], samples: Samples, cache:
     one = run(everything[:1])
     if cache == "off" or one.nbytes * len(samples) > 0.5 * free_memory(device):
         return run
-    kept = one.new_empty(len(samples), *one.shape[1:])
+    shape = (len(samples), *one.shape[1:])
+    # in the layout of a batch, so that looking one up copies whole samples and nothing is rearranged
+    kept = torch.empty(shape, dtype=one.dtype, device=device, memory_format=memory_format(one))
     for index in everything.split(default_batch(tuple(samples.images.shape[1:]), device)):
         kept[index] = run(index)
-
-    def look_up(index: Tensor) -> Tensor:
-        found = kept[index]
-        return found.contiguous(memory_format=memory_format(found))
-
-    return look_up
+    return kept.__getitem__

@@ -19,7 +19,7 @@ from .loop import epochs_of, loss_on, minimise, prepared, side_stream
 
 @dataclass(frozen=True)
 class UnsirConfig(Config):
-    """Settings of UNSIR; the defaults are those of the SSD authors' port."""
+    """Settings of UNSIR; the defaults are those of the SSD authors' port, "source" is the authors' notebook."""
 
     noise_samples: int = number(32, 1, 4096, "images in the noise batch of a forgotten class")
     noise_steps: int = number(25, 1, 10_000, "steps of Adam that learn it")
@@ -50,7 +50,19 @@ def check_unsir(original: Classifier, retain: Samples, forget: Samples, config: 
     summary="for class unlearning: trains on learnt noise in the name of the class, then repairs",
     cost="25 steps of noise, then 2 epochs of at most 500 retain samples a class",
     batch_norm="train mode; noise and retain samples share their batches, the repair sees retain samples only",
-    presets={"source": {}, "digits": {"impair_lr": 1e-3, "repair_lr": 1e-3, "copies": 10, "batch": 64}},
+    presets={
+        "source": {
+            "noise_samples": 256,
+            "noise_steps": 40,
+            "copies": 20,
+            "per_class": 1000,
+            "impair_lr": 0.02,
+            "repair_lr": 0.01,
+            "batch": 256,
+        },
+        "port of the SSD authors": {},
+        "digits": {"impair_lr": 1e-3, "repair_lr": 1e-3, "copies": 10, "batch": 64},
+    },
     check=check_unsir,
 )
 def unsir(
@@ -65,7 +77,8 @@ def unsir(
     """Noise N = argmin −CE(N, class) + penalty·mean|N|²; impair on copies of N and S_r; repair on S_r.
 
     The noise is made in the network's normalised units and is not clipped to valid pixels, as the original's. S_f
-    itself is not touched beyond its labels.
+    itself is not touched beyond its labels. Two things are not as in the authors' notebook: it learns the noise on a
+    network in train mode, and calls the noise of every class 0 whichever class it was learnt for.
 
     Raises:
         UsageError: the forget set is not made of whole classes.

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from benchmarks.methods import PAPERS, counted, like_small_cifar5
 from rurk_core.training import Diverged, steps_per_epoch
 from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
@@ -284,6 +285,21 @@ def test_l1_sparse_empties_more_weights_than_gd(plain):
     model, notes = unlearn(method, *plain, config, generator=torch.Generator().manual_seed(2))
     assert small(model) > 2 * small(run("gd", plain, **{**COMMON, "epochs": 10}))
     assert "below 0.001" in notes[0]
+
+
+# --- passes -------------------------------------------------------------------------------------------------
+
+
+def test_passes_of_ssd_and_scrub_on_resnet18_are_no_more_than_their_papers_state():
+    """Six images like small CIFAR-5's, two of them to forget, through the paper's network."""
+    setting = like_small_cifar5("resnet18", 2, 4)
+    assert counted("gd", *setting) == (10 * 4, 10 * 4), "the count itself: 10 epochs of S_r"
+    assert counted("ssd", *setting) == PAPERS["ssd"](2, 4) == (8, 8)
+    student, teacher = 2 * 2 + 3 * 4, 2 + 4
+    assert counted("scrub", *setting) == (student + teacher, student)
+    assert all(
+        found <= stated for found, stated in zip((student + teacher, student), PAPERS["scrub"](2, 4), strict=True)
+    )
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------
