@@ -72,7 +72,7 @@ def cached_blocks(device: torch.device, rounds: int) -> None:
 
         slow, fast = in_turn(lambda: run("off"), lambda: run("auto"), rounds=rounds)
         print(
-            f"  {METHODS[key].title}, the paper's k = 3 of 10 blocks: without cache ÷ with it {ratio(slow, fast)}; bar 2×"
+            f"  {METHODS[key].title}, k = 3 of 10 blocks as in the paper: no cache ÷ cache {ratio(slow, fast)}; bar 2×"
         )
 
 
