@@ -30,6 +30,7 @@ from ui.view import (
     telling_copy,
     telling_radius,
 )
+from ui.wholeset import stayed
 
 from rurk_core.errors import RurkError
 from rurk_core.residual import Verdicts, log_ratio_posterior, reference_band
@@ -52,10 +53,22 @@ def choose_view(run: str) -> View:
     )
     order = residual_order(whole, method)
     samples = [int(i) for i in whole.samples]
-    sample = state.choice("sample", samples[order[0]], state.whole_of(samples), always=True)
-    place = samples.index(sample)
+
+    def known(text: str) -> int:
+        """A sample to forget, or one of those that stay that Review looked at."""
+        try:
+            return state.whole_of(samples)(text)
+        except ValueError:
+            return state.whole_of(stayed(run, method, attack) if dataset is not None else [])(text)
+
+    sample = state.choice("sample", samples[order[0]], known, always=True)
+    verdicts, place = whole, samples.index(sample) if sample in samples else None
+    if place is None or (attack, method) not in tables:
+        label = int(dataset.train_labels[sample] if place is None else whole.labels[place])
+        verdicts = on_demand(state.store().url, run, attack, method, sample, label, dataset)
+    at = 0 if place is None or verdicts is not whole else place
     taus = [float(tau) for tau in whole.taus]
-    tau = state.choice("tau", telling_radius(whole, method, place), state.nearest(taus), always=True)
+    tau = state.choice("tau", telling_radius(verdicts, method, at), state.nearest(taus), always=True)
     with three:
         if len(taus) > 1:
             state.bound(
@@ -68,22 +81,21 @@ def choose_view(run: str) -> View:
                 help=help_of("radius"),
             )
     step_through(whole, order, place, result["dataset"]["classes"], dataset)
-    verdicts = whole
-    if (attack, method) not in tables:
-        verdicts = on_demand(state.store().url, run, attack, method, sample, int(whole.labels[place]), dataset)
-        place = 0
-    return View(run, result, dataset, verdicts, verdicts is whole, looks, attack, method, place, taus.index(tau))
+    return View(run, result, dataset, verdicts, verdicts is whole, looks, attack, method, at, taus.index(tau))
 
 
-def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[str], dataset: Any) -> None:
-    """The forget set as a strip; arrow keys go through it."""
+def step_through(v: Verdicts, residual: np.ndarray, place: int | None, classes: list[str], dataset: Any) -> None:
+    """The forget set as a strip; arrow keys go through it. A sample that stays (``place`` None) lies before it."""
     order = residual if st.session_state.get("strip_order", "residual") == "residual" else np.argsort(v.samples)
-    here = int(np.flatnonzero(order == place)[0])
+    here = -1 if place is None else int(np.flatnonzero(order == place)[0])
     samples = [int(v.samples[at]) for at in order]
 
     with st.container(key="strip_bar", horizontal=True, vertical_alignment="center", gap="small"):
         step_buttons(samples, here)
-        st.markdown(f"Sample **{here + 1}** of {len(samples)} to forget", width="content")
+        words = f"Sample **{here + 1}** of {len(samples)} to forget"
+        st.markdown(
+            words if place is not None else "A sample that **stays**; Next leads to those to forget", width="content"
+        )
         st.segmented_control(
             "Order of the strip",
             ["residual", "index"],
@@ -108,9 +120,9 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int, classes: list[st
         side=40,
         mode="one",
         strip=True,
-        selected=[samples[here]],
+        selected=[] if place is None else [samples[here]],
     )
-    if picked is not None and picked != samples[here]:
+    if picked is not None and (place is None or picked != samples[here]):
         state.choose("sample", picked)
         st.rerun()
 
@@ -135,6 +147,19 @@ def choose_models(view: View) -> list[str]:
 # --- saying -------------------------------------------------------------------------------------------------
 
 
+MEANINGS = {
+    True: (
+        "More than {}: something of this sample is left – residual knowledge.",
+        "Fewer than {}: this sample is forgotten further than retraining would – over-forgetting.",
+    ),
+    False: (
+        "More than {}: it holds this sample, which stays, more firmly than retraining would.",
+        "Fewer than {}: unlearning others has damaged this sample, which was to stay.",
+    ),
+}
+"""What more, and fewer, than re-trained models means, for a sample to forget and for one that stays."""
+
+
 def say(view: View) -> str:
     """The counts in words, and what they mean."""
     v, name = view.verdicts, escape(view.classes[view.label])
@@ -154,12 +179,12 @@ def say(view: View) -> str:
         f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
         f"copies as “{name}”; {others} <b>{number(each.mean())} of {v.draws}</b>{average}.</div>"
     )
+    others = "every re-trained model" if many else "the re-trained model"
+    above, below = MEANINGS[view.forgotten]
     if u > each.max():
-        more = "every re-trained model" if many else "the re-trained model"
-        meaning = f"More than {more}: something of this sample is left – residual knowledge."
+        meaning = above.format(others)
     elif u < each.min():
-        more = "every re-trained model" if many else "the re-trained model"
-        meaning = f"Fewer than {more}: this sample is forgotten further than retraining would – over-forgetting."
+        meaning = below.format(others)
     elif many:
         meaning = "Within the range of the re-trained models: on this sample they cannot be told apart by these counts."
     else:
@@ -392,7 +417,7 @@ def main() -> None:
     else:
         show_taken_for(view, shown)
     show_curve(view, shown)
-    report_buttons(view.run, view.sample)
+    report_buttons(view.run, view.sample if view.forgotten else None)
     for text in view.result.get("notes", []):
         st.caption(plain(text))
 

@@ -20,6 +20,7 @@ from ui.runs import dataset_of, empty_state
 from ui.state import escape, plain
 from ui.twins import show_twins
 from ui.view import View, choose_question, copies_of, step_buttons, tables_of, telling_radius
+from ui.wholeset import show_wholeset
 
 from rurk_core.errors import RurkError
 from rurk_core.findings import SAID, Finding, Findings, find, in_words
@@ -329,6 +330,7 @@ def main() -> None:
         if box.open:
             with box:
                 distances(view, shown)
+    show_wholeset(run, result, dataset, queue.method, attack, looks)
     report_buttons(run, sample)
     for text in result.get("notes", []):
         st.caption(plain(text))

@@ -10,7 +10,7 @@ from ui.forgetting import checked, draft, what_to_forget
 from ui.forms import config_form, network_form, perturbation_form
 from ui.glossary import term
 from ui.look import looks_of
-from ui.runs import digits_button, jobs_panel, open_run, start
+from ui.runs import digits_button, jobs_panel, open_run, speed_here, start
 from ui.state import escape, plain
 from ui.tune import tune_form, tuned_list
 
@@ -184,44 +184,24 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """How long it will take, and how that is known."""
-    from rurk_core.estimate import START_SECONDS, measured_speed, missing_work
+    from rurk_core.estimate import START_SECONDS, missing_work
     from rurk_core.stages import Work
-    from rurk_core.training import default_device, device_name
+    from rurk_core.training import default_device
 
     device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
     start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
     work = missing_work(Work(spec, state.store(), dataset, start_data, device, forget=forget))
     if not work:
         return "<b>Everything is in the store already</b>: the result is there at once."
-    own = [found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key))]
-    speed, source = measured_speed(own, spec.model, device_name(device)), "from your finished runs of this network"
-    if speed is None and device.type == "cuda":
-        return "No estimate of the time: no experiment with this network has finished on this GPU yet."
+    speed, source = speed_here(spec.model, dataset.input_shape, len(dataset.classes))
     if speed is None:
-        speed, source = (
-            probed(spec.model, dataset.input_shape, len(dataset.classes), spec),
-            "from a trial of the network",
-        )
+        return f"No estimate of the time: {source}."
     waiting = sum(job.alive for job in list_jobs(state.store()))
     queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
     return (
         f"It takes <b>about {state.duration(START_SECONDS + work / speed)}</b> here ({source}){queue}. It runs in the "
         "background; finished stages are kept."
     )
-
-
-@st.cache_resource(max_entries=64, show_spinner=False)
-def probed(model: str, shape: tuple[int, ...], classes: int, _spec: Spec) -> float:
-    from rurk_core.estimate import probed_speed
-
-    return probed_speed(_spec, shape, classes)
-
-
-def _readable(key: str) -> dict[str, Any] | None:
-    try:
-        return state.result_of(key)
-    except RurkError:  # damaged; the list says so
-        return None
 
 
 def new_run() -> None:

@@ -16,7 +16,6 @@ import torch
 
 from .models import create_model
 from .recipes import find_recipe
-from .spec import Spec
 from .stages import Work, plan
 from .training import TrainConfig, default_batch
 
@@ -57,9 +56,9 @@ def measured_speed(results: Iterable[dict[str, Any]], model: str, device: str, s
     return statistics.median(speeds) if speeds else None
 
 
-def probed_speed(spec: Spec, input_shape: tuple[int, ...], classes: int) -> float:
+def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float:
     """Forward passes a second of a fresh network on the CPU, all costs of an experiment considered."""
-    model = create_model(spec.model, input_shape, classes, seed=0).eval()
+    model = create_model(name, input_shape, classes, seed=0).eval()
     pixels = torch.rand(min(256, default_batch(input_shape, torch.device("cpu"))), *input_shape)
     with torch.no_grad():
         model(pixels)

@@ -246,8 +246,11 @@ def siblings(store: Store, model: str, scores: str) -> dict[str, str]:
     Args:
         model: key of the model; scores: key of its scores on the data and forget set in question.
     """
-    law, found = _law(store, model), {}
-    like = store.read_json(scores, "spec.json")["spec"]
+    found: dict[str, str] = {}
+    try:
+        law, like = _law(store, model), store.read_json(scores, "spec.json")["spec"]
+    except RurkError:  # what it was made from is not in this store, so nothing can be compared
+        return found
     for entry in store.list(model.rpartition("-")[0]) if "sha256" not in law else []:
         key = store.key("scores", like | {"model": entry.key})
         with contextlib.suppress(RurkError):  # damaged, or something it rests on is gone

@@ -25,7 +25,8 @@ from .perturbations import stream
 from .training import default_batch
 from .verdicts import frozen_copy
 
-NORMS = ("l2", "linf")
+NORMS = {"l2": "l2 length of the change", "linf": "largest change of a pixel (l∞)"}
+"""How a change is measured, and what that is called."""
 STEPS = 20
 RESTARTS = 3
 BISECTIONS = 12

@@ -32,6 +32,7 @@ from .reviews import history
 from .stages import load_model, load_verdicts, role_of, versions
 from .store import Store, explain
 from .verdicts import frozen_copy
+from .wholeset import find_wholeset, not_measured
 
 FORMAT = "rurk-report/1"
 COPIES = 40
@@ -146,6 +147,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "samples": [
             row for entry, of in pairs for row in _samples(entry, tables[entry["verdicts"]], of, classes, sample)
         ],
+        "whole_set": [] if sample is not None else [_whole(store, run, entry) for entry in result["residual"]],
         "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
         "made_with": {
             "versions": result["versions"],
@@ -159,6 +161,14 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "limits": _limits(result, found),
         "notes": list(result.get("notes", [])),
     }
+
+
+def _whole(store: Store, run: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of the forget set as a whole for one model and attack; a sentence where nothing was."""
+    method, attack = entry["method"], entry["attack"]
+    found = find_wholeset(store, run, method=method, attack=attack)
+    about = {"method": method, "attack": attack, "sentence": "" if found else not_measured(run, method, attack)}
+    return about | {"found": found and {name: found[name] for name in found if name not in (*about, "samples")}}
 
 
 def _question(result: dict[str, Any], sample: int | None) -> str:

@@ -15,8 +15,10 @@ from .findings import SAID
 from .looks import REFERENCES, Look, looks_of
 from .perturbations import ATTACKS
 from .pictures import as_pictures, png_uri
+from .radius import NORMS
 from .residual import Verdicts
 from .svg import Curve, curves, histogram, mark, nice
+from .wholeset import beyond_words, changes, retained_words, unreferenced_words
 
 THUMBNAILS = 28
 """Samples shown as pictures in a report on a run."""
@@ -37,6 +39,7 @@ main { max-width: 60rem; margin: 0 auto; padding: 2.2rem 1.4rem 4rem; }
 h1 { font-size: 1.75rem; line-height: 1.2; letter-spacing: -.02em; margin: 0 0 .3rem; }
 h2 { font-size: 1.2rem; margin: 2.2rem 0 .5rem; border-top: 1px solid var(--line); padding-top: 1.1rem; }
 h3 { font-size: 1rem; margin: 1.3rem 0 .3rem; }
+h4 { font-size: .92rem; margin: 1rem 0 .2rem; }
 p { margin: .4rem 0; max-width: 46rem; }
 .quiet, figcaption, .see { color: var(--quiet); font-size: .88rem; }
 .answers { list-style: none; padding: 0; margin: .8rem 0; }
@@ -77,7 +80,7 @@ blockquote { margin: .2rem 0; padding-left: .7rem; border-left: 3px solid var(--
 @page { size: A4; margin: 16mm 14mm; }
 @media print { main { max-width: none; padding: 0; } body { font-size: 10.5pt; } table { font-size: 8pt; }
   th, td { padding-right: .4rem; }
-  h2, h3 { break-after: avoid; } tr { break-inside: avoid; } .wide { overflow: visible; }
+  h2, h3, h4 { break-after: avoid; } tr { break-inside: avoid; } .wide { overflow: visible; }
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
@@ -170,6 +173,7 @@ def _section(
             _by_radius(entry),
             _gallery(rows, data),
             _ranked(rows, document),
+            _whole(document, entry, looks, data),
         ]
     )
 
@@ -316,6 +320,143 @@ def _evidence(row: dict[str, Any]) -> str:
         f"<td class='num'>{_excess(row)}</td><td class='num'>{interval}</td><td class='num'>{p}</td>"
         f"<td class='num'>{q}</td><td>{escape(SAID[row['verdict']])}</td>"
     )
+
+
+# --- the forget set as a whole -------------------------------------------------------------------------------
+
+
+def _whole(document: dict[str, Any], entry: dict[str, Any], looks: dict[str, Look], data: Dataset | None) -> str:
+    """Radii, membership signals, retained and held-out samples of one model, or the sentence that they are missing."""
+    (part,) = (
+        one for one in document["whole_set"] if (one["method"], one["attack"]) == (entry["method"], entry["attack"])
+    )
+    found, look = part["found"], looks[entry["method"]]
+    if found is None:
+        return f'<h3>The forget set as a whole</h3><p class="quiet">{escape(part["sentence"])}</p>'
+    pieces = [_radii(norm, of, look, looks, document["forget"]["count"]) for norm, of in found["radii"].items()]
+    pieces.append(_signals(found["membership"], look))
+    pieces.append(_retained(found["retained"], document["data"]["classes"], data))
+    pieces.append(_unreferenced(found["unreferenced"]))
+    missing = "".join(f'<p class="quiet">{escape(sentence)}</p>' for sentence in found["missing"].values())
+    return f"<h3>The forget set as a whole</h3>{''.join(pieces)}{missing}"
+
+
+def _radii(norm: str, found: dict[str, Any], look: Look, looks: dict[str, Look], count: int) -> str:
+    share = found["share"]["strong"]
+    values = {name: 100 * np.array(of) for name, of in share["models"].items()}
+    each = np.array([values[name] for name in values if name.startswith("reference-") and name != look.name])
+    lines = [Curve(looks[name], values[name]) for name in dict.fromkeys(["original", look.name])]
+    if len(each):
+        lines.insert(1, Curve(looks[REFERENCES], each.mean(0)))
+    figure = curves(
+        share["grid"],
+        lines,
+        (each.min(0), each.max(0)) if len(each) > 1 else None,
+        title="samples whose label is said (%)",
+        across=f"within this {NORMS[norm]}, pixel units",
+        label=f"Samples whose label is said again within a radius, {NORMS[norm]}",
+        top=100.0,
+        marked=5,
+    )
+    return (
+        f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Re-recognition radius: the smallest change "
+        "found after which the model says the label. See: a curve above the green band needs less change than "
+        f"re-trained models do. {beyond_words(found, count)}</figcaption></figure>"
+    )
+
+
+SIGNALS = {
+    "SVC": ("circle", "dot"),
+    "confidence": ("square", "solid"),
+    "U-LiRA": ("triangle-up", "dash"),
+    "RULI": ("cross", "dashdot"),
+}
+"""Mark and line of the signals that do not look at radii; they are grey, as they belong to no model."""
+GREY = "#7D8796"
+
+
+def _signals(signals: Sequence[dict[str, Any]] | None, look: Look) -> str:
+    """ROC curves and a table of them."""
+    if signals is None:
+        return ""
+    lines, rows = [], []
+    for signal in signals:
+        name = signal["name"]
+        own = name.startswith("radius")
+        symbol, dash = SIGNALS.get(name, (look.symbol, "dash" if "per sample" in name else "solid"))
+        if not own or name.endswith("linf"):
+            shown = Look(name, name, "", look.colour if own else GREY, symbol, dash)
+            lines.append(Curve(shown, 100 * np.array(signal["curve"][1])))
+        low = signal["tpr"][-1]
+        behind = f"{signal['inside']} in, {signal['outside']} out" if signal["outside"] else "–"
+        rows.append(
+            f"<tr><td>{escape(name)}</td><td class='num'>{signal['auc']:.3f}</td>"
+            f"<td class='num'>{signal['low']:.3f} to {signal['high']:.3f}</td><td class='num'>{low['tpr']:.1%}"
+            f"{'' if low['resolved'] else ' at no false positive'}</td><td class='num'>{behind}</td></tr>"
+        )
+    axis = [100 * value for value in signals[0]["curve"][0]]
+    figure = curves(
+        axis,
+        lines,
+        None,
+        title="this model’s samples accused (%)",
+        across="re-trained models’ samples accused (%)",
+        label="ROC curves of membership signals",
+        top=100.0,
+        ticks=axis[::20],
+        marked=10,
+        even=True,
+    )
+    return (
+        f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Membership signals, the model against "
+        "re-trained ones. See: on the line from corner to corner a signal cannot tell them apart; the radius of "
+        "re-recognition is in the model’s colour.</figcaption></figure><div class='wide'><table><tr><th>signal</th>"
+        "<th class='num'>AUC</th><th class='num'>95% interval</th><th class='num'>accused at 1% false positives</th>"
+        f"<th class='num'>models behind the rule</th></tr>{''.join(rows)}</table></div><p class='see'>Models behind "
+        "the rule: “in” saw the samples and unlearned them by this method, with other seeds; “out” never saw them.</p>"
+    )
+
+
+def _retained(found: dict[str, Any] | None, classes: Sequence[str], data: Dataset | None) -> str:
+    """Samples that stay and changed, nearest to the forget set first."""
+    if found is None:
+        return ""
+    changed = set(found["changed"])
+    rows = [row for row in found["samples"] if row["sample"] in changed]
+    words = {row["sample"]: "; ".join(changes(row, found["rate"])) for row in rows}
+    tiles = ""
+    if data is not None:
+        tiles = "".join(
+            f'<div class="tile"><img src="{_picture(data, row["sample"])}" alt="sample {row["sample"]}">'
+            f"{row['sample']}<br>{100 * row['excess']:+.0f}</div>"
+            for row in rows[:THUMBNAILS]
+        )
+    body = "".join(
+        f"<tr><td class='num'>{row['sample']}</td><td>{escape(classes[row['label']])}</td>"
+        f"<td class='num'>{row['nearest']}</td><td class='num'>{row['distance']:.3f}</td>"
+        f"<td class='num'>{row['recognised']:.0%}</td><td class='num'>{row['expected']:.0%}</td>"
+        f"<td>{escape(words[row['sample']])}</td></tr>"
+        for row in rows[:ROWS]
+    )
+    table = (
+        "<div class='wide'><table><tr><th class='num'>sample</th><th>class</th><th class='num'>near</th>"
+        "<th class='num'>distance</th><th class='num'>recognised</th><th class='num'>by re-trained</th>"
+        f"<th>what changed</th></tr>{body}</table></div>"
+    )
+    more = f" The first {ROWS} in the table; report.json has all." if len(rows) > ROWS else ""
+    return (
+        f"<h4>Those who stayed</h4><p>{escape(retained_words(found))}</p>"
+        + (f'<div class="tiles">{tiles}</div>' if tiles else "")
+        + (table if rows else "")
+        + f"<p class='see'>Nearest to the forget set first, by the angle between the Original’s features.{more}</p>"
+    )
+
+
+def _unreferenced(found: dict[str, Any] | None) -> str:
+    """The weaker answer and what it is worth."""
+    if found is None:
+        return ""
+    return f"<h4>Without re-trained models: weaker</h4><p>{escape(' '.join(unreferenced_words(found)))}</p>"
 
 
 # --- one sample ----------------------------------------------------------------------------------------------

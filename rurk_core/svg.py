@@ -50,13 +50,19 @@ def curves(
     *,
     title: str,
     label: str,
+    across: str = "radius τ (pixel units, pixels run from 0 to 1)",
     top: float | None = None,
+    ticks: Sequence[float] | None = None,
+    marked: int = 1,
+    even: bool = False,
 ) -> str:
     """Values over τ, the span of the re-trained models behind them.
 
     Args:
-        band: lowest and highest re-trained value at each radius; title: of the vertical axis; top: its upper end;
-            label: what the figure shows, for those who cannot see it.
+        band: lowest and highest re-trained value at each radius; title: of the vertical axis; across: of the horizontal
+            one; top: upper end of the vertical one; label: what the figure shows, for those who cannot see it.
+        ticks: places with a number below, of ``taus``, at most seven by default; marked: every how many points a mark
+            is drawn; even: a line from corner to corner.
     """
     drawn = np.concatenate([line.values for line in lines] + (list(band) if band else []))
     high = top or nice(float(np.nanmax(drawn)) if np.isfinite(drawn).any() else 1.0)
@@ -66,8 +72,11 @@ def curves(
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value, high) / high
 
-    parts = [_frame(title, "radius τ (pixel units, pixels run from 0 to 1)", high, y)]
-    parts += [_tick(x, f"{tau:.3g}") for x, tau in zip(xs, taus, strict=True) if _sparse(taus, tau)]
+    parts = [_frame(title, across, high, y)]
+    numbered = taus[:: max(1, math.ceil(len(taus) / 7))] if ticks is None else ticks
+    parts += [_tick(x, f"{tau:.3g}") for x, tau in zip(xs, taus, strict=True) if tau in numbered]
+    if even:
+        parts.append(f'<line x1="{xs[0]:.1f}" x2="{xs[-1]:.1f}" y1="{y(0):.1f}" y2="{y(high):.1f}" class="grid"/>')
     if band is not None and np.isfinite(band[0]).all():
         edge = [f"{x:.1f},{y(v):.1f}" for x, v in zip(xs, band[1], strict=True)]
         back = [f"{x:.1f},{y(v):.1f}" for x, v in zip(reversed(xs), band[0][::-1], strict=True)]
@@ -80,7 +89,7 @@ def curves(
             f'<polyline points="{path}" fill="none" stroke="{line.look.colour}" stroke-width="2" '
             f'stroke-dasharray="{dash}"/>'
         )
-        parts += [mark(line.look, px, py) for px, py in points]
+        parts += [mark(line.look, px, py) for px, py in points[::marked]]
     return _svg(parts, label)
 
 
@@ -147,11 +156,6 @@ def _frame(title: str, below: str, high: float, y) -> str:
 
 def _tick(x: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{text}</text>'
-
-
-def _sparse(taus: Sequence[float], tau: float) -> bool:
-    """Whether a radius gets its number: at most seven do."""
-    return list(taus).index(tau) % max(1, math.ceil(len(taus) / 7)) == 0
 
 
 def nice(value: float) -> float:

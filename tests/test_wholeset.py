@@ -7,8 +7,10 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pytest
+from test_report import SCHEMA, SCRIPT, checked
 
 from rurk_core import judging, radius, wholeset
 from rurk_core.cli import main
@@ -17,6 +19,7 @@ from rurk_core.errors import Cancelled, UsageError
 from rurk_core.experiment import run
 from rurk_core.judging import siblings, signals_of_run
 from rurk_core.radius import Radii
+from rurk_core.report import make_report, write_report
 from rurk_core.store import Store
 from rurk_core.wholeset import (
     changes,
@@ -216,3 +219,65 @@ def test_the_command_reads_and_writes_the_document(made, capsys):
     assert main(asked) == 0
     printed = capsys.readouterr().out
     assert "in / out" in printed and kept["key"] in printed and "Without re-trained models (weaker)" in printed
+
+
+# --- in reports ---------------------------------------------------------------------------------------------------
+
+
+def test_a_report_has_the_same_sections_once_they_are_measured(made, tmp_path):
+    store, result, _, document = made
+    # models of other seeds, which other tests leave behind, would make it another document
+    kept = {row["key"] for row in result["models"]}
+    others = [entry.key for entry in store.list("unlearned") if entry.key not in kept]
+    shutil.copytree(Path(store.url) / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns(*others))
+    report = make_report(Store(tmp_path), result["key"])
+    jsonschema.validate(json.loads(report.json), SCHEMA)
+    page = checked(report.html)
+    by_method = {entry["method"]: entry for entry in report.document["whole_set"]}
+    found = by_method["gd"]["found"]
+    assert found["radii"] == document["radii"] and found["retained"] == document["retained"]
+    text = " ".join(page.text)
+    assert "Re-recognition radius" in text and "Those who stayed" in text and "U-LiRA" in text
+    assert f"{document['membership'][0]['auc']:.3f}" in text and "Measured here, it gives the same answer" in text
+    paths = write_report(report, tmp_path / "out")
+    assert sum(path.stat().st_size for path in paths) < 3e6
+
+
+def test_a_report_says_in_one_sentence_what_was_not_measured(made, capsys, tmp_path):
+    """And the command in it makes it."""
+    import shlex
+
+    store, result, _, _ = made
+    shutil.copytree(Path(store.url) / "runs", tmp_path / "runs", ignore=shutil.ignore_patterns("wholeset-*"))
+    own = Store(tmp_path)
+    report = make_report(own, result["key"])
+    jsonschema.validate(report.document, SCHEMA)
+    entry = next(entry for entry in report.document["whole_set"] if entry["method"] == "gd")
+    assert entry["found"] is None and "Not measured" in report.html
+    words = shlex.split(entry["sentence"].rpartition("or run: ")[2])
+    assert words[0] == "rurk" and main([*words[1:], "--store", own.url]) == 0
+    assert find_wholeset(own, result["key"], method="gd", attack="gaussian")
+    single = make_report(own, result["key"], sample=result["forget"]["indices"][0])
+    assert single.document["whole_set"] == [] and "Not measured" not in single.html
+
+
+def test_names_in_the_sections_are_text_whatever_they_look_like(made, tmp_path):
+    store, result, data, _ = made
+    shutil.copytree(Path(store.url) / "runs", tmp_path / "runs")
+    own = Store(tmp_path)
+    document = make_wholeset(own, result["key"], data, method="gd")
+    row = document["retained"]["samples"][0]
+    document["retained"]["changed"] = [row["sample"]]
+    row["q_forgotten"] = 0.0
+    document["missing"] = {"unreferenced": SCRIPT}
+    document["membership"][0]["name"] = SCRIPT
+    changed = json.loads(json.dumps(result))
+    changed["dataset"]["classes"] = [SCRIPT] * 10
+    for key, name, value in ((document["key"], "wholeset.json", document), (result["key"], "result.json", changed)):
+        spec = json.loads(own.read(key, "spec.json"))["spec"]
+        own.delete(key)
+        own.put(key, spec, {name: json.dumps(value).encode()})
+    report = make_report(own, result["key"])
+    assert next(e for e in report.document["whole_set"] if e["method"] == "gd")["found"]["missing"]
+    page = checked(report.html)
+    assert "".join(page.text).count(SCRIPT) >= 4 and "<script" not in report.html

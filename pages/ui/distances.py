@@ -8,13 +8,12 @@ import numpy as np
 import streamlit as st
 
 from rurk_core.perturbations import ATTACKS
+from rurk_core.radius import NORMS
 from ui import figures, state
 from ui.glossary import help_of, term
 from ui.look import REFERENCES
 from ui.state import escape
 from ui.view import View, models_of
-
-NORMS = {"l2": "l2 length of the change", "linf": "largest change of a pixel (l∞)"}
 
 
 @st.cache_resource(max_entries=2000, show_spinner="Searching the smallest perturbations …")

@@ -29,17 +29,19 @@ def curve(
     taus: Sequence[float],
     lines: Sequence[Line],
     band: tuple[np.ndarray, np.ndarray] | None,
-    tau: float,
+    tau: float | None,
     *,
     title: str,
+    across: str = TAU_TITLE,
     top: float | None = None,
     one: bool = False,
     band_name: str = "Re-trained, lowest–highest",
 ) -> go.Figure:
-    """Values over τ for every model, the span of the re-trained models behind them, the chosen τ marked.
+    """Values over τ for every model, the span of the re-trained models behind them, the chosen τ marked if any.
 
     Args:
-        title: of the vertical axis; top: its upper end; one: draw a line at 1.
+        title: of the vertical axis; across: of the horizontal one; top: upper end of the vertical one; one: draw a line
+            at 1.
     """
     # made of plain dictionaries in one call: adding trace by trace costs the server three times as long
     traces: list[dict[str, Any]] = []
@@ -71,15 +73,15 @@ def curve(
         for line in lines
     ]
     rule = {"type": "line", "line": {"color": "#8B95A5", "width": 1.5, "dash": "dot"}}
-    shapes = [{**rule, "x0": tau, "x1": tau, "y0": 0, "y1": 1, "yref": "y domain"}]
+    shapes = [] if tau is None else [{**rule, "x0": tau, "x1": tau, "y0": 0, "y1": 1, "yref": "y domain"}]
     if one:
         level = {**rule, "line": {"color": "#8B95A5", "width": 1}}
         shapes.append({**level, "x0": 0, "x1": 1, "xref": "x domain", "y0": 1, "y1": 1})
     up: dict[str, Any] = {"title": {"text": title}, "rangemode": "tozero", "zeroline": False}
     if top is not None:
         up["range"] = [-0.02 * top, 1.04 * top]
-    across = {"title": {"text": TAU_TITLE}, "zeroline": False, "tickformat": "~g"}
-    return go.Figure(traces, {**shared("x unified"), "shapes": shapes, "xaxis": across, "yaxis": up})
+    along = {"title": {"text": across}, "zeroline": False, "tickformat": "~g"}
+    return go.Figure(traces, {**shared("x unified"), "shapes": shapes, "xaxis": along, "yaxis": up})
 
 
 def draw(

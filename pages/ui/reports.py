@@ -11,15 +11,15 @@ from rurk_core.store import Store
 from ui import state
 
 
-def report_buttons(run: str, sample: int) -> None:
-    """Reports on a sample and on its whole run, as one page each, and the numbers behind the run's."""
+def report_buttons(run: str, sample: int | None) -> None:
+    """Reports on a sample to forget, if there is one, and on its whole run, and the numbers behind the run's."""
     store, root = state.store(), state.data_root() or None
     pages = (
         ("sample", "Report on this sample", sample, f"report-sample-{sample}.html"),
         ("run", "Report on the run", None, "report.html"),
     )
     with st.container(horizontal=True, gap="small"):
-        for key, words, of, name in pages:
+        for key, words, of, name in pages[sample is None :]:
             st.download_button(
                 words,
                 partial(_made, store, root, run, of, "html"),

@@ -38,14 +38,15 @@ RUNNERS = {
     "embedding": "rurk_core.embedding:embedding_job",
     "lesson": "rurk_core.teaching:lesson_job",
     "tuning": "rurk_core.tuning:tune_job",
+    "wholeset": "rurk_core.wholeset:wholeset_job",
 }
 """What runs a job, by its kind."""
-OWN_PLACE = ("embedding", "lesson")
+OWN_PLACE = ("embedding", "lesson", "wholeset")
 """Kinds that are watched on the page that asked for them, not in the list of runs."""
 
 
 def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment", **more: Any) -> str:
-    """Start an experiment, an audit, a map, a lesson or a search in the background; ``more`` is for its runner."""
+    """Start an experiment, an audit, a map, a lesson, … in the background; ``more`` is for its runner."""
     about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device, **more}
     return start_job(state.store(), about, runner=RUNNERS[kind])
 
@@ -161,8 +162,13 @@ def jobs_panel() -> None:
     store = state.store()
     jobs = [job for job in run_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
     jobs = running(jobs) + [job for job in jobs if not job.alive][:8]
-    if not jobs:
-        return
+    if jobs:
+        show_jobs(jobs)
+
+
+def show_jobs(jobs: list[JobStatus]) -> None:
+    """A card for every job, kept up to date; the page runs again once none of them is under way any more."""
+    store = state.store()
     alive = any(job.alive for job in jobs)
     ids = [job.id for job in jobs]
 
@@ -177,7 +183,7 @@ def jobs_panel() -> None:
         for job in found:
             job_card(job)
         if alive and not any(job.alive for job in found):
-            st.rerun()  # the list of experiments has grown
+            st.rerun()  # there is a new result
 
     live()
 
@@ -204,6 +210,10 @@ def job_card(job: JobStatus) -> None:
                         st.code(log, language=None, wrap_lines=True)
 
 
+UNITS = {"Verdicts": "copies", "Radii": "searches"}
+"""What a stage counts, by how its name begins."""
+
+
 def _progress(job: JobStatus) -> None:
     if job.state == "queued":
         st.caption("Waits until the device is free.")
@@ -212,7 +222,7 @@ def _progress(job: JobStatus) -> None:
     total, done = last.get("total"), last.get("done")
     where = job.stage or "Starting"
     if isinstance(total, int) and isinstance(done, int) and total > 1:
-        unit = "copies" if where.startswith("Verdicts") else "steps"
+        unit = next((unit for of, unit in UNITS.items() if where.startswith(of)), "steps")
         where += f", {done:,} of {total:,} {unit}"
     left = f" · about {state.duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
     st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
@@ -284,6 +294,34 @@ def _buttons(job: JobStatus) -> None:
         on_click=safely,
         args=(delete_job, store, job.id),
     )
+
+
+def speed_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple[float | None, str]:
+    """Forward passes a second of a network on this machine, and how that is known; None where nothing tells."""
+    from rurk_core.estimate import measured_speed
+    from rurk_core.training import default_device, device_name
+
+    device = default_device()
+    own = [found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key))]
+    if speed := measured_speed(own, model, device_name(device)):
+        return speed, "from your finished runs of this network"
+    if device.type == "cuda":
+        return None, "no experiment with this network has finished on this GPU yet"
+    return _probed(model, input_shape, classes), "from a trial of the network"
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _probed(model: str, input_shape: tuple[int, ...], classes: int) -> float:
+    from rurk_core.estimate import probed_speed
+
+    return probed_speed(model, input_shape, classes)
+
+
+def _readable(key: str) -> dict[str, Any] | None:
+    try:
+        return state.result_of(key)
+    except RurkError:  # damaged; the list says so
+        return None
 
 
 def dataset_of(result: dict[str, Any]) -> Any:

@@ -48,6 +48,11 @@ class View:
         return int(self.verdicts.samples[self.place])
 
     @property
+    def forgotten(self) -> bool:
+        """Whether the sample was to be forgotten; otherwise it stays, and the re-trained models saw it."""
+        return self.sample in self.result["forget"]["indices"]
+
+    @property
     def label(self) -> int:
         return int(self.verdicts.labels[self.place])
 

@@ -113,7 +113,7 @@ def _print_plan(options: argparse.Namespace, spec: Spec, store: Store) -> int:
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
     earlier = (load_result(store, entry.key) for entry in store.list("run"))
     known = measured_speed(earlier, spec.model, device_name(devices[0]))
-    speed = known or probed_speed(spec, data.input_shape, len(data.classes))
+    speed = known or probed_speed(spec.model, data.input_shape, len(data.classes))
     found = outline(work, speed) | {"speed": speed, "speed_from": "earlier runs" if known else "a probe on the CPU"}
     if options.json:
         print_json(found)
