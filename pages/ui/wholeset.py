@@ -207,26 +207,30 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
         st.caption(plain(document["missing"]["membership"]))
         return
     shown = [signal for signal in signals if not signal["name"].startswith("radius") or signal["name"].endswith(norm)]
-    figure = go.Figure()
-    even = {"color": GREY, "width": 1}
-    figure.add_scatter(x=[0, 100], y=[0, 100], mode="lines", line=even, opacity=0.5, showlegend=False, hoverinfo="skip")
+    traces = [diagonal(0, 100, "")]
     for signal in shown:
         own = signal["name"].startswith("radius")
         dash = SIGNALS.get(signal["name"], "dash" if "per sample" in signal["name"] else "solid")
         x, y = (100 * np.array(axis) for axis in signal["curve"])
-        figure.add_scatter(
-            x=x,
-            y=y,
-            name=signal_title(signal["name"]),
-            mode="lines",
-            line={"color": look.colour if own else GREY, "dash": dash, "width": 3 if own else 2, "shape": "hv"},
-            hovertemplate="%{y:.1f}%",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": x,
+                "y": y,
+                "name": signal_title(signal["name"]),
+                "mode": "lines",
+                "line": {"color": look.colour if own else GREY, "dash": dash, "width": 3 if own else 2, "shape": "hv"},
+                "hovertemplate": "%{y:.1f}%",
+            }
         )
-    figure.update_xaxes(title="re-trained models’ samples accused (%)", range=[-1, 101], zeroline=False)
-    figure.update_yaxes(title="this model’s samples accused (%)", range=[-1, 101], zeroline=False)
-    figures.draw(
-        figures.finished(figure, "x unified"), "signals", f"signals-{file}-{norm}", "ROC curves of membership signals"
+    figure = figure_of(
+        traces,
+        "re-trained models’ samples accused (%)",
+        "this model’s samples accused (%)",
+        "x unified",
+        range=[-1, 101],
     )
+    figures.draw(figure, "signals", f"signals-{file}-{norm}", "ROC curves of membership signals")
     st.html(
         '<div class="rk-see">See: on the diagonal a signal cannot tell the model from re-trained ones (AUC 0.5); above '
         "it the samples give themselves away. The radius alone is in the model’s colour.</div>"
@@ -238,6 +242,29 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
         for x, y in zip(*signal["curve"], strict=True)
     ]
     figures.download(rows, f"signals-{file}", "signals_csv")
+
+
+def figure_of(traces: list[dict[str, Any]], across: str, up: str, hovermode: str, **axes: Any) -> go.Figure:
+    """A figure of the section: its traces, titles of the axes, and what else holds for both axes."""
+    titled = {
+        side: {"title": {"text": title}, "zeroline": False, **axes}
+        for side, title in (("xaxis", across), ("yaxis", up))
+    }
+    return go.Figure(traces, figures.shared(hovermode) | titled)
+
+
+def diagonal(low: float, high: float, name: str) -> dict[str, Any]:
+    """The line on which both axes have the same value; in the legend where it has a name."""
+    return {
+        "type": "scatter",
+        "x": [low, high],
+        "y": [low, high],
+        "mode": "lines",
+        "line": {"color": GREY, "width": 1},
+        "name": name,
+        "showlegend": bool(name),
+        "hoverinfo": "skip",
+    }
 
 
 def signal_title(name: str) -> str:
@@ -301,27 +328,32 @@ def show_retained(
 def show_distance(retained: dict[str, Any], look: Look, file: str) -> None:
     """Does it happen near the forget set? Recognition beyond re-training over the distance to it."""
     changed = set(retained["changed"])
-    figure = go.Figure()
+    traces = []
     for title, colour, symbol, of in (
         ("within the spread", GREY, "circle-open", lambda row: row["sample"] not in changed),
         ("changed", look.colour, look.symbol, lambda row: row["sample"] in changed),
     ):
         rows = [row for row in retained["samples"] if of(row)]
-        figure.add_scatter(
-            x=[row["distance"] for row in rows],
-            y=[100 * row["excess"] for row in rows],
-            name=title,
-            mode="markers",
-            marker={"color": colour, "symbol": symbol, "size": 9},
-            customdata=[[row["sample"], row["nearest"]] for row in rows],
-            hovertemplate="sample %{customdata[0]}, near %{customdata[1]}<br>%{y:+.1f} points<extra></extra>",
+        traces.append(
+            {
+                "type": "scatter",
+                "x": [row["distance"] for row in rows],
+                "y": [100 * row["excess"] for row in rows],
+                "name": title,
+                "mode": "markers",
+                "marker": {"color": colour, "symbol": symbol, "size": 9},
+                "customdata": [[row["sample"], row["nearest"]] for row in rows],
+                "hovertemplate": "sample %{customdata[0]}, near %{customdata[1]}<br>%{y:+.1f} points<extra></extra>",
+            }
         )
-    figure.add_hline(y=0, line={"color": GREY, "width": 1})
-    figure.update_xaxes(title="distance to the nearest forgotten sample (1 − cosine of features)", zeroline=False)
-    figure.update_yaxes(title="recognised beyond re-training (points)", zeroline=False)
-    figures.draw(
-        figures.finished(figure, "closest"), "stayed", f"retained-{file}", "Retained samples: change over distance"
+    figure = figure_of(
+        traces,
+        "distance to the nearest forgotten sample (1 − cosine of features)",
+        "recognised beyond re-training (points)",
+        "closest",
     )
+    figure.update_yaxes(zeroline=True, zerolinecolor=GREY, zerolinewidth=1)
+    figures.draw(figure, "stayed", f"retained-{file}", "Retained samples: change over distance")
     st.html(
         '<div class="rk-see">See: below the line a sample that was to stay is recognised less than after re-training; '
         "if the coloured marks lie on the left, unlearning harmed the neighbours of what it forgot.</div>"
@@ -396,27 +428,23 @@ def show_unreferenced(document: dict[str, Any], look: Look, file: str) -> None:
     if found["agreement"] is not None and rows:
         x = [100 * row["calibrated"] for row in rows]
         y = [100 * (row["recognised"] - row["expected"]) for row in rows]
-        low, high = min(*x, *y), max(*x, *y)
-        figure = go.Figure()
-        even = {"color": GREY, "width": 1}
-        figure.add_scatter(x=[low, high], y=[low, high], mode="lines", line=even, name="the same", hoverinfo="skip")
-        figure.add_scatter(
-            x=x,
-            y=y,
-            mode="markers",
-            name=escape(look.title),
-            marker={"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.75},
-            customdata=[[row["sample"]] for row in rows],
-            hovertemplate="sample %{customdata[0]}: %{x:+.1f} and %{y:+.1f} points<extra></extra>",
+        marks = {
+            "type": "scatter",
+            "x": x,
+            "y": y,
+            "mode": "markers",
+            "name": escape(look.title),
+            "marker": {"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.75},
+            "customdata": [[row["sample"]] for row in rows],
+            "hovertemplate": "sample %{customdata[0]}: %{x:+.1f} and %{y:+.1f} points<extra></extra>",
+        }
+        figure = figure_of(
+            [diagonal(min(*x, *y), max(*x, *y), "the same"), marks],
+            "excess over re-trained models (points)",
+            "excess over held-out samples (points)",
+            "closest",
         )
-        figure.update_xaxes(title="excess over re-trained models (points)", zeroline=False)
-        figure.update_yaxes(title="excess over held-out samples (points)", zeroline=False)
-        figures.draw(
-            figures.finished(figure, "closest"),
-            "weaker",
-            f"held-out-{file}",
-            "Excess by held-out and by re-trained",
-        )
+        figures.draw(figure, "weaker", f"held-out-{file}", "Excess by held-out and by re-trained")
         st.html(
             '<div class="rk-see">See: one mark per sample to forget; the further from the line, the less held-out '
             "samples can stand in for re-trained models.</div>"
