@@ -2,12 +2,14 @@
 
 Copies are made once per radius and judged by every model while they are in cache; counts stay on the device
 until the end. Memory does not grow with draws or radii: a chunk of copies is made, judged and forgotten.
+Where bfloat16 is faster the models judge in it, and float32 decides whatever is close (:class:`Judge`).
 """
 
 from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
@@ -21,7 +23,7 @@ from .errors import RurkError, UsageError
 from .perturbations import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks
 from .residual import Verdicts
 from .store import load_tensors, save_tensors, tensor_metadata
-from .training import default_batch, memory_format
+from .training import default_batch, fast_bfloat16, memory_format
 
 OnChunk = Callable[[int, int], None]
 """Called as ``on_chunk(copies judged, copies in all)``; raising in it stops the measurement."""
@@ -43,6 +45,90 @@ def frozen_copy(model: nn.Module, device: torch.device, images: Tensor | None = 
                 setattr(parent, conv_name, fuse_conv_bn_eval(conv, norm))
                 setattr(parent, norm_name, nn.Identity())
     return clone.requires_grad_(False)
+
+
+DOUBT = 2.0
+"""A lead of the likeliest class below this many times the largest error seen is decided in float32."""
+WORTH = 16
+"""Batches to judge from which on it pays to try whether bfloat16 is faster."""
+GAIN = 1.2
+"""How much faster it must be."""
+
+
+class Judge:
+    """A frozen model that says which class it takes images for: float32's answer, in bfloat16 where that is faster.
+
+    The first full batch is judged both ways: that gives the speed of each and how far off bfloat16 is in the lead of
+    its likeliest class over the next. From then on only images whose lead is below :data:`DOUBT` times the largest
+    error are asked again in float32 (1 to 10% of them on trained networks, measured), and their errors keep the
+    bound up to date.
+
+    Args:
+        model: a classifier; images: uint8 or float32 [N, ...], for the memory format.
+        try_fast: whether to try bfloat16 at all.
+
+    Attributes:
+        exact: the frozen float32 copy; fast: its bfloat16 twin, or None where that is not used.
+        doubt: the lead below which float32 decides.
+    """
+
+    def __init__(self, model: nn.Module, device: torch.device, images: Tensor, *, try_fast: bool) -> None:
+        self.exact = frozen_copy(model, device, images)
+        self.fast: nn.Module | None = None
+        self.doubt = 0.0
+        self._untried = try_fast
+
+    def __call__(self, images: Tensor, full: int) -> Tensor:
+        """The class of each image: float32 [B, ...] → int64 [B]; ``full`` is the size of a full batch."""
+        if self._untried and 2 * len(images) >= full:
+            self._untried = False
+            return self._try(images)
+        if self.fast is None:
+            return self.exact(images).argmax(1)
+        quick = self.fast(images.bfloat16()).float()
+        top, likeliest = quick.topk(2)
+        taken = likeliest[:, 0].clone()
+        unsure = (~(top[:, 0] - top[:, 1] >= self.doubt)).nonzero()[:, 0]  # an undefined lead is unsure as well
+        if len(unsure):
+            asked = images[unsure].contiguous(memory_format=memory_format(images))
+            exact = self.exact(asked)
+            taken[unsure] = exact.argmax(1)
+            self._learn(exact, quick[unsure])
+        return taken
+
+    def _try(self, images: Tensor) -> Tensor:
+        """Judge both ways, keep the faster; the answer is float32's."""
+        exact, slow = _timed(self.exact, images)
+        fast = copy.deepcopy(self.exact)
+        try:
+            quick, quicker = _timed(fast.to(torch.bfloat16), images.bfloat16())
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError:  # a program whose operators are bound to float32
+            return exact.argmax(1)
+        if GAIN * quicker < slow and exact.shape[1] > 1 and quick.isfinite().all():
+            self.fast = fast
+            self._learn(exact, quick.float())
+        return exact.argmax(1)
+
+    def _learn(self, exact: Tensor, quick: Tensor) -> None:
+        """Take into account how far the leads of bfloat16's likeliest class are off; logits [B, C] of both."""
+        at = quick.topk(2).indices
+        lead, right = quick.gather(1, at), exact.gather(1, at)
+        off = float(((lead[:, 0] - lead[:, 1]) - (right[:, 0] - right[:, 1])).abs().max())
+        self.doubt = max(self.doubt, DOUBT * off)
+
+
+def _timed(model: nn.Module, images: Tensor) -> tuple[Tensor, float]:
+    """Logits and the seconds they took, in the second of two passes."""
+    model(images)
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    start = time.perf_counter()
+    logits = model(images)
+    if images.is_cuda:
+        torch.cuda.synchronize(images.device)
+    return logits, time.perf_counter() - start
 
 
 def count_verdicts(
@@ -90,13 +176,14 @@ def count_verdicts(
             raise UsageError(f"There is no model '{name}' among {', '.join(models)}.")
     device = torch.device(device)
     pixel_shape = tuple(images.shape[1:])
-    judges = {name: frozen_copy(model, device, images) for name, model in models.items()}
-    attacked = judges[source] if kind.uses_model else None
     batch = batch or default_batch(pixel_shape, device)
+    total = len(samples) * len(taus) * draws
+    try_fast = fast_bfloat16(device) and total >= WORTH * batch
+    judges = {name: Judge(model, device, images, try_fast=try_fast) for name, model in models.items()}
+    attacked = judges[source].exact if kind.uses_model else None
     counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
     at = [list(models).index(name) for name in references]
     agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
-    total = len(samples) * len(taus) * draws
 
     def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:
         """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
@@ -104,8 +191,8 @@ def count_verdicts(
         flat = flat.contiguous(memory_format=memory_format(flat))
         taken = torch.stack(
             [
-                torch.cat([model(part).argmax(1) for part in flat.split(batch)]).view(weight.shape)
-                for model in judges.values()
+                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(weight.shape)
+                for judge_of in judges.values()
             ]
         )
         counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import nn
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.models import MODELS, create_model
 from rurk_core.perturbations import ATTACKS, copies
-from rurk_core.verdicts import count_verdicts, frozen_copy, verdicts_from_bytes, verdicts_to_bytes
+from rurk_core.verdicts import Judge, count_verdicts, frozen_copy, verdicts_from_bytes, verdicts_to_bytes
 
 CLASSES = 4
 TAUS = (0.0, 0.05, 0.2)
@@ -72,6 +73,54 @@ def test_counts_equal_judging_every_copy_one_by_one(attack, models, samples):
             for k, reference in enumerate(("reference-1", "reference-2")):
                 same = (taken[name] == taken[reference]).sum(1)
                 assert (counted.agreement[index, k, :, t] == same).all()
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn:4", "resnet9:4"])
+def test_judging_in_bfloat16_gives_the_counts_of_float32(name, monkeypatch):
+    """Untrained networks are the hard case: nearly every image lies close to a border between classes."""
+    generator = torch.Generator().manual_seed(2)
+    pixels, labels = torch.rand(12, 3, 16, 16, generator=generator), torch.arange(12) % 5
+    models = {f"{k}": create_model(name, (3, 16, 16), 5, seed=k) for k in range(3)}
+
+    def counted():
+        return count_verdicts(
+            models,
+            ["2"],
+            pixels,
+            labels,
+            range(12),
+            attack="gaussian",
+            taus=(0, 0.1, 0.3),
+            draws=64,
+            seed=1,
+            classes=5,
+            batch=64,
+        )
+
+    monkeypatch.setattr("rurk_core.verdicts.fast_bfloat16", lambda device: False)
+    exact = counted()
+    quick, asked = Judge.__call__, []
+    monkeypatch.setattr("rurk_core.verdicts.fast_bfloat16", lambda device: True)
+    monkeypatch.setattr("rurk_core.verdicts.WORTH", 0)
+    monkeypatch.setattr("rurk_core.verdicts.GAIN", 0)
+    monkeypatch.setattr(Judge, "__call__", lambda self, *a: (asked.append(self.fast is not None), quick(self, *a))[1])
+    fast = counted()
+    assert sum(asked) > len(asked) / 2
+    assert (fast.counts == exact.counts).all() and (fast.agreement == exact.agreement).all()
+
+
+def test_a_lead_within_doubt_is_decided_in_float32():
+    """bfloat16 cannot tell 1 from 1.001: the classes of such logits are float32's all the same."""
+    judge = Judge(nn.Linear(2, 2, bias=False), torch.device("cpu"), torch.zeros(1, 2), try_fast=False)
+    judge.exact.weight.copy_(torch.eye(2))
+    judge.fast = copy.deepcopy(judge.exact).to(torch.bfloat16)
+    close = torch.tensor([[1.0, 1.001], [1.001, 1.0], [0.0, 1.0]])
+    assert judge(close, 3).tolist() != [1, 0, 1]
+    judge.doubt = 0.01
+    assert judge(close, 3).tolist() == [1, 0, 1]
+    assert judge.doubt == pytest.approx(0.01)
+    judge.fast.weight.fill_(torch.nan)
+    assert judge(close, 3).tolist() == [1, 0, 1]
 
 
 def test_counts_do_not_depend_on_the_chunk(models, samples):
