@@ -19,6 +19,8 @@ from tests.e2e.test_walk import named_paths
 
 MINUTES = float(os.environ.get("RURK_BENCH_MINUTES", "0.5"))
 SESSIONS = 10
+PAUSE = 5
+"""Seconds between two moves of a visitor."""
 
 # resolves with the milliseconds until the text at a selector is another one, and until the page is at rest and painted
 PROBE = """(selector) => {
@@ -175,25 +177,49 @@ def uncached() -> None:
 
 
 def sessions(browser, url: str, pid: int) -> None:
-    """Ten visitors who all move the slider, for a while."""
+    """Ten visitors who move the slider, each every few seconds and then all at the same instant.
+
+    The browsers draw on the same cores as the server; on machines of their own they would wait for its share only.
+    """
     contexts = [browser.new_context(viewport={"width": 1440, "height": 900}) for _ in range(SESSIONS)]
     pages = [context.new_page() for context in contexts]
     for page in pages:
         page.goto(url)
     for page in pages:
         settled(page)
+
+    def act(page, turn: int) -> None:
+        page.evaluate(PROBE, ".rk-head")
+        page.locator(".st-key-view_tau input[type=range]").focus()
+        page.keyboard.press("ArrowRight" if turn % 16 < 8 else "ArrowLeft")
+
+    def waited(acted: list) -> list[float]:
+        found = (page.evaluate("window.waited") for page in acted)
+        return [milliseconds for milliseconds in found if milliseconds is not None]
+
     times, memory, turn, end = [], [resident(pid)], 0, time.monotonic() + 60 * MINUTES
     while time.monotonic() < end:
         for page in pages:
-            page.evaluate(PROBE, ".rk-head")
-            page.locator(".st-key-view_tau input[type=range]").focus()
-            page.keyboard.press("ArrowRight" if turn % 16 < 8 else "ArrowLeft")
-        times += [waited for page in pages if (waited := page.evaluate("window.waited")) is not None]
+            if turn:
+                times += waited([page])  # of its turn before, long done
+            start = time.monotonic()
+            act(page, turn)
+            page.wait_for_timeout(max(0.0, 1000 * (PAUSE / SESSIONS - (time.monotonic() - start))))
         memory.append(resident(pid))
         turn += 1
+    times += waited(pages)
+    print(
+        f"  {SESSIONS} sessions for {MINUTES:g} min, each moves the slider every {PAUSE} s: {words(times)} "
+        "(bar 1,500 ms)"
+    )
+    together = []
+    for again in range(turn, turn + 5):
+        for page in pages:
+            act(page, again)
+        together += waited(pages)
+    print(f"  all {SESSIONS} within the same moment: {words(together)}")
     for context in contexts:
         context.close()
-    print(f"  {SESSIONS} sessions at once for {MINUTES:g} min, radius slider: {words(times)} (bar 1,500 ms)")
     half = len(memory) // 2
     print(
         f"  memory of the server: {memory[0]:.0f} MB at first, {memory[half]:.0f} half way, {memory[-1]:.0f} at the end"
