@@ -353,15 +353,17 @@ def _radii(norm: str, found: dict[str, Any], look: Look, looks: dict[str, Look],
         lines,
         (each.min(0), each.max(0)) if len(each) > 1 else None,
         title="samples whose label is said (%)",
-        across=f"within this {NORMS[norm]}, pixel units",
-        label=f"Samples whose label is said again within a radius, {NORMS[norm]}",
+        across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
+        label=f"Samples whose label is said, over the size of a change, {NORMS[norm]}",
         top=100.0,
         marked=5,
+        at=0.0,
     )
     return (
-        f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Re-recognition radius: the smallest change "
-        "found after which the model says the label. See: a curve above the green band needs less change than "
-        f"re-trained models do. {beyond_words(found, count)}</figcaption></figure>"
+        f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Re-recognition radius: left of 0 the "
+        "samples that come back within such a change, right of it those that no change found of that size takes away. "
+        "See: above the green band a model holds samples more firmly than re-trained ones do. "
+        f"{beyond_words(found, count)}</figcaption></figure>"
     )
 
 

@@ -55,6 +55,7 @@ def curves(
     ticks: Sequence[float] | None = None,
     marked: int = 1,
     even: bool = False,
+    at: float | None = None,
 ) -> str:
     """Values over τ, the span of the re-trained models behind them.
 
@@ -62,7 +63,7 @@ def curves(
         band: lowest and highest re-trained value at each radius; title: of the vertical axis; across: of the horizontal
             one; top: upper end of the vertical one; label: what the figure shows, for those who cannot see it.
         ticks: places with a number below, of ``taus``, at most seven by default; marked: every how many points a mark
-            is drawn; even: a line from corner to corner.
+            is drawn; even: a line from corner to corner; at: an upright line there.
     """
     drawn = np.concatenate([line.values for line in lines] + (list(band) if band else []))
     high = top or nice(float(np.nanmax(drawn)) if np.isfinite(drawn).any() else 1.0)
@@ -77,6 +78,9 @@ def curves(
     parts += [_tick(x, f"{tau:.3g}") for x, tau in zip(xs, taus, strict=True) if tau in numbered]
     if even:
         parts.append(f'<line x1="{xs[0]:.1f}" x2="{xs[-1]:.1f}" y1="{y(0):.1f}" y2="{y(high):.1f}" class="grid"/>')
+    if at is not None:
+        x = LEFT + (WIDTH - LEFT - RIGHT) * (at - taus[0]) / span
+        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="zero"/>')
     if band is not None and np.isfinite(band[0]).all():
         edge = [f"{x:.1f},{y(v):.1f}" for x, v in zip(xs, band[1], strict=True)]
         back = [f"{x:.1f},{y(v):.1f}" for x, v in zip(reversed(xs), band[0][::-1], strict=True)]

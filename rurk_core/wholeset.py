@@ -44,13 +44,13 @@ from .stages import load_verdicts, role_of, verdict_cost, versions
 from .store import Store
 from .training import device_name, find_device
 
-VERSION = 1
+VERSION = 2
 """Of what a document holds; a change of it makes documents anew."""
 PARTS = ("radii", "membership", "retained", "unreferenced")
 KINDS = ("strong", "random")
 """How radii are found: by search, and along random directions."""
-GRID = 31
-"""Radii at which the shares of samples are given."""
+GRID = 41
+"""Changes at which the shares of samples are given."""
 
 
 def wholeset_key(store: Store, run: str, *, method: str, attack: str = "") -> str:
@@ -212,23 +212,27 @@ def radii_summary(radii: dict[str, Radii], method: str, references: Sequence[str
 
     Returns:
         ``said``, ``strong``, ``random`` of ``method``, by sample (None: none found); for each of :data:`KINDS` in
-        ``share``: ``grid``, rising radii from 0, and ``models``: name → share of the samples that the model says the
-        label of within that radius (0: to the sample itself); ``beyond_all``: samples that the model holds more firmly
-        than every reference (a larger radius to the border, or a smaller one back), and ``expected``, how many that
-        would be of one more re-training, N / (K + 1); None without references.
+        ``share``: ``grid``, rising changes from below to above 0, and ``models``: name → share of the samples that the
+        model says the label of, below 0 within a change of that size, above 0 against every change found of that
+        size, at 0 to the sample itself; ``beyond_all``: samples that the model holds more firmly than every reference
+        (a larger radius to the border, or a smaller one back), and ``expected``, how many that would be of one more
+        re-training, N / (K + 1); None without references.
     """
     share = {}
     for kind in KINDS:
-        regained = {name: each.regained(kind) for name, each in radii.items()}
-        together = np.concatenate(list(regained.values()))
-        moved = together[np.isfinite(together) & (together > 0)]
-        top = float(f"{np.quantile(moved, 0.95) if len(moved) else 0.1:.2g}")
-        grid = np.linspace(0, top, GRID)
+        signed = {name: each.signed(kind) for name, each in radii.items()}
+        together = np.concatenate(list(signed.values()))
+        reach = [np.abs(side[np.isfinite(side)]) for side in (together[together < 0], together[together > 0])]
+        low, high = (float(np.quantile(side, 0.95)) if len(side) else 0.0 for side in reach)
+        grid = _through_zero(-low, high)
         share[kind] = {
-            "grid": [float(f"{radius:.4g}") for radius in grid],
+            "grid": [float(f"{change:.4g}") for change in grid],
             "models": {
-                name: [round(float((values <= radius + 1e-12).mean()), 4) for radius in grid]
-                for name, values in regained.items()
+                name: [
+                    round(float((values > change if change >= 0 else values >= change - 1e-12).mean()), 4)
+                    for change in grid
+                ]
+                for name, values in signed.items()
             },
         }
     own = radii[method]
@@ -241,6 +245,12 @@ def radii_summary(radii: dict[str, Radii], method: str, references: Sequence[str
         highest = np.max([radii[name].signed() for name in references], axis=0)
         beyond, expected = int((own.signed() > highest).sum()), len(highest) / (len(references) + 1)
     return found | {"beyond_all": beyond, "expected": expected}
+
+
+def _through_zero(low: float, high: float) -> Sequence[float]:
+    """:data:`GRID` numbers or one more at even steps from about ``low`` (at most 0) to about ``high``, 0 among them."""
+    step = (high - low) / (GRID - 1) or 0.1 / GRID
+    return [step * at for at in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
 
 
 def changes(row: dict[str, Any], rate: float) -> list[str]:

@@ -72,8 +72,9 @@ def test_a_document_has_all_parts_and_is_made_once(made, monkeypatch):
         assert len(found["said"]) == len(found["strong"]) == n and found["expected"] == n / 4
         models = found["share"]["strong"]["models"]
         assert list(models) == ["original", "gd", "reference-1", "reference-2", "reference-3"]
-        assert models["gd"][0] == pytest.approx(np.mean(found["said"]), abs=1e-4)
-        assert all(shares == sorted(shares) for shares in models.values())
+        here = found["share"]["strong"]["grid"].index(0)
+        assert models["gd"][here] == pytest.approx(np.mean(found["said"]), abs=1e-4)
+        assert all(shares == sorted(shares, reverse=True) for shares in models.values())
     assert len(document["retained"]["samples"]) == 100 and document["unreferenced"]["agreement"]
     assert all("calibrated" in row for row in document["unreferenced"]["samples"])
     monkeypatch.setattr(wholeset, "radii_of_run", None)  # not asked again
@@ -194,9 +195,14 @@ def test_radii_in_shares_by_hand():
     other = Radii("linf", np.array([1, 0, 0, 0], bool), np.array([0.4, 0.2, 0.3, 0.5]), np.full(4, 0.5))
     found = radii_summary({"m": own, "reference-1": other}, "m", ["reference-1"])
     share = found["share"]["strong"]
-    assert share["grid"][0] == 0 and share["models"]["m"][0] == 0.5 and share["models"]["m"][-1] == 0.75
-    at = np.searchsorted(share["grid"], 0.1)
-    assert share["models"]["m"][at] == 0.75 and share["models"]["reference-1"][0] == 0.25
+    at = {round(change, 6): place for place, change in enumerate(share["grid"])}
+    m, reference = share["models"]["m"], share["models"]["reference-1"]
+    assert 0.0 in at and share["grid"][0] <= -0.4 and share["grid"][-1] >= 0.35
+    assert m[at[0.0]] == 0.5 and reference[at[0.0]] == 0.25
+    assert m[0] == 0.75 and reference[0] == 0.75 and m[-1] == 0
+    further = next(place for place, change in enumerate(share["grid"]) if 0.31 < change < 0.39)
+    assert m[further] == 0 and reference[further] == 0.25, "0.4 is not found within it"
+    assert m == sorted(m, reverse=True)
     # sample 1 is said by m alone, sample 2 is nearer; sample 0 has a nearer border, sample 3 is never found
     assert (found["beyond_all"], found["expected"]) == (2, 2.0)
     assert found["strong"] == [0.3, 0.2, 0.1, None] and found["random"] == [None] * 4

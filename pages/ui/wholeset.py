@@ -157,7 +157,7 @@ def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
 
 
 def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, Look], file: str) -> None:
-    """Shares of the forget set that a model says the label of within a radius, against the references."""
+    """Shares of the forget set that a model says the label of, over the size of a change, against the references."""
     from rurk_core.wholeset import beyond_words
 
     st.markdown("**Re-recognition radius**")
@@ -180,21 +180,22 @@ def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, 
         grid,
         lines,
         band,
-        None,
+        0.0,
         title="samples whose label is said (%)",
-        across=f"within this {NORMS[norm]} (pixel units, pixels run from 0 to 1)",
+        across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
         top=100.0,
     )
-    figures.draw(figure, "radii", f"radii-{file}-{norm}", "Samples recognised again within a radius, by model")
+    figures.draw(figure, "radii", f"radii-{file}-{norm}", "Samples whose label is said, over the size of a change")
     st.html(
-        '<div class="rk-see">See: at 0 the sample itself is recognised; a curve that rises above the green band needs '
-        "less change to say the label again than re-trained models do. Radii are upper bounds: a smaller change may "
+        '<div class="rk-see">See: at 0 the samples themselves; left of it those that come back within such a change '
+        "(the re-recognition radius), right of it those that no change found of that size takes away. Above the green "
+        "band a model holds samples more firmly than re-trained ones do. Radii are upper bounds: a smaller change may "
         f"exist. {escape(beyond_words(found, len(document['samples'])))}</div>"
     )
     rows = [
-        {"model": looks[model].title, "norm": norm, "found": KINDS[kind], "radius": radius, "samples": value / 100}
+        {"model": looks[model].title, "norm": norm, "found": KINDS[kind], "change": change, "samples": value / 100}
         for model in share["models"]
-        for radius, value in zip(grid, values[model].tolist(), strict=True)
+        for change, value in zip(grid, values[model].tolist(), strict=True)
     ]
     figures.download(rows, f"radii-{file}-{norm}", "radii_csv")
 
@@ -336,6 +337,7 @@ def show_distance(retained: dict[str, Any], look: Look, file: str) -> None:
         rows = [row for row in retained["samples"] if of(row)]
         traces.append(
             {
+                "showlegend": bool(rows),
                 "type": "scatter",
                 "x": [row["distance"] for row in rows],
                 "y": [100 * row["excess"] for row in rows],
@@ -423,30 +425,39 @@ def show_unreferenced(document: dict[str, Any], look: Look, file: str) -> None:
         st.caption(plain(document["missing"]["unreferenced"]))
         return
     answer, worth = unreferenced_words(found)
-    st.markdown(f"{plain(answer)} **What that is worth:** {plain(worth[0].lower() + worth[1:])}")
     rows = [row for row in found["samples"] if row["expected"] is not None]
-    if found["agreement"] is not None and rows:
-        x = [100 * row["calibrated"] for row in rows]
-        y = [100 * (row["recognised"] - row["expected"]) for row in rows]
-        marks = {
-            "type": "scatter",
-            "x": x,
-            "y": y,
-            "mode": "markers",
-            "name": escape(look.title),
-            "marker": {"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.75},
-            "customdata": [[row["sample"]] for row in rows],
-            "hovertemplate": "sample %{customdata[0]}: %{x:+.1f} and %{y:+.1f} points<extra></extra>",
-        }
-        figure = figure_of(
-            [diagonal(min(*x, *y), max(*x, *y), "the same"), marks],
-            "excess over re-trained models (points)",
-            "excess over held-out samples (points)",
-            "closest",
-        )
-        figures.draw(figure, "weaker", f"held-out-{file}", "Excess by held-out and by re-trained")
-        st.html(
-            '<div class="rk-see">See: one mark per sample to forget; the further from the line, the less held-out '
-            "samples can stand in for re-trained models.</div>"
-        )
-    figures.download(found["samples"], f"held-out-{file}", "weaker_csv")
+    one, two = st.columns([1, 1.15], gap="large")
+    with two:
+        st.markdown(plain(answer))
+        st.markdown(f"**What that is worth.** {plain(worth)}")
+    with one:
+        if found["agreement"] is not None and rows:
+            show_agreement(rows, look, file)
+        figures.download(found["samples"], f"held-out-{file}", "weaker_csv")
+
+
+def show_agreement(rows: Sequence[dict[str, Any]], look: Look, file: str) -> None:
+    """The excess over held-out samples against that over re-trained models."""
+    x = [100 * row["calibrated"] for row in rows]
+    y = [100 * (row["recognised"] - row["expected"]) for row in rows]
+    marks = {
+        "type": "scatter",
+        "x": x,
+        "y": y,
+        "mode": "markers",
+        "name": escape(look.title),
+        "marker": {"color": look.colour, "symbol": look.symbol, "size": 8, "opacity": 0.75},
+        "customdata": [[row["sample"]] for row in rows],
+        "hovertemplate": "sample %{customdata[0]}: %{x:+.1f} and %{y:+.1f} points<extra></extra>",
+    }
+    figure = figure_of(
+        [diagonal(min(*x, *y), max(*x, *y), "the same"), marks],
+        "excess over re-trained models (points)",
+        "excess over held-out samples (points)",
+        "closest",
+    )
+    figures.draw(figure, "weaker", f"held-out-{file}", "Excess by held-out and by re-trained")
+    st.html(
+        '<div class="rk-see">See: one mark per sample to forget; the further from the line, the less held-out samples '
+        "can stand in for re-trained models.</div>"
+    )
