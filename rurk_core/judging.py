@@ -29,6 +29,7 @@ from .membership import (
     svc_decision,
 )
 from .radius import RESTARTS, STEPS, OnSample, Radii, largest_radius, measure
+from .radius import VERSION as SEARCH
 from .residual import Verdicts
 from .stages import load_model, load_verdicts, role_of, stored_scores
 from .store import Store, load_tensors, save_tensors, tensor_metadata
@@ -184,7 +185,7 @@ def _radius_inputs(data: Dataset, indices: Sequence[int], model: str, norm: str,
         "steps": STEPS,
         "restarts": RESTARTS,
         "seed": seed,
-        "version": VERSION,
+        "version": SEARCH,
     }
 
 

@@ -40,6 +40,7 @@ from .judging import (
 )
 from .progress import Progress, Tracker
 from .radius import NORMS, PASSES, RESTARTS, STEPS, Radii
+from .radius import VERSION as SEARCH
 from .stages import load_verdicts, role_of, verdict_cost, versions
 from .store import Store
 from .training import device_name, find_device
@@ -327,6 +328,7 @@ def _inputs(store: Store, run: str, method: str, attack: str) -> dict[str, Any]:
         "norms": list(NORMS),
         "steps": STEPS,
         "restarts": RESTARTS,
+        "search": SEARCH,
         "retained": RETAINED,
         "rate": RATE,
         "version": VERSION,

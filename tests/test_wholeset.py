@@ -38,7 +38,7 @@ MADE = ("wholeset-*", "radii-*", "more_verdicts-*", "evidence-*")
 def quick():
     """Coarse searches: what is tested here is what is made of them."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radius, "BISECTIONS", 3)
+        patch.setattr(radius, "ATTEMPTS", 3)
         patch.setattr(radius, "DIRECTIONS", 16)
         yield
 

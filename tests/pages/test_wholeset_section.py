@@ -29,7 +29,7 @@ def measured(tiny_spec, tmp_path_factory):
     store = Store(tmp_path_factory.mktemp("section"))
     result = run(replace(tiny_spec, forget="class:0:0.04", references=3, methods=tiny_spec.methods[:1]), store)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(radius, "BISECTIONS", 2)
+        patch.setattr(radius, "ATTEMPTS", 2)
         patch.setattr(radius, "DIRECTIONS", 16)
         document = make_wholeset(store, result["key"], load_dataset("digits"), method="gd")
     return store, result, document
