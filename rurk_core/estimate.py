@@ -17,7 +17,7 @@ import torch
 from .models import create_model
 from .recipes import find_recipe
 from .stages import Work, plan
-from .training import TrainConfig, default_batch
+from .training import TrainConfig, autocast, default_batch
 
 PROBE_SECONDS = 0.3
 OVERHEAD = 1.6
@@ -60,7 +60,7 @@ def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float
     """Forward passes a second of a fresh network on the CPU, all costs of an experiment considered."""
     model = create_model(name, input_shape, classes, seed=0).eval()
     pixels = torch.rand(min(256, default_batch(input_shape, torch.device("cpu"))), *input_shape)
-    with torch.no_grad():
+    with torch.no_grad(), autocast(torch.device("cpu"), "auto"):  # the arithmetic of training
         model(pixels)
         started, passes = time.perf_counter(), 0
         while (elapsed := time.perf_counter() - started) < PROBE_SECONDS:
