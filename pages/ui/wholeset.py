@@ -126,8 +126,7 @@ def show_document(
     document: dict[str, Any], run: str, result: dict[str, Any], dataset: Any, looks: dict[str, Look]
 ) -> None:
     look, file = looks[document["method"]], f"{run[4:12]}-{document['method']}"
-    made = document["made_with"]
-    st.caption(f"{plain(look.title)}, measured on {plain(made['device'])} in {state.duration(made['seconds'])}.")
+    st.html(f'<div class="rk-key">{look.label()} · {escape(ATTACKS[document["attack"]].title)}</div>')
     norm, kind = choose_radius(document)
     one, two = st.columns(2, gap="large")
     with one:
@@ -182,7 +181,7 @@ def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, 
         band,
         0.0,
         title="samples whose label is said (%)",
-        across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
+        across=f"{NORMS[norm]} (pixel units)<br>← brings the label back · takes it away →",
         top=100.0,
     )
     figures.draw(figure, "radii", f"radii-{file}-{norm}", "Samples whose label is said, over the size of a change")
@@ -350,7 +349,7 @@ def show_distance(retained: dict[str, Any], look: Look, file: str) -> None:
         )
     figure = figure_of(
         traces,
-        "distance to the nearest forgotten sample (1 − cosine of features)",
+        "distance to the nearest forgotten sample<br>(1 − cosine of features)",
         "recognised beyond re-training (points)",
         "closest",
     )
