@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+from rurk_core import radius
+from rurk_core.data import load_dataset
 from rurk_core.reviews import history, latest
 from rurk_core.store import Store
+from rurk_core.wholeset import make_wholeset
 
 pytestmark = pytest.mark.e2e
 
@@ -53,3 +58,21 @@ def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     pdf = report.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF") and len(pdf) < 3e6
+
+
+def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, visit, monkeypatch):
+    url, store, run = reviewed
+    monkeypatch.setattr(radius, "ATTEMPTS", 1)
+    monkeypatch.setattr(radius, "DIRECTIONS", 16)
+    document = make_wholeset(store, run, load_dataset("digits"), method="rurk")
+    # so that there is something to click, whatever the small models did
+    first = document["retained"]["samples"][0]
+    first["q_forgotten"], document["retained"]["changed"] = 0.0, [first["sample"]]
+    made = json.loads(store.read(document["key"], "spec.json"))["spec"]
+    store.delete(document["key"])
+    store.put(document["key"], made, {"wholeset.json": json.dumps(document).encode()})
+    page = visit(f"{url}/review?run={run}&method=rurk")
+    page.get_by_role("group", name="Retained samples that changed").get_by_role("button").click()
+    page.get_by_text("A sample that stays").wait_for()
+    page.wait_for_url(re.compile(rf"/neighbourhood\?.*sample={first['sample']}\b"))
+    page.get_by_role("heading", name="Neighbourhood").wait_for()
