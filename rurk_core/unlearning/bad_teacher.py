@@ -44,7 +44,7 @@ class BadTeacherConfig(Config):
     batch_norm="train mode; retain and forget samples share their batches",
     presets={
         "source": {"mean": "entries"},
-        "digits": {"lr": 1e-3, "epochs": 5, "batch": 64},
+        "digits": {"lr": 1e-3, "epochs": 5, "retain_share": 1.0, "batch": 64},
     },
 )
 def bad_teacher(

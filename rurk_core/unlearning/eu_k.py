@@ -23,7 +23,7 @@ from .tail import TailConfig, check_tail, train_tail
         "paper, CIFAR-10": {},
         "paper, CIFAR-10 class": {},
         "source": {"lr": 0.1, "epochs": 62, "weight_decay": 5e-5, "batch": 64},
-        "digits": {"k": 2, "lr": 0.05},
+        "digits": {"lr": 0.05},
     },
     check=check_tail,
 )

@@ -55,7 +55,7 @@ def check_fisher(original: Classifier, retain: Samples, forget: Samples, config:
         "paper, small CIFAR-5": {},
         "source, class unlearning": {"class_rule": "on"},
         "source": {},
-        "digits": {"alpha": 1e-6},
+        "digits": {"alpha": 4e-6},
     },
     check=check_fisher,
 )

@@ -48,7 +48,7 @@ class GaConfig(Config):
         "paper, CIFAR-10": {},
         "paper, CIFAR-10 class": {"epochs": 3},
         "source": {"lr": 1e-3, "epochs": 10, "clip": 0.0, "weight_decay": 5e-4, "batch": 256},
-        "digits": {"lr": 1e-3, "epochs": 5, "stop": 1.0},
+        "digits": {"lr": 0.02, "epochs": 30, "batch": 32, "stop": 0.3},
     },
 )
 def ga(

@@ -37,7 +37,7 @@ class L1SparseConfig(DescentConfig):
     summary="keeps training on the retain set under an L1 penalty on all weights that fades out",
     cost="10 epochs of S_r",
     batch_norm="train mode on retain samples only; scale and shift of batch normalisation are penalised as weights",
-    presets={"source": {"batch": 256}, "digits": {"alpha": 1e-4, "lr": 0.05}},
+    presets={"source": {"batch": 256}, "digits": {"alpha": 2e-3, "lr": 0.05}},
 )
 def l1_sparse(
     original: Classifier,

@@ -42,7 +42,7 @@ class NgdConfig(DescentConfig):
         "paper, CIFAR-10": {"epochs": 2},
         "paper, CIFAR-10 class": {"epochs": 2},
         "source": {"noise": "langevin", "momentum": 0.0, "clip": 1.0},
-        "digits": {"lr": 0.05, "epochs": 5, "sigma": 0.01},
+        "digits": {"epochs": 5},
     },
 )
 def ngd(

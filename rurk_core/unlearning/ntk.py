@@ -86,7 +86,7 @@ def estimate_ntk(original: Classifier, retain: Samples, forget: Samples, config:
     presets={
         "paper, small CIFAR-5": {},
         "source": {"anchor": "original", "scale": "trapezium"},
-        "digits": {"max_samples": 200},
+        "digits": {"max_samples": 150},
     },
     check=check_ntk,
     estimate=estimate_ntk,

@@ -48,7 +48,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "weight_decay": 0.0,
         "batch": 128,
     },
-    "digits": {"epochs": 5, "batch": 64},
+    "digits": {"epochs": 5, "lr": 0.02, "order": "mixed", "batch": 64},
 }
 
 

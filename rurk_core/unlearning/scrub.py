@@ -62,7 +62,7 @@ class ScrubConfig(Config):
             "batch": 32,
             "forget_batch": 64,
         },
-        "digits": {"lr": 5e-3, "epochs": 4, "forget_batch": 32},
+        "digits": {"lr": 0.015, "epochs": 6, "forget_batch": 32},
     },
 )
 def scrub(

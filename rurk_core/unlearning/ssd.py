@@ -55,7 +55,8 @@ class SsdConfig(Config):
         "paper, CIFAR-10": {"alpha": 10.0},
         "paper, CIFAR-10 class": {"alpha": 10.0},
         "source": {"alpha": 10.0, "order": "original"},
-        "digits": {"alpha": 30.0},
+        # λ = α: what is selected is dampened by how far it lies beyond the threshold, not at once by α
+        "digits": {"alpha": 30.0, "dampening": 30.0},
     },
 )
 def ssd(

@@ -106,6 +106,7 @@ def _inputs(model: Classifier, frozen: tuple[str, ...], samples: Samples, cache:
     shape = (len(samples), *one.shape[1:])
     # in the layout of a batch, so that looking one up copies whole samples and nothing is rearranged
     kept = torch.empty(shape, dtype=one.dtype, device=device, memory_format=memory_format(one))
-    for index in everything.split(default_batch(tuple(samples.images.shape[1:]), device)):
-        kept[index] = run(index)
+    chunk = default_batch(tuple(samples.images.shape[1:]), device)
+    for rows, index in zip(kept.split(chunk), everything.split(chunk), strict=True):
+        rows.copy_(run(index))
     return kept.__getitem__

@@ -11,7 +11,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.methods import PAPERS, counted, like_small_cifar5
-from rurk_core.training import Diverged, steps_per_epoch
+from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.models import create_model
+from rurk_core.recipes import find_recipe
+from rurk_core.training import Diverged, fit, steps_per_epoch
 from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
 from rurk_core.unlearning.loop import reinitialised
@@ -19,7 +22,7 @@ from rurk_core.unlearning.random_label import random_labels
 from rurk_core.unlearning.salun import saliency_masks
 from rurk_core.unlearning.unsir import learnt_noise
 
-from .helpers import flat, run, trained
+from .helpers import flat, run, split, trained
 
 COMMON = {"epochs": 2, "lr": 0.02, "momentum": 0.9, "weight_decay": 1e-3, "batch": 32}
 
@@ -36,7 +39,7 @@ def with_bn():
 
 def loss(model, samples: Samples) -> float:
     with torch.no_grad():
-        return cross_entropy(model(samples.images), samples.labels).item()
+        return cross_entropy(model(to_pixels(samples.images)), samples.labels).item()
 
 
 def statistics(model):
@@ -285,6 +288,34 @@ def test_l1_sparse_empties_more_weights_than_gd(plain):
     model, notes = unlearn(method, *plain, config, generator=torch.Generator().manual_seed(2))
     assert small(model) > 2 * small(run("gd", plain, **{**COMMON, "epochs": 10}))
     assert "below 0.001" in notes[0]
+
+
+# --- on digits ----------------------------------------------------------------------------------------------
+
+STAYS = ("gd", "cf_k", "neggrad_plus")
+"""Methods that leave what was known of the forget set, in the paper and here."""
+MOVES = ("ngd", "ga", "eu_k", "scrub", "ssd", "cr", "fisher", "random_label", "salun", "bad_teacher", "l1_sparse")
+
+
+@pytest.fixture(scope="module")
+def digits():
+    data, recipe = load_dataset("digits"), find_recipe("quick", "digits")
+    original = create_model("cnn", data.input_shape, 10, seed=1)
+    fit(original, data.train_images, data.train_labels, recipe.train, seed=1)
+    gone = torch.zeros(len(data.train_labels), dtype=torch.bool)
+    gone[list(forget_set(data, "class:0:0.5").indices)] = True
+    return original, *split(data.train_images, data.train_labels, gone)
+
+
+@pytest.mark.parametrize("key", [*STAYS, *MOVES])
+def test_what_a_method_is_known_for_is_seen_on_digits(key, digits):
+    """With their presets for it methods forget or do not forget as in their papers, and none breaks the rest."""
+    original, retain, forget = digits
+    model = run(key, digits, preset="digits" if "digits" in METHODS[key].presets else "default")
+    raised = loss(model, forget) / loss(original, forget)
+    assert raised < 2 if key in STAYS else raised > 2.5
+    with torch.no_grad():
+        assert (model(to_pixels(retain.images)).argmax(1) == retain.labels).float().mean() > 0.85
 
 
 # --- passes -------------------------------------------------------------------------------------------------
