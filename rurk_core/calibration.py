@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,6 @@ from .evidence import (
     SampleEvidence,
     evidence_of_counts,
     posterior_predictive,
-    sample_evidence,
 )
 from .residual import Verdicts
 
@@ -29,7 +28,8 @@ class Calibration:
     """What happened when models with known truth were handed in.
 
     Attributes:
-        null: one result per reference, judged against the other K − 1: nothing was left, every alarm is a false one.
+        null: one result per reference, judged against the other K − 1: nothing was left, every alarm is a false one. Of
+            all radii together, as one column.
         planted: the Original against the same number of references, one result for each that is left out: it saw
             all samples, every alarm is a right one.
         checks: :func:`~rurk_core.evidence.posterior_predictive` of the combined column.
@@ -69,15 +69,27 @@ def calibrate(
             "Run with more references."
         )
 
-    def judged(model: str, without: str) -> SampleEvidence:
-        left = tuple(name for name in verdicts.references if name != without)
-        return sample_evidence(replace(verdicts, references=left), model, rate=rate, margin=margin)
+    # single radii are not looked at here: one column, the mean over them, instead of one for each of them and it
+    recognised = {name: verdicts.recognised(name).mean(1, keepdims=True) for name in (planted, *verdicts.references)}
 
-    recognised = verdicts.reference_recognised().mean(2)
+    def judged(model: str, without: str) -> SampleEvidence:
+        return evidence_of_counts(
+            recognised[model],
+            np.stack([recognised[name] for name in verdicts.references if name != without]),
+            verdicts.draws,
+            taus=verdicts.taus.mean(keepdims=True),
+            samples=verdicts.samples,
+            labels=verdicts.labels,
+            model=model,
+            attack=verdicts.attack,
+            rate=rate,
+            margin=margin,
+        )
+
     return Calibration(
         null=tuple(judged(name, name) for name in verdicts.references),
         planted=tuple(judged(planted, name) for name in verdicts.references),
-        checks=posterior_predictive(recognised, verdicts.draws),
+        checks=posterior_predictive(verdicts.reference_recognised().mean(2), verdicts.draws),
     )
 
 

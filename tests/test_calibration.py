@@ -11,6 +11,7 @@ import pytest
 from rurk_core.calibration import calibrate, score_synthetic, synthetic_audit
 from rurk_core.cli import main
 from rurk_core.errors import UsageError
+from rurk_core.evidence import sample_evidence
 from rurk_core.residual import Verdicts
 
 
@@ -61,6 +62,17 @@ def test_references_handed_in_are_not_accused_and_the_original_is():
     assert found["null"]["alarms_residual"] <= 0.08 and found["null"]["listed_residual"] <= 0.02
     assert found["planted"]["listed_residual"] > 0.1
     assert set(found["checks"]) == {"variance", "unanimous", "largest", "between"}
+
+
+def test_a_model_handed_in_gets_the_evidence_it_would_get_anywhere():
+    one = table(np.random.default_rng(6), planted=0.3)
+    more = np.concatenate([one.counts, one.counts[:, ::-1], one.counts], axis=2)
+    verdicts = replace(one, taus=np.array([0.1, 0.2, 0.3]), counts=more, agreement=np.zeros((7, 6, 100, 3), int))
+    found = calibrate(verdicts).planted[0]
+    expected = sample_evidence(replace(verdicts, references=verdicts.references[1:]), "original")
+    for name in ("p_residual", "p_forgotten", "excess", "low", "high", "detectable"):
+        assert getattr(found.combined, name) == pytest.approx(getattr(expected.combined, name), nan_ok=True)
+    assert found.overall == pytest.approx(expected.overall) and (found.verdict == expected.verdict).all()
 
 
 def test_what_cannot_be_calibrated_is_refused():
