@@ -144,5 +144,12 @@ def test_the_command(capsys, tmp_path):
     assert code == 0 and "What differs from the paper's set-up" in out and "not reported here" in out
     assert main(["reproduce", "figure1", "--seeds", "1", "--store", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["target"] == "figure1"
+    assert main(["reproduce", "figure1", "--plan", "--json", "--store", str(tmp_path)]) == 0
+    planned = json.loads(capsys.readouterr().out)
+    assert (
+        planned["seeds"] == [131, 42] and planned["seconds"] > 0 and [m["label"] for m in planned["methods"]] == ["gd"]
+    )
+    assert main(["reproduce", "figure1", "--plan", "--seeds", "1", "--store", str(tmp_path)]) == 0
+    assert "About 0 s in all" in capsys.readouterr().out, "it has been run"
     for arguments in (["table9"], ["figure1", "--scale", "huge"], ["table_c5"]):
         assert main(["reproduce", *arguments, "--store", str(tmp_path)]) == 2

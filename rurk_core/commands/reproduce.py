@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from itertools import groupby
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -12,6 +12,10 @@ from rich.table import Table
 from . import Command
 from .compare import across_runs, parse_seeds
 from .output import console, duration, live, print_json, where
+from .run import planned, print_plan
+
+if TYPE_CHECKING:
+    from ..store import Store
 
 
 def register(command: Command) -> None:
@@ -22,6 +26,9 @@ def register(command: Command) -> None:
         "--scale", default="quick", help="quick: two cores, a quarter of an hour; paper: its setting, for a GPU"
     )
     reproduce.add_argument("--seeds", default="", help="other seeds than the scale's, with commas")
+    reproduce.add_argument(
+        "--plan", action="store_true", help="only say what would be run, how long it takes and what differs"
+    )
     where(reproduce)
 
 
@@ -29,6 +36,8 @@ def _reproduce(options: argparse.Namespace) -> int:
     from ..reproduce import reproduce
     from ..store import Store
 
+    if options.plan:
+        return _plan(options, Store(options.store))
     with live(quiet=options.json) as show:
         found = reproduce(
             options.target,
@@ -44,6 +53,37 @@ def _reproduce(options: argparse.Namespace) -> int:
         print_json(found)
     else:
         print_reproduction(found, console())
+    return 0
+
+
+def _plan(options: argparse.Namespace, store: Store) -> int:
+    from ..reproduce import TARGETS, differences, plan
+
+    seeds = parse_seeds(options.seeds) if options.seeds else ()
+    specs = plan(options.target, dataset=options.dataset, scale=options.scale, seeds=seeds)
+    runs = [planned(options, spec, store) for spec in specs]
+    found = {
+        "target": options.target,
+        "title": TARGETS[options.target].title,
+        "seeds": [spec.seed for spec in specs],
+        "methods": [method.about() | {"label": method.label} for method in specs[0].methods],
+        "runs": runs,
+        "seconds": sum(run["seconds"] for run in runs),
+        "differences": differences(options.target, specs, options.scale),
+    }
+    if options.json:
+        print_json(found)
+        return 0
+    out = console()
+    out.print(f"{found['target']}: {found['title']}", highlight=False, markup=False)
+    settings = ", ".join(f"{method['label']} ({method['preset']})" for method in found["methods"])
+    out.print(f"Methods and their settings: {settings}.", highlight=False, markup=False)
+    for spec, run in zip(specs, runs, strict=True):
+        out.print(f"Seed {spec.seed}:", highlight=False)
+        print_plan(run, out)
+    out.print(f"About {duration(found['seconds'])} in all. What differs from the paper's set-up:", highlight=False)
+    for sentence in found["differences"]:
+        out.print(f"  - {sentence}", markup=False, highlight=False)
     return 0
 
 

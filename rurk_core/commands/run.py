@@ -88,7 +88,12 @@ def _run(options: argparse.Namespace) -> int:
     spec = checked_spec(options, spec_values(options, "seed", "title"))
     store = Store(options.store)
     if options.plan:
-        return _print_plan(options, spec, store)
+        found = planned(options, spec, store)
+        if options.json:
+            print_json(found)
+        else:
+            print_plan(found, console())
+        return 0
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
     if options.json:
@@ -98,7 +103,8 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print_plan(options: argparse.Namespace, spec: Spec, store: Store) -> int:
+def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, Any]:
+    """:func:`~rurk_core.estimate.outline` of a run on the devices of ``options``, and what its speed is from."""
     import torch
 
     from ..data import forget_set, load_dataset, needs_losses
@@ -114,11 +120,11 @@ def _print_plan(options: argparse.Namespace, spec: Spec, store: Store) -> int:
     earlier = (load_result(store, entry.key) for entry in store.list("run"))
     known = measured_speed(earlier, spec.model, device_name(devices[0]))
     speed = known or probed_speed(spec.model, data.input_shape, len(data.classes))
-    found = outline(work, speed) | {"speed": speed, "speed_from": "earlier runs" if known else "a probe on the CPU"}
-    if options.json:
-        print_json(found)
-        return 0
-    out = console()
+    return outline(work, speed) | {"speed": speed, "speed_from": "earlier runs" if known else "a probe on the CPU"}
+
+
+def print_plan(found: dict[str, Any], out: Console) -> None:
+    """What :func:`planned` found."""
     table = Table(title=f"What is to be done: about {duration(found['seconds'])}", title_justify="left")
     for name in ("stage", "entries", "forward passes", "time"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -129,8 +135,7 @@ def _print_plan(options: argparse.Namespace, spec: Spec, store: Store) -> int:
     out.print(f"Memory: {memory}.", highlight=False)
     growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
     out.print(f"Work with twice as many: {growth}.", highlight=False)
-    out.print(f"{speed:,.0f} forward passes a second, from {found['speed_from']}.", highlight=False)
-    return 0
+    out.print(f"{found['speed']:,.0f} forward passes a second, from {found['speed_from']}.", highlight=False)
 
 
 def _setting(text: str) -> tuple[str, str]:
