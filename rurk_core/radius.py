@@ -104,7 +104,8 @@ def smallest_radii(
         model: a classifier in eval mode, on the device of ``pixels``, weights without gradients.
         pixels: float32 [N, ...] in [0, 1]; labels: int64 [N]; ids: training indices, which key the random starts.
         steps: gradient steps at one radius; restarts: starts at one radius, the first at the sample itself.
-        on_sample: called as ``on_sample(samples done, samples in all)``; raising in it stops.
+        on_sample: called as ``on_sample(samples done, samples in all)``, within a batch by its share of the work;
+            raising in it stops.
 
     Raises:
         UsageError: there is no such norm.
@@ -114,10 +115,14 @@ def smallest_radii(
     rows = max(1, default_batch(tuple(pixels.shape[1:]), pixels.device) // max(restarts, 1))
     parts = []
     for start in range(0, len(pixels), rows):
-        here = slice(start, start + rows)
-        parts.append(_search(model, pixels[here], labels[here], list(ids[here]), norm, steps, restarts, seed))
-        if on_sample:
-            on_sample(min(start + rows, len(pixels)), len(pixels))
+        here = slice(start, min(start + rows, len(pixels)))
+
+        def tick(share: float, here: slice = here) -> None:
+            if on_sample:
+                on_sample(here.start + int(share * (here.stop - here.start)), len(pixels))
+
+        parts.append(_search(model, pixels[here], labels[here], list(ids[here]), norm, steps, restarts, seed, tick))
+        tick(1.0)
     said, strong, random = (torch.cat(column).cpu().numpy() for column in zip(*parts, strict=True))
     return Radii(norm, said, strong.astype(float), random.astype(float))
 
@@ -128,9 +133,17 @@ def largest_radius(norm: str, shape: Sequence[int]) -> float:
 
 
 def _search(
-    model: nn.Module, x: Tensor, y: Tensor, ids: list[int], norm: str, steps: int, restarts: int, seed: int
+    model: nn.Module,
+    x: Tensor,
+    y: Tensor,
+    ids: list[int],
+    norm: str,
+    steps: int,
+    restarts: int,
+    seed: int,
+    tick: Callable[[float], None],
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """said, strong, random of a batch."""
+    """said, strong, random of a batch; ``tick`` is told the share of the work that is done."""
     with torch.no_grad():
         said = model(x).argmax(1) == y
     top = largest_radius(norm, x.shape[1:])
@@ -141,7 +154,8 @@ def _search(
     high = torch.full((len(x),), torch.inf, device=x.device)
     best = x.clone()
     radius = (1.1 * _linear_radius(model, x, y, norm)).clamp(floor, top)
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
+        tick(attempt / (ATTEMPTS + 2))
         left = ((high > PRECISION * low) & (low < top) & (high > floor)).nonzero()[:, 0]
         if not len(left):
             break

@@ -77,5 +77,8 @@ def test_it_can_be_stopped_and_refuses_other_norms(flat):
 
     with pytest.raises(Cancelled):
         smallest_radii(model, pixels, labels, range(50), norm="l2", on_sample=stop)
+    told = []
+    smallest_radii(model, pixels, labels, range(50), norm="l2", on_sample=lambda *at: told.append(at))
+    assert len(told) > 5 and told == sorted(told) and told[-1] == (50, 50), "also within the one batch there is"
     with pytest.raises(UsageError, match="no norm"):
         smallest_radii(model, pixels, labels, range(50), norm="l1")
