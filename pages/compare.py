@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 import streamlit as st
 from ui import figures, state
 from ui.glossary import term
+from ui.labels import End, beside, name_ends, together
 from ui.look import REFERENCES, Look, looks_of
 from ui.runs import empty_state, start
 from ui.state import escape, plain
@@ -46,6 +47,10 @@ SYMBOLS = {
     "hexagon": "⬢",
 }
 GLYPHS = {"best": "◎", "worst": "✕"}
+Lines = Sequence[tuple[str, Sequence[Any], dict[str, list[float | None]]]]
+"""(model, x, {"mean", "low", "high"}) of every line of a figure."""
+FEW = 6
+"""Lines up to which a figure has a legend of its own; more of them carry letters, with their key below."""
 SHORT = {
     "ratio_of_means": "r̂, ratio of means",
     "r_mean": "r̂, mean of ratios",
@@ -271,10 +276,8 @@ def picks(view: View) -> Any:
     return picked
 
 
-def lines_of(
-    view: View, lines: Sequence[tuple[str, Sequence[Any], dict[str, list[float | None]]]], scale: float, unit: str
-) -> go.Figure:
-    """A line with a band from its lowest to its highest value for every model; (name, x, {"mean", "low", "high"})."""
+def lines_of(view: View, lines: Lines, scale: float, unit: str) -> go.Figure:
+    """A line with a band from its lowest to its highest value for every model."""
     figure = go.Figure()
     many = len(view.results) > 1
     order = sorted(lines, key=lambda line: line[0] == view.chosen)  # the highlighted one on top
@@ -299,12 +302,33 @@ def lines_of(
             customdata=[[name, text] for text in said],
             hovertemplate=f"{escape(look.letter)} {escape(look.title)}: %{{customdata[1]}}<extra></extra>",
         )
-    return figures.finished(figure, hovermode="closest").update_layout(height=470, showlegend=len(lines) <= 6)
+    figures.finished(figure, hovermode="closest").update_layout(height=470, showlegend=len(lines) <= FEW)
+    return figure
+
+
+def name_lines(
+    view: View,
+    figure: go.Figure,
+    lines: Sequence[tuple[str, Sequence[Any], dict[str, list[float | None]]]],
+    scale: float,
+) -> None:
+    """Letters at the ends of many lines; the figure has all its lines by now."""
+    if len(lines) <= FEW:
+        return
+    ends = []
+    for name, x, values in lines:
+        at = max((at for at, value in enumerate(values["mean"]) if value is not None), default=None)
+        if at is not None:
+            look = view.looks[name]
+            y = scale * (values["mean"][at] or 0.0)
+            ends.append(End(x[at], y, look.letter, look.colour, view.strength(name)))
+    if ends:
+        name_ends(figure.update_layout(margin_t=12), ends, height=380)
 
 
 def letters(view: View, names: Sequence[str]) -> None:
     """The legend of figures with many lines: letters as in the table."""
-    if len(names) > 6:
+    if len(names) > FEW:
         items = "".join(
             f'<span><span style="color:{look.colour}">{SYMBOLS.get(look.symbol, "")}</span> {look.label()}</span>'
             for look in (view.looks[name] for name in names)
@@ -317,7 +341,8 @@ def over_radii(view: View, attack: str, figure: str) -> None:
     curves = [c for c in view.comparison["curves"] if c["attack"] == attack]
     ratio = figure in ("ratio_of_means", "r_mean")
     scale, unit = (1, "") if ratio else (100, "%")
-    drawn = lines_of(view, [(c["name"], c["taus"], c[figure]) for c in curves], scale, unit)
+    lines = [(c["name"], c["taus"], c[figure]) for c in curves]
+    drawn = lines_of(view, lines, scale, unit)
     if ratio:
         low = [min((x for x in edge if x is not None), default=None) for edge in zip(*[c["band"]["low"] for c in curves], strict=True)]  # noqa: E501  # fmt: skip
         high = [max((x for x in edge if x is not None), default=None) for edge in zip(*[c["band"]["high"] for c in curves], strict=True)]  # noqa: E501  # fmt: skip
@@ -332,6 +357,7 @@ def over_radii(view: View, attack: str, figure: str) -> None:
             **edge,
         )
         drawn.add_hline(y=1, line={"color": "#8B95A5", "width": 1})
+    name_lines(view, drawn, lines, scale)
     drawn.update_xaxes(title=figures.TAU_TITLE, zeroline=False, tickformat="~g")
     drawn.update_yaxes(title=CURVES[figure] + ("" if ratio else " (%)"), zeroline=False)
     name = f"{figure}-{attack}"
@@ -347,7 +373,10 @@ def over_radii(view: View, attack: str, figure: str) -> None:
         "disagree as well: 0 is not the target.",
         "unlearn_accuracy": "the share of copies a model gives another class than their sample's.",
     }[figure]
-    bands = " Bands reach from the lowest to the highest seed." if len(view.results) > 1 else ""
+    bands = ""
+    if len(view.results) > 1:
+        whose = "" if len(curves) <= 2 else " of the highlighted model" if view.chosen else " of a highlighted model"
+        bands = f" The band{whose} reaches from the lowest to the highest seed."
     st.html(f'<div class="rk-see">See: {see}{bands}</div>')
     rows = [
         {"model": view.looks[c["name"]].title, "tau": tau, "figure": figure, "attack": attack}
@@ -396,6 +425,31 @@ def show_curves(view: View) -> None:
             over_radii(view, attack, str(figure))
 
 
+def span_of(values: Sequence[float]) -> list[float]:
+    """The range of an axis that holds all of them, with some room."""
+    low, high = min(values), max(values)
+    room = 0.07 * ((high - low) or 1.0)
+    return [low - room, high + room]
+
+
+def point_names(
+    view: View, where: dict[str, tuple[float, float]], across: Sequence[float], up: Sequence[float]
+) -> dict[str, tuple[str, str]]:
+    """Model → (its letter, on which side of its point); of points that lie on each other the first names all."""
+    names, plot = list(where), (420, 330)  # pixels, about
+    pixels = [
+        tuple(
+            size * (value - low) / (high - low) for value, (low, high), size in zip(at, (across, up), plot, strict=True)
+        )
+        for at in where.values()
+    ]
+    groups = together(pixels, 9)
+    texts = [" ".join(view.looks[names[at]].letter for at in group) for group in groups]
+    sides = beside(pixels, [group[0] for group in groups], texts, 12)
+    named = {names[group[0]]: (text, side) for group, text, side in zip(groups, texts, sides, strict=True)}
+    return {name: named.get(name, ("", "top center")) for name in names}
+
+
 def show_trade_off(view: View) -> None:
     """Accuracy against residual knowledge: what a method pays for forgetting."""
     st.subheader("Accuracy against residual knowledge", anchor=False)
@@ -415,35 +469,46 @@ def show_trade_off(view: View) -> None:
     figure.add_shape(
         type="rect", x0=low, x1=high, y0=min(edges), y1=max(edges), fillcolor=faded(GREEN, 0.2), line={"width": 0}
     )
+    across = span_of(
+        [100 * (a["mean"] + side * (a["sd"] or 0)) for _, a, _ in points for side in (-1, 1)] + [low, high]
+    )
+    up = span_of([r["mean"] + side * (r["sd"] or 0) for _, _, r in points for side in (-1, 1)] + [1.0, *edges])
+    where = {name: (100 * a["mean"], r["mean"]) for name, a, r in points} | {RETRAIN: (100 * retrained["mean"], 1.0)}
+    names = point_names(view, where, across, up)
+    text, place = names[RETRAIN]
     figure.add_scatter(
         x=[100 * retrained["mean"]],
         y=[1.0],
         mode="markers+text",
-        text=["R"],
-        textposition="top center",
+        text=[text],
+        textposition=place,
+        textfont={"size": 11},
         marker={"symbol": "square", "size": 13, "color": GREEN},
         customdata=[[RETRAIN]],
         hovertemplate="Re-train, the target: %{x:.2f}%<extra></extra>",
     )
     for name, accuracy, residual in points:
         look = view.looks[name]
+        text, place = names[name]
+        bars = {"color": faded(look.colour, 0.5 * view.strength(name)), "thickness": 1, "width": 3}
         figure.add_scatter(
             x=[100 * accuracy["mean"]],
             y=[residual["mean"]],
-            error_x={"array": [100 * (accuracy["sd"] or 0)], "thickness": 1.2, "width": 3},
-            error_y={"array": [residual["sd"] or 0], "thickness": 1.2, "width": 3},
+            error_x={"array": [100 * (accuracy["sd"] or 0)], **bars},
+            error_y={"array": [residual["sd"] or 0], **bars},
             mode="markers+text",
-            text=[look.letter],
-            textposition="top center",
+            text=[text],
+            textposition=place,
+            textfont={"size": 11},
             marker={"symbol": look.symbol, "size": 16 if name == view.chosen else 11, "color": look.colour},
             opacity=view.strength(name),
             customdata=[[name]],
             hovertemplate=f"{escape(look.title)}<br>test accuracy %{{x:.2f}}%<br>r̂ %{{y:.3f}}<extra></extra>",
         )
     figure.add_hline(y=1, line={"color": "#8B95A5", "width": 1})
-    figure.update_xaxes(title="test accuracy (%)", zeroline=False)
-    figure.update_yaxes(title="r̂ at the largest τ (ratio of means)", zeroline=False)
-    figures.finished(figure, hovermode="closest").update_layout(showlegend=False, height=430)
+    figure.update_xaxes(title="test accuracy (%)", zeroline=False, range=across)
+    figure.update_yaxes(title="r̂ at the largest τ (ratio of means)", zeroline=False, range=up)
+    figures.finished(figure, hovermode="closest").update_layout(showlegend=False, height=430, margin_t=12)
     figures.draw(figure, "trade_off", "trade-off", "Test accuracy against residual knowledge", on_pick=picks(view))
     letters(view, [name for name, *_ in points])
     st.html(
@@ -474,7 +539,7 @@ def show_cost(view: View) -> None:
         memory = row["cells"]["peak_memory_mb"]
         said.append(
             f"{row['cells']['seconds']['mean']:.3g} s"
-            + (f", {memory['mean']:.0f} MB" if memory and memory["mean"] else "")
+            + (f", {memory['mean']:.0f} MB" if memory and memory["mean"] >= 0.5 else "")
         )
     figure = go.Figure()
     figure.add_bar(
@@ -490,17 +555,19 @@ def show_cost(view: View) -> None:
         },
         customdata=[[row["name"], text] for row, text in zip(rows, said, strict=True)],
         text=said,
-        textposition="outside",
+        textposition="auto",
+        insidetextanchor="start",
+        insidetextfont={"color": [view.looks[row["name"]].ink for row in rows]},
         cliponaxis=False,
         hovertemplate="%{y}: %{x:.3g} " + unit + "<br>%{customdata[1]}<extra></extra>",
     )
     if share:
-        figure.add_vline(x=100, line={"color": GREEN, "width": 2, "dash": "dash"})
+        figure.add_vline(x=100, line={"color": GREEN, "width": 2, "dash": "dash"}, layer="below")
     longest = max(scale * row["cells"][key]["mean"] for row in rows)
     figure.update_xaxes(title=unit, range=[0, 1.22 * max(longest, 100.0 if share else 0.0)], zeroline=False)
     figure.update_yaxes(autorange="reversed", showgrid=False)
     figures.finished(figure, hovermode="closest").update_layout(
-        height=120 + 30 * len(rows), bargap=0.35, showlegend=False
+        height=120 + 30 * len(rows), bargap=0.35, showlegend=False, margin_t=12
     )
     figures.draw(figure, "cost", "cost", "Run time of every method", on_pick=picks(view))
     st.html(
@@ -552,6 +619,7 @@ def show_layers(view: View) -> None:
         st.caption("Not measured: the run is older than this view, or the forget set has fewer than four samples.")
         return
     figure = lines_of(view, lines, 1, "")
+    name_lines(view, figure, lines, 1)
     figure.update_xaxes(title="block, from input to output", zeroline=False)
     figure.update_yaxes(title=f"linear CKA with {escape(view.looks[base].title)}", zeroline=False)
     figures.draw(figure, "layers", "layers", "Similarity of layers", on_pick=picks(view))

@@ -9,7 +9,7 @@ import streamlit as st
 
 _HTML = '<div class="rk-grid-box"><table class="rk-grid"><thead></thead><tbody></tbody></table></div>'
 _CSS = """
-.rk-grid-box { overflow-x: auto; max-width: 100%; }
+.rk-grid-box { overflow-x: auto; max-width: 100%; container-type: inline-size; }
 .rk-grid { border-collapse: separate; border-spacing: 0; width: 100%; font: 400 12.75px/1.35 var(--st-font);
   color: var(--st-text-color); font-variant-numeric: tabular-nums; }
 .rk-grid th, .rk-grid td { padding: 5px 5px 5px 2px; text-align: right; vertical-align: top; white-space: nowrap;
@@ -21,8 +21,10 @@ _CSS = """
 .rk-grid th button:focus-visible, .rk-grid td button:focus-visible { outline: 2px solid var(--st-primary-color);
   outline-offset: 2px; border-radius: 3px; }
 .rk-grid .quiet { font-size: 11px; opacity: .72; }
-.rk-grid .best { font-weight: 750; }
-.rk-grid .worst { font-style: italic; }
+.rk-grid .best { font-weight: 750; background: color-mix(in srgb, #009E73 15%, transparent); }
+.rk-grid .worst { font-style: italic; background: color-mix(in srgb, #D55E00 11%, transparent); }
+.rk-grid .failed { position: sticky; left: 8.6rem; max-width: calc(100cqw - 9.2rem); text-align: left;
+  white-space: normal; }
 .rk-grid .mark { font-style: normal; font-weight: 400; padding-right: 3px; }
 .rk-grid td button { all: unset; cursor: pointer; }
 .rk-grid tbody tr:hover td { background: color-mix(in srgb, var(--st-text-color) 5%, var(--st-background-color)); }
@@ -30,6 +32,10 @@ _CSS = """
 .rk-grid tr.on td:first-child { box-shadow: inset 4px 0 0 var(--st-primary-color); }
 .rk-grid tr.fixed td { border-bottom-style: double; border-bottom-width: 3px; }
 .rk-grid .rk-tag { margin-right: 5px; }
+@container (max-width: 520px) {
+  .rk-grid td:first-child { white-space: normal; min-width: 5.4rem; max-width: 6.6rem; overflow-wrap: break-word; }
+  .rk-grid .failed { left: 7rem; max-width: calc(100cqw - 7.6rem); }
+}
 """
 
 # every text goes in as text, never as HTML: names and sentences come from users
@@ -75,9 +81,9 @@ export default function ({ parentElement, data, setTriggerValue }) {
       td.append(button, make('div', 'quiet', row.note));
       tr.append(td);
       if (!row.cells.length) {
-        const said = make('td', '', row.failed);
+        const said = make('td');
         said.colSpan = data.columns.length;
-        said.style.textAlign = 'left'; said.style.whiteSpace = 'normal';
+        said.append(make('div', 'failed', row.failed));
         tr.append(said);
       }
       row.cells.forEach((cell) => {
