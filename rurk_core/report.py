@@ -37,6 +37,8 @@ from .wholeset import find_wholeset, not_measured
 FORMAT = "rurk-report/1"
 COPIES = 40
 """Copies of a sample shown as pictures."""
+READABLE = 1_000_000
+"""Letters of a document that is still set in lines; beyond, a third is saved by leaving them out."""
 FILES = ("report.html", "report.json", "experiment.json")
 
 
@@ -53,7 +55,9 @@ class Report:
 
     @property
     def json(self) -> str:
-        return json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
+        """The document as text, in lines where it is short enough to be read."""
+        text = json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
+        return text if len(text) <= READABLE else json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
 
     @property
     def experiment(self) -> str:

@@ -92,6 +92,12 @@ def test_a_report_is_one_page_and_one_document_of_the_published_schema(which, re
     assert json.loads(paths[1].read_text()) == report.document
 
 
+def test_a_long_document_is_written_without_lines(whole, monkeypatch):
+    short = whole.json
+    monkeypatch.setattr(reports, "READABLE", 1000)
+    assert json.loads(whole.json) == json.loads(short) and len(whole.json) < 0.8 * len(short) and "\n" in short
+
+
 def test_the_numbers_are_those_of_the_run(whole, tiny_run):
     store, result = tiny_run
     document = whole.document
