@@ -98,9 +98,15 @@ def tuned_card(entry: Entry) -> None:
             f"tuning-{result['preset']['method']}",
             "Every setting tried: lost accuracy against distance to the band of the re-trained models",
         )
+        beyond = sum(not inside(row, *shown_span(rows)) for row in ended(rows))
+        one = beyond == 1
+        more = (
+            f" {beyond} of those tried {'lies' if one else 'lie'} beyond the figure, at a far greater cost or distance."
+        )
+        more = more if beyond else ""
         st.html(
             '<div class="rk-see">See: left and low is best. No setting beats those on the line in one aim without '
-            "losing in the other; the ringed one was chosen and is a preset of the form now.</div>"
+            f"losing in the other; the ringed one was chosen and is a preset of the form now.{more}</div>"
         )
         figures.download(rows, f"tuning-{result['preset']['method']}", f"data-{entry.key}")
         st.html(judged_table(result))
@@ -130,20 +136,42 @@ def trial_rows(result: dict[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
+def ended(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["distance to the band"] is not None and not row["failed"]]
+
+
+def shown_span(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """How far the axes of the figure reach: as far as the front and where the search began, which failures dwarf."""
+    told = [row for row in ended(rows) if row["on the front"] or row["trial"] == 0]
+    across, up = (
+        max((row[name] for row in told), default=0.0) for name in ("lost accuracy (points)", "distance to the band")
+    )
+    return max(1.0, 1.4 * across), max(0.05, 1.4 * up)
+
+
+def inside(row: dict[str, Any], across: float, up: float) -> bool:
+    return row["lost accuracy (points)"] <= across and row["distance to the band"] <= up
+
+
 def front_figure(rows: list[dict[str, Any]]) -> go.Figure:
     """Lost accuracy against distance to the band; the front as a line, the chosen setting ringed."""
-    ended = [row for row in rows if row["distance to the band"] is not None and not row["failed"]]
-    best = sorted((row for row in ended if row["on the front"]), key=lambda row: row["distance to the band"])
+    done = ended(rows)
+    best = sorted((row for row in done if row["on the front"]), key=lambda row: row["distance to the band"])
     figure = go.Figure()
     for shown, name, style in (
         (
-            [row for row in ended if not row["on the front"]],
+            [row for row in done if not row["on the front"]],
             "tried",
             {"mode": "markers", "marker": _marker(REST, "x-thin-open")},
         ),
+        (
+            [row for row in done if row["trial"] == 0],
+            "began here",
+            {"mode": "markers", "marker": _marker(REST, "square-open", 15)},
+        ),
         (best, "front", {"mode": "lines+markers", "marker": _marker(FOUND, "circle"), "line": {"color": FOUND}}),
         (
-            [row for row in ended if row["chosen"]],
+            [row for row in done if row["chosen"]],
             "chosen",
             {"mode": "markers", "marker": _marker(CHOSEN, "circle-open", 18)},
         ),
@@ -155,8 +183,9 @@ def front_figure(rows: list[dict[str, Any]]) -> go.Figure:
             hovertext=[f"setting {row['trial']}" for row in shown],
             **style,
         )
-    figure.update_xaxes(title="lost retain and test accuracy (percentage points)")
-    figure.update_yaxes(title="distance to the re-trained models' band (mean |log r̂|)", rangemode="tozero")
+    across, up = shown_span(rows)
+    figure.update_xaxes(title="lost retain and test accuracy (percentage points)", range=[-0.06 * across, across])
+    figure.update_yaxes(title="distance to the band (mean |log r̂|)", range=[-0.06 * up, up])
     return figures.finished(figure, "closest")
 
 
@@ -191,8 +220,8 @@ def judged_table(result: dict[str, Any]) -> str:
         ]
         rows.append(f"<tr><td>{which}</td>" + "".join(f"<td class='num'>{cell}</td>" for cell in cells) + "</tr>")
     head = (
-        "<tr><th>judged on the other half</th><th>distance to the band</th><th>retain (points lost)</th>"
-        "<th>test (points lost)</th></tr>"
+        "<tr><th>judged on the other half</th><th>distance to the band</th><th>retain (against the target)</th>"
+        "<th>test (against the target)</th></tr>"
     )
     return (
         f"<p>Chosen: {settings}.</p><div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
