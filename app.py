@@ -14,6 +14,8 @@ from typing import Any
 import streamlit as st
 from starlette.middleware import Middleware
 
+import rurk_core  # noqa: F401 – before torch: it says how threads wait for each other
+
 
 @asynccontextmanager
 async def warm(_: object) -> AsyncIterator[None]:
