@@ -406,6 +406,8 @@ class Unreferenced:
 PEERS = 50
 """Held-out samples of the same class and about the same difficulty that a sample is compared with, at most."""
 FEW_PEERS = 10
+NEIGHBOURS = 5000
+"""Retained samples, evenly spread, to whose pixels those of a sample are compared."""
 
 
 def without_references(
@@ -448,7 +450,9 @@ def without_references(
     own, others = table.recognised(method).mean(1), verdicts.recognised(method).mean(1)
     stays = torch.ones(len(data.train_labels), dtype=torch.bool)
     stays[forget] = False
-    kept_images, kept_labels = data.train_images[stays], data.train_labels[stays]
+    around = stays.nonzero()[:, 0]
+    around = around[:: -(-len(around) // NEIGHBOURS)]
+    kept_images, kept_labels = data.train_images[around], data.train_labels[around]
     hard = difficulty(data.train_images[forget], labels, kept_images, kept_labels)
     hard_held = difficulty(data.test_images[held], data.test_labels[held], kept_images, kept_labels)
     upper, lower, expected = (np.full(len(forget), np.nan) for _ in range(3))
@@ -505,9 +509,8 @@ def agreement_of(
 
 def difficulty(images: Tensor, labels: Tensor, others: Tensor, other_labels: Tensor, *, near: int = 5) -> Floats:
     """log of the mean pixel distance to the ``near`` nearest of ``others`` with the same label over that to the nearest
-    with another: below 0 among its own class, above 0 among others. float64 [N]; others are thinned to 5,000."""
-    step = -(-len(others) // 5000)
-    flat, labels_of = to_pixels(others[::step]).flatten(1), other_labels[::step]
+    with another: below 0 among its own class, above 0 among others. float64 [N]."""
+    flat, labels_of = to_pixels(others).flatten(1), other_labels
     found = []
     for image, label in zip(to_pixels(images).flatten(1), labels, strict=True):
         distance = (flat - image).norm(dim=1)

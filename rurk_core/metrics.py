@@ -20,7 +20,7 @@ import torch.nn.functional as F
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from .data import Dataset, ForgetSet, retain_indices, to_pixels
+from .data import Dataset, ForgetSet, Images, retain_indices, to_pixels
 from .membership import confidence, svc_attack
 from .models import Classifier
 from .training import autocast, epoch_batches, memory_format
@@ -189,7 +189,7 @@ class Relearned:
 
 
 def relearn(
-    model: Classifier, images: Tensor, labels: Tensor, target: float, *, limit: int = 30, seed: int = 0
+    model: Classifier, images: Images, labels: Tensor, target: float, *, limit: int = 30, seed: int = 0
 ) -> Relearned:
     """Re-learn time: fine-tune on S_f until CE(model, S_f) ≤ ``target``, at most ``limit`` epochs.
 
@@ -221,7 +221,7 @@ def relearn(
 
 
 @torch.no_grad()
-def _mean_loss(model: Classifier, images: Tensor, labels: Tensor) -> float:
+def _mean_loss(model: Classifier, images: Images, labels: Tensor) -> float:
     model.eval()
     total = 0.0
     for index in torch.arange(len(images), device=images.device).split(RELEARN_BATCH):

@@ -2,7 +2,8 @@
 
 No image goes through a network twice: the few samples whose layers are compared run through it block by block, all
 others in large batches, and what later steps need of them is kept. Only where the losses themselves decide what is
-to be forgotten, the samples whose layers are compared (128 at most) are not known beforehand and pass once more.
+to be forgotten, the samples whose layers are compared (128 at most), and of large sets those that maps show, are not
+known beforehand and pass once more.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .data import Dataset, ForgetSet, retain_indices, to_pixels
+from .data import Dataset, ForgetSet, Images, batches, retain_indices, to_pixels
 from .metrics import centred_gram, cka
 from .models import Classifier
 from .training import default_batch, memory_format, place
@@ -63,27 +64,52 @@ def score(
                 scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
                 if block != "head":
                     before = hidden
-            yield index, _half(before), hidden.float().cpu()
+            yield index, _half(before).cpu(), hidden.float().cpu()
+
+    def pass_through(images: Images, index: Tensor, wanted: Tensor, tell: bool = True) -> tuple[Tensor, Tensor]:
+        """Logits [len(index), C] and, of the ``wanted`` among them, the last features (float16), both on the CPU."""
+        # made beforehand and filled on the device: to fetch what is found batch by batch would wait for each of them, and
+        # to gather it in small pieces would leave holes in the memory as large as the batches between them
+        chosen = torch.isin(index, wanted)
+        width = model.head.in_features if known else 0
+        logits = torch.empty(len(index), len(dataset.classes), device=device)
+        last = torch.empty(int(chosen.sum()), width, dtype=torch.float16, device=device)
+        order = index.split(default_batch(tuple(images.shape[1:]), device)) if len(index) else ()
+        start = at = 0
+        for here, rows in zip(order, batches(images, order), strict=True):
+            pixels = _pixels(rows, device)
+            end = start + len(here)
+            if known:
+                hidden = model.features(pixels)
+                logits[start:end] = model.head(hidden)
+                of_batch = chosen[start:end].nonzero()[:, 0]
+                last[at : at + len(of_batch)] = _half(hidden[of_batch.to(device)])
+                at += len(of_batch)
+            else:
+                logits[start:end] = model(pixels)
+            start = end
+            if on_chunk and tell:
+                on_chunk(done + int(here[-1]) + 1, total)
+        return logits.cpu(), last.cpu()
 
     for split, images, labels in (
         ("train", dataset.train_images, dataset.train_labels),
         ("test", dataset.test_images, dataset.test_labels),
     ):
         logits = torch.empty(len(labels), len(dataset.classes))
-        last = torch.empty(len(labels), model.head.in_features if known else 0, dtype=torch.float16)
         left = torch.ones(len(labels), dtype=torch.bool)
-        if split == "train" and known and isinstance(forget, ForgetSet):
-            for index, before, out in look_at_layers(forget):
-                last[index], logits[index], left[index] = before, out, False
-        for index in left.nonzero()[:, 0].split(default_batch(tuple(images.shape[1:]), device)):
-            pixels = _pixels(images[index], device)
-            if known:
-                hidden = model.features(pixels)
-                last[index], logits[index] = _half(hidden), model.head(hidden).float().cpu()
-            else:
-                logits[index] = model(pixels).float().cpu()
-            if on_chunk:
-                on_chunk(done + int(index[-1]) + 1, total)
+        limit = MAP_TRAIN if split == "train" else MAP_TEST
+        first = forget if split == "train" and isinstance(forget, ForgetSet) else None
+        # of the others the last features are not kept: they would take more than the images
+        kept = map_samples(len(labels), limit, first) if known else torch.empty(0, dtype=torch.int64)
+        found: dict[int, Tensor] = {}
+        if first and known:
+            for index, before, out in look_at_layers(first):
+                logits[index], left[index] = out, False
+                found |= dict(zip(index.tolist(), before, strict=True))
+        order = left.nonzero()[:, 0]
+        logits[order], last = pass_through(images, order, kept)
+        found |= dict(zip(order[torch.isin(order, kept)].tolist(), last, strict=True))
         done += len(labels)
         scores[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
         scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
@@ -91,10 +117,11 @@ def score(
             forget = forget(scores["train_loss"])
             if known:
                 list(look_at_layers(forget))
+                kept = map_samples(len(labels), limit, forget)
+                more = kept[[index not in found for index in kept.tolist()]]
+                found |= dict(zip(more.tolist(), pass_through(images, more, more, tell=False)[1], strict=True))
         if known:
-            limit, first = (MAP_TRAIN, forget) if split == "train" else (MAP_TEST, None)
-            kept = map_samples(len(labels), limit, first)
-            features |= {split: last[kept], f"{split}_index": kept}
+            features |= {split: torch.stack([found[index] for index in kept.tolist()]), f"{split}_index": kept}
     return scores, features
 
 
@@ -161,8 +188,8 @@ def _pixels(images: Tensor, device: torch.device) -> Tensor:
 
 
 def _half(features: Tensor) -> Tensor:
-    """float16 on the CPU; what is beyond its range stays finite."""
-    return features.float().clamp(-65504, 65504).half().cpu()
+    """float16; what is beyond its range stays finite."""
+    return features.float().clamp(-65504, 65504).half()
 
 
 def _blocks(model: Classifier, pixels: Tensor):

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from . import __version__
-from .data import DATASETS, Dataset, ForgetSet, forget_set, load_dataset, needs_losses, retain_indices
+from .data import DATASETS, Dataset, ForgetSet, forget_set, held, load_dataset, needs_losses, retain_indices
 from .errors import UsageError
 from .exported import EXPORTED, Exported
 from .metrics import RELEARN_FACTOR, accuracies, mia_accuracy, peak_memory, relearn
@@ -264,7 +264,7 @@ def _pretrain(work: Work, stage: Stage) -> None:
     assert dataset is not None and config is not None
     started, seed = time.perf_counter(), stage.inputs["seed"]
     model = create_model(work.spec.model, dataset.input_shape, len(dataset.classes), seed=seed)
-    images, labels = dataset.train_images.to(work.device), dataset.train_labels.to(work.device)
+    images, labels = held(dataset.train_images, None, work.device), dataset.train_labels.to(work.device)
     fit(model, images, labels, config, seed=seed, on_step=work.tracker.step)
     right = logits_of(model, dataset.test_images).argmax(1) == dataset.test_labels
     _put_model(work, stage, model, dataset, time.perf_counter() - started, test_accuracy=right.float().mean().item())
@@ -272,7 +272,7 @@ def _pretrain(work: Work, stage: Stage) -> None:
 
 def _train_original(work: Work, stage: Stage) -> None:
     started, config = time.perf_counter(), work.spec.training().train
-    images, labels = work.dataset.train_images.to(work.device), work.dataset.train_labels.to(work.device)
+    images, labels = held(work.dataset.train_images, None, work.device), work.dataset.train_labels.to(work.device)
     model = _start(work, stage.inputs["start"], stage.inputs["seed"])
     watch = _watch(work, {"accuracy": Samples(images, labels)})
     watch.model = model
@@ -285,10 +285,8 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
     assert work.forget is not None
     started, config = time.perf_counter(), work.spec.training().reference
     retain = retain_indices(work.dataset, work.forget)
-    images, labels = (
-        work.dataset.train_images[retain].to(work.device),
-        work.dataset.train_labels[retain].to(work.device),
-    )
+    images, labels = held(work.dataset.train_images, retain, work.device), work.dataset.train_labels[retain]
+    labels = labels.to(work.device)
     by_seed = {stage.inputs["seed"]: stage for stage in stages}
     build = partial(_start, work, stages[0].inputs["start"])
     trained = fit_references(build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step)
@@ -324,11 +322,11 @@ def _watch(work: Work, sets: dict[str, Samples]) -> Watch:
 
 
 def split_samples(work: Work) -> tuple[Samples, Samples]:
-    """(S_r, S_f) on the device."""
+    """(S_r, S_f) on the device, or streamed to it."""
     assert work.forget is not None
     images, labels = work.dataset.train_images, work.dataset.train_labels
     chosen = retain_indices(work.dataset, work.forget), torch.tensor(work.forget.indices)
-    retain, forget = (Samples(images[index].to(work.device), labels[index].to(work.device)) for index in chosen)
+    retain, forget = (Samples(held(images, index, work.device), labels[index].to(work.device)) for index in chosen)
     return retain, forget
 
 
@@ -371,7 +369,8 @@ def _score(work: Work, stage: Stage) -> None:
 def _relearn(work: Work, stage: Stage) -> None:
     assert work.forget is not None
     index = torch.tensor(work.forget.indices)
-    images, labels = work.dataset.train_images[index].to(work.device), work.dataset.train_labels[index].to(work.device)
+    images, labels = held(work.dataset.train_images, index, work.device), work.dataset.train_labels[index]
+    labels = labels.to(work.device)
     target = RELEARN_FACTOR * stored_scores(work.store, stage.inputs["target"])["train_loss"][index].mean().item()
     model = place(load_model(work.store, stage.inputs["model"]), images)
     found = relearn(model, images, labels, target, limit=stage.inputs["limit"], seed=stage.inputs["seed"])
@@ -385,7 +384,7 @@ def _judge(work: Work, stage: Stage) -> None:
     counted = count_verdicts(
         {name: load_model(work.store, key) for name, key in inputs["models"].items()},
         [name for name in inputs["models"] if role_of(name) == "reference"],
-        work.dataset.train_images[index],
+        held(work.dataset.train_images, index, "cpu"),
         work.dataset.train_labels[index],
         work.forget.indices,
         attack=inputs["attack"],

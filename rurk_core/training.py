@@ -1,8 +1,8 @@
 """One trainer for every model: the Original and a Re-train differ only in the indices they see.
 
 Data lives on the device as one tensor; a batch is an index slice of it, so there are no loader workers and no
-image library in the loop. K references are trained together: on a CPU by forked single-threaded workers, on a
-GPU by one program over stacked weights.
+image library in the loop. What does not fit there is streamed (:mod:`rurk_core.data.stream`). K references are trained
+together: on a CPU by forked single-threaded workers, on a GPU by one program over stacked weights.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import Config, choice, number
-from .data import to_pixels
+from .data import Images, batches, to_pixels
 from .errors import RurkError, UsageError
 from .models import Classifier
 
@@ -53,7 +53,7 @@ class TrainConfig(Config):
 
 def fit(
     model: Classifier,
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     config: TrainConfig,
     *,
@@ -63,7 +63,7 @@ def fit(
     """Train ``model`` in place on the device of ``images`` and return it in eval mode.
 
     Args:
-        images: uint8 or float32, N×C×H×W or N×D, on the device to train on.
+        images: uint8 or float32, N×C×H×W or N×D, on the device to train on, or streamed to it.
         labels: int64 N, on the same device.
         seed: orders and augments the batches; equal seeds give equal weights on one machine.
         on_step: progress; on a GPU called every 20 steps, so that the loop never waits for the host.
@@ -85,10 +85,11 @@ def fit(
     steps = config.epochs * steps_per_epoch(len(images), config.batch)
     step = 0
     for epoch in range(config.epochs):
-        for index in epoch_batches(len(images), config.batch, generator):
+        order = list(epoch_batches(len(images), config.batch, generator))
+        for index, rows in zip(order, batches(images, order), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step, steps)
-            pixels = seen(images[index], config, epoch, generator)
+            pixels = seen(rows, config, epoch, generator)
             optimizer.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 loss = F.cross_entropy(
@@ -106,7 +107,7 @@ def fit(
 
 def fit_references(
     build: Callable[[int], Classifier],
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     config: TrainConfig,
     *,
@@ -147,7 +148,6 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
     context = multiprocessing.get_context("fork")
     workers = min(len(seeds), workers or torch.get_num_threads())
     messages = context.Queue()
-    images, labels = images.contiguous(), labels.contiguous()
 
     def work(mine: Sequence[int]) -> None:
         torch.set_num_threads(1)
@@ -208,7 +208,7 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
 
 def fit_stacked(
     build: Callable[[int], Classifier],
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     config: TrainConfig,
     *,
@@ -243,15 +243,13 @@ def fit_stacked(
 
     step = 0
     for epoch in range(config.epochs):
-        for indices in zip(*[epoch_batches(len(images), config.batch, g) for g in generators], strict=True):
+        orders = [list(epoch_batches(len(images), config.batch, generator)) for generator in generators]
+        read = zip(*[batches(images, order) for order in orders], strict=True)
+        for indices, rows in zip(zip(*orders, strict=True), read, strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step, steps)
-            pixels = torch.stack(
-                [
-                    seen(images[index], config, epoch, generator)
-                    for index, generator in zip(indices, generators, strict=True)
-                ]
-            )
+            seen_by = zip(rows, generators, strict=True)
+            pixels = torch.stack([seen(part, config, epoch, generator) for part, generator in seen_by])
             target = torch.stack([labels[index] for index in indices])
             optimizer.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
@@ -379,12 +377,12 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
-def place(model: Classifier, images: Tensor) -> Classifier:
+def place(model: Classifier, images: Images) -> Classifier:
     """Move ``model`` (in place) to the device of ``images`` and into their memory format."""
     return model.to(images.device).to(memory_format=memory_format(images))
 
 
-def memory_format(images: Tensor) -> torch.memory_format:
+def memory_format(images: Images) -> torch.memory_format:
     """channels-last for images: convolutions run 1.5 to 3 times faster in it on a CPU."""
     return torch.channels_last if images.dim() == 4 else torch.contiguous_format
 
@@ -414,7 +412,7 @@ def default_batch(shape: tuple[int, ...], device: torch.device) -> int:
 
 
 @torch.no_grad()
-def logits_of(model: nn.Module, images: Tensor, *, on_chunk: Callable[[int, int], None] | None = None) -> Tensor:
+def logits_of(model: nn.Module, images: Images, *, on_chunk: Callable[[int, int], None] | None = None) -> Tensor:
     """float32 logits N×classes, on the CPU, of uint8 or float32 images wherever they lie; eval mode, in chunks.
 
     The model stays on its device and in its memory format; ``on_chunk(done, total)`` may raise to stop.

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .data import to_pixels
+from .data import Images, to_pixels
 
 CANDIDATES = 4000
 """Retained samples that are looked at; those of the sample's own class first."""
@@ -46,7 +46,7 @@ def candidates(labels: Tensor, forget: Tensor, label: int, limit: int = CANDIDAT
     return torch.cat([own, others[_even(len(others), limit - len(own))]]).sort().values
 
 
-def unit_features(model: nn.Module, images: Tensor) -> Tensor:
+def unit_features(model: nn.Module, images: Images) -> Tensor:
     """float32 [N, F] of length 1: what the head takes, for uint8 or float32 images, in batches.
 
     Args:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from .data import to_pixels
+from .data import Images, to_pixels
 from .errors import RurkError, UsageError
 from .perturbations import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks
 from .residual import Verdicts
@@ -29,7 +29,7 @@ OnChunk = Callable[[int, int], None]
 """Called as ``on_chunk(copies judged, copies in all)``; raising in it stops the measurement."""
 
 
-def frozen_copy(model: nn.Module, device: torch.device, images: Tensor | None = None) -> nn.Module:
+def frozen_copy(model: nn.Module, device: torch.device, images: Images | None = None) -> nn.Module:
     """A copy for measuring: eval mode, weights without gradients, batch normalisation folded into convolutions.
 
     Folding is exact up to rounding and makes a forward pass 1.2 to 1.4 times faster; attacks then need input
@@ -72,7 +72,7 @@ class Judge:
         doubt: the lead below which float32 decides.
     """
 
-    def __init__(self, model: nn.Module, device: torch.device, images: Tensor, *, try_fast: bool) -> None:
+    def __init__(self, model: nn.Module, device: torch.device, images: Images, *, try_fast: bool) -> None:
         self.exact = frozen_copy(model, device, images)
         self.fast: nn.Module | None = None
         self.doubt = 0.0
@@ -134,7 +134,7 @@ def _timed(model: nn.Module, images: Tensor) -> tuple[Tensor, float]:
 def count_verdicts(
     models: Mapping[str, nn.Module],
     references: Sequence[str],
-    images: Tensor,
+    images: Images,
     labels: Tensor,
     samples: Sequence[int],
     *,

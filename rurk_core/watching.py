@@ -10,7 +10,7 @@ from contextvars import ContextVar
 import torch
 from torch import Tensor, nn
 
-from .data import to_pixels
+from .data import Images, to_pixels
 from .training import memory_format
 
 FEW = 256
@@ -31,7 +31,7 @@ class Watch:
         sets: name → images and labels (on the model's device); of each, ``FEW`` evenly spread samples are looked at.
     """
 
-    def __init__(self, report: Callable[..., None], sets: Mapping[str, tuple[Tensor, Tensor]]):
+    def __init__(self, report: Callable[..., None], sets: Mapping[str, tuple[Images, Tensor]]):
         self.report = report
         self.sets = {name: _few(*samples) for name, samples in sets.items()}
         self.model: nn.Module | None = None
@@ -78,6 +78,6 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     return (said == labels).float().mean().item()
 
 
-def _few(images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+def _few(images: Images, labels: Tensor) -> tuple[Tensor, Tensor]:
     index = torch.linspace(0, len(labels) - 1, min(FEW, len(labels)), device=labels.device).long()
     return images[index], labels[index]

@@ -3,15 +3,21 @@
 from .dataset import Dataset, Progress, to_pixels
 from .forget import ForgetSet, forget_set, needs_losses, retain_indices
 from .registry import DATASETS, DatasetEntry, data_root, load_dataset
+from .stream import Images, Streamed, batches, held, joined
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "DatasetEntry",
     "ForgetSet",
+    "Images",
     "Progress",
+    "Streamed",
+    "batches",
     "data_root",
     "forget_set",
+    "held",
+    "joined",
     "load_dataset",
     "needs_losses",
     "retain_indices",

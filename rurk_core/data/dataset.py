@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RurkError
+from .stream import Images, Streamed
 
 Progress = Callable[[int, int, str], None]
 """Called as ``progress(done, total, what)`` while data is read or fetched."""
@@ -23,7 +24,9 @@ class Dataset:
     Attributes:
         name: registry key, or the name of the file or folder it came from.
         train_images, test_images: uint8 N×C×H×W for 8-bit images (a batch becomes floats by :func:`to_pixels`, so
-            60,000 images take 184 MB and may stay on disk), float32 in [0, 1] otherwise (N×C×H×W or N×D).
+            60,000 images take 184 MB and may stay on disk), float32 in [0, 1] otherwise (N×C×H×W or N×D). A tensor,
+            or :class:`~rurk_core.data.stream.Streamed` where the memory of this machine is too small for one; take
+            subsets of any size by :func:`~rurk_core.data.stream.held`.
         train_labels, test_labels: int64 N, from 0.
         classes: a name per class; plain text, whatever it holds.
         licence, source: one line each.
@@ -31,9 +34,9 @@ class Dataset:
     """
 
     name: str
-    train_images: Tensor
+    train_images: Images
     train_labels: Tensor
-    test_images: Tensor
+    test_images: Images
     test_labels: Tensor
     classes: tuple[str, ...]
     licence: str
@@ -57,8 +60,8 @@ def to_pixels(images: Tensor) -> Tensor:
 
 def make_dataset(
     name: str,
-    train: tuple[Tensor, Tensor],
-    test: tuple[Tensor, Tensor],
+    train: tuple[Images, Tensor],
+    test: tuple[Images, Tensor],
     classes: Sequence[str],
     *,
     licence: str,
@@ -90,13 +93,21 @@ def make_dataset(
     return Dataset(name, *train, *test, tuple(classes), licence, source, print_)
 
 
-def fingerprint_of(tensors: Sequence[Tensor], classes: Sequence[str]) -> str:
-    """16 hex digits of the SHA-256 over tensors (with their shapes) and class names."""
+def fingerprint_of(parts: Sequence[Images], classes: Sequence[str], *, progress: Progress | None = None) -> str:
+    """16 hex digits of the SHA-256 over images and labels (with their shapes) and class names.
+
+    Streamed images have the fingerprint of the tensor they would be; ``progress`` is told how far they are read.
+    """
     digest = hashlib.sha256("\0".join(classes).encode())
-    for tensor in tensors:
-        array = np.ascontiguousarray(tensor.numpy())
-        digest.update(f"{array.dtype}{array.shape}".encode())
-        digest.update(array.data)
+    total = sum(len(part) for part in parts if isinstance(part, Streamed))
+    done = 0
+    for part in parts:
+        digest.update(f"{str(part.dtype).removeprefix('torch.')}{tuple(part.shape)}".encode())
+        for block in part.split(512) if isinstance(part, Streamed) else (part,):
+            digest.update(np.ascontiguousarray(block.numpy()).data)
+            if progress and isinstance(part, Streamed):
+                done += len(block)
+                progress(done, total, "Looking through the images")
     return digest.hexdigest()[:16]
 
 

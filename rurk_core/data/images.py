@@ -1,5 +1,8 @@
 """Decoding images safely and fast: many compressed images → one uint8 tensor, kept decoded on disk.
 
+A set whose pixels would take more of the disk than :func:`cache_limit` is looked through once and not kept: its images
+are decoded again, in threads, whenever they are asked for. The pixels, and so the fingerprint, are the same.
+
 Conversions, so that nothing is guessed: 16-bit images are scaled to 8 bit; palettes are resolved; transparency is
 composited on white; a set that is grey throughout stays one channel, one with any colour becomes RGB. Sizes must
 agree unless a size is asked for, to which images are then cropped (centre square) and resized.
@@ -27,6 +30,7 @@ from torch import Tensor
 
 from ..errors import RurkError
 from .dataset import Progress, fingerprint_of
+from .stream import Images, Kept, Streamed, budget, gigabytes
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -49,9 +53,13 @@ def decode(image: Encoded, size: int | None = None) -> np.ndarray:
         RurkError: it is not a readable image of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
     """
     try:
+        data = image.read()
+    except OSError as error:
+        raise RurkError(f"The image {image.name} cannot be read ({error.strerror or error}).") from None
+    try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(io.BytesIO(image.read()), formats=FORMATS)
+            picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
             if picture.width * picture.height > MAX_PIXELS:
                 raise RurkError(
                     f"The image {image.name} has {picture.width}×{picture.height} pixels; "
@@ -112,11 +120,7 @@ def stack(images: Sequence[Encoded], out: Path, *, size: int | None = None, prog
         ):
             if shape is None:
                 shape, first = pixels.shape[:2], image.name
-            if pixels.shape[:2] != shape:
-                raise RurkError(
-                    f"The images have different sizes: {first} is {shape[1]}×{shape[0]}, {image.name} is "
-                    f"{pixels.shape[1]}×{pixels.shape[0]}; ask for one size by adding ?size=32 to the path."
-                )
+            _check_size(image.name, pixels, first, shape)
             if pixels.ndim == 3 and not colour:
                 colour = True
                 grey.flush()
@@ -124,27 +128,74 @@ def stack(images: Sequence[Encoded], out: Path, *, size: int | None = None, prog
                 for plane in planes:
                     rgb.write(np.broadcast_to(plane, (3, *shape)).tobytes())
             if colour:
-                full = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else np.broadcast_to(pixels, (3, *shape))
-                rgb.write(np.ascontiguousarray(full).tobytes())
+                rgb.write(np.ascontiguousarray(_planes(pixels, 3)).tobytes())
             else:
                 grey.write(pixels.tobytes())
     assert shape is not None
     raw = out.with_suffix(".rgb" if colour else ".grey")
-    header = {"descr": "|u1", "fortran_order": False, "shape": (len(images), 3 if colour else 1, *shape)}
     with out.open("wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
+        _write_header(file, (len(images), 3 if colour else 1, *shape))
         with raw.open("rb") as source:
             shutil.copyfileobj(source, file, 2**22)
     out.with_suffix(".grey").unlink()
     out.with_suffix(".rgb").unlink()
 
 
+def _write_header(file: Any, shape: tuple[int, ...]) -> None:
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _planes(pixels: np.ndarray, channels: int) -> np.ndarray:
+    """H×W or H×W×3 → channels×H×W."""
+    return pixels.transpose(2, 0, 1) if pixels.ndim == 3 else np.broadcast_to(pixels, (channels, *pixels.shape))
+
+
+def _check_size(name: str, pixels: np.ndarray, first: str, size: tuple[int, int]) -> None:
+    """Raises:
+    RurkError: the image is not as large as the ``first`` one; both are named.
+    """
+    if pixels.shape[:2] != size:
+        raise RurkError(
+            f"The images have different sizes: {first} is {size[1]}×{size[0]}, {name} is "
+            f"{pixels.shape[1]}×{pixels.shape[0]}; ask for one size by adding ?size=32 to the path."
+        )
+
+
+class _ColourFound(Exception):
+    """A set taken for grey has colour."""
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A :class:`~rurk_core.data.stream.Source` that keeps no pixels: every row is decoded when it is asked for."""
+
+    images: Sequence[Encoded]
+    shape: tuple[int, ...]
+    size: int | None
+
+    def read(self, index: np.ndarray) -> Tensor:
+        out = np.empty((len(index), *self.shape[1:]), np.uint8)
+
+        def one(at: int) -> None:
+            image = self.images[index[at]]
+            pixels = decode(image, self.size)
+            _check_size(image.name, pixels, self.images[0].name, self.shape[2:])  # type: ignore[arg-type]
+            if pixels.ndim == 3 and self.shape[1] == 1:
+                raise _ColourFound
+            out[at] = _planes(pixels, self.shape[1])
+
+        # a pool of its own for each call: processes are forked from this one, and threads do not survive that
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(one, range(len(index))))
+        return torch.from_numpy(out)
+
+
 @dataclass(frozen=True)
 class ImageSet:
-    """A decoded image set as it lies in the cache."""
+    """An image set as it lies in the cache: images and labels of either split."""
 
-    train: tuple[Tensor, Tensor]
-    test: tuple[Tensor, Tensor]
+    train: tuple[Images, Tensor]
+    test: tuple[Images, Tensor]
     classes: tuple[str, ...]
     fingerprint: str
 
@@ -161,11 +212,12 @@ def cached(
     size: int | None = None,
     progress: Progress | None = None,
 ) -> ImageSet:
-    """Decode once, memory-map ever after.
+    """Decode once, memory-map ever after; a set beyond :func:`cache_limit` is only looked through, and streamed.
 
     Args:
         sources: the files the set comes from; the cache entry is named by their paths, sizes and times.
-        build: returns the compressed images and labels of (train, test) and the class names; called on a miss.
+        build: returns the compressed images and labels of (train, test) and the class names; called on a miss, and
+            every time for a set that is streamed.
 
     Raises:
         RurkError: an image is unreadable, sizes differ, or the disk is full.
@@ -173,35 +225,24 @@ def cached(
     stamp = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
     name = hashlib.sha256(json.dumps([stamp, size, 1]).encode()).hexdigest()[:24]
     folder = cache_folder() / name
-    if not (folder / "meta.json").is_file():
-        temporary = folder.with_name(f".tmp-{secrets.token_hex(6)}")
-        try:
-            temporary.mkdir(parents=True)
-            splits, classes = build()
-            for split, (images, labels) in splits.items():
-                stack(images, temporary / f"{split}.npy", size=size, progress=progress)
-                np.save(temporary / f"{split}_labels.npy", labels)
-            _match_channels(temporary)
-            parts = [torch.from_numpy(np.load(temporary / f"{part}.npy", mmap_mode="c")) for part in _PARTS]
-            meta = {"classes": list(classes), "fingerprint": fingerprint_of(parts, classes)}
-            (temporary / "meta.json").write_text(json.dumps(meta))
-            if folder.exists():
-                shutil.rmtree(folder)
-            temporary.rename(folder)
-        except OSError as error:
-            raise RurkError(
-                f"Decoded images cannot be kept in {cache_folder()} ({error.strerror or error}); "
-                "free some space, or name another folder in the variable RURK_CACHE."
-            ) from None
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+    built: tuple[Splits, Sequence[str]] | None = None
+    if not (folder / "train.npy").is_file():
+        built = build()
+        if pixel_bytes(built[0], size) <= cache_limit():
+            _make(folder, lambda into: _decoded(into, *built, size=size, progress=progress))
+        elif not (folder / "meta.json").is_file():
+            _make(folder, lambda into: _looked_through(into, *built, size=size, progress=progress))
     try:
         meta = json.loads((folder / "meta.json").read_text())
-        # copy-on-write: a tensor needs writable memory, and nothing written ever reaches the file
-        train_x, train_y, test_x, test_y = (
-            torch.from_numpy(np.load(folder / f"{part}.npy", mmap_mode="c")) for part in _PARTS
-        )
-        return ImageSet((train_x, train_y), (test_x, test_y), tuple(meta["classes"]), meta["fingerprint"])
+        train_labels, test_labels = (torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in _SPLITS)
+        if (folder / "train.npy").is_file():
+            train, test = (_kept(folder / f"{split}.npy") for split in _SPLITS)
+        else:
+            assert built is not None
+            train, test = (
+                Streamed(Compressed(built[0][split][0], tuple(meta["shapes"][split]), size)) for split in _SPLITS
+            )
+        return ImageSet((train, train_labels), (test, test_labels), tuple(meta["classes"]), meta["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(folder, ignore_errors=True)
         raise RurkError("The cache of decoded images was damaged and has been removed; load the data again.") from None
@@ -210,19 +251,109 @@ def cached(
 Splits = dict[str, tuple[Sequence[Encoded], np.ndarray]]
 """``"train"`` and ``"test"`` → (compressed images, int64 labels)."""
 
-_PARTS = ("train", "train_labels", "test", "test_labels")
+_SPLITS = ("train", "test")
+KEEP = 0.5
+"""Share of the free disk that decoded images may take."""
+
+
+def cache_limit() -> int:
+    """Bytes of pixels a set may have to be kept decoded: ``RURK_CACHE_GB``, or half of the disk's free space."""
+    folder = cache_folder()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return gigabytes("RURK_CACHE_GB", int(KEEP * shutil.disk_usage(there).free))
+
+
+def pixel_bytes(splits: Splits, size: int | None) -> int:
+    """What a set takes decoded, if all its images are as large as the first."""
+    first = decode(splits["train"][0][0], size)
+    return sum(len(images) for images, _ in splits.values()) * first.size
+
+
+def _make(folder: Path, fill: Callable[[Path], None]) -> None:
+    """Have an entry of the cache filled under a temporary name; it is there whole or not at all."""
+    temporary = folder.with_name(f".tmp-{secrets.token_hex(6)}")
+    try:
+        temporary.mkdir(parents=True)
+        fill(temporary)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        raise RurkError(
+            f"Decoded images cannot be kept in {cache_folder()} ({error.strerror or error}); "
+            "free some space, name another folder in the variable RURK_CACHE, or set RURK_CACHE_GB to 0 to have "
+            "them decoded whenever they are needed."
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _decoded(
+    folder: Path, splits: Splits, classes: Sequence[str], *, size: int | None, progress: Progress | None
+) -> None:
+    for split, (images, _) in splits.items():
+        stack(images, folder / f"{split}.npy", size=size, progress=progress)
+    _match_channels(folder)
+    _describe(folder, splits, [Streamed(Kept.open(folder / f"{split}.npy")) for split in _SPLITS], classes)
+
+
+def _looked_through(
+    folder: Path, splits: Splits, classes: Sequence[str], *, size: int | None, progress: Progress | None
+) -> None:
+    """Read every image once, to know that all are whole and of one size, and the fingerprint of their pixels."""
+    first = decode(splits["train"][0][0], size)
+    for channels in (3,) if first.ndim == 3 else (1, 3):
+        parts = [
+            Streamed(Compressed(splits[split][0], (len(splits[split][0]), channels, *first.shape[:2]), size))
+            for split in _SPLITS
+        ]
+        try:
+            _describe(folder, splits, parts, classes, progress)
+            return
+        except _ColourFound:
+            continue
+
+
+def _describe(
+    folder: Path, splits: Splits, images: Sequence[Streamed], classes: Sequence[str], progress: Progress | None = None
+) -> None:
+    """Write the labels, and what is known of the set."""
+    labels = [torch.from_numpy(splits[split][1]) for split in _SPLITS]
+    parts: list[Images] = [images[0], labels[0], images[1], labels[1]]
+    meta = {
+        "classes": list(classes),
+        "fingerprint": fingerprint_of(parts, classes, progress=progress),
+        "shapes": {split: list(part.shape) for split, part in zip(_SPLITS, images, strict=True)},
+    }
+    for split, values in zip(_SPLITS, labels, strict=True):
+        np.save(folder / f"{split}_labels.npy", values.numpy())
+    (folder / "meta.json").write_text(json.dumps(meta))
+
+
+def _kept(path: Path) -> Images:
+    """Decoded images: mapped where they fit in memory, read when asked for where they do not."""
+    source = Kept.open(path)
+    images = Streamed(source)
+    if images.nbytes > budget("cpu"):
+        return images
+    # copy-on-write: a tensor needs writable memory, and nothing written ever reaches the file
+    return torch.from_numpy(np.load(path, mmap_mode="c"))
 
 
 def _match_channels(folder: Path) -> None:
     """Where one split is grey throughout and the other has colour, both become RGB."""
-    train, test = (np.load(folder / f"{split}.npy", mmap_mode="r") for split in ("train", "test"))
+    train, test = (Kept.open(folder / f"{split}.npy") for split in _SPLITS)
     if train.shape[2:] != test.shape[2:]:
         raise RurkError(
             f"Training images are {train.shape[3]}×{train.shape[2]}, test images {test.shape[3]}×{test.shape[2]}; "
             "ask for one size by adding ?size=32 to the path."
         )
     if train.shape[1] != test.shape[1]:
-        for split, images in (("train", train), ("test", test)):
-            if images.shape[1] == 1:
-                np.save(folder / "wide.npy", np.repeat(images, 3, axis=1))
-                (folder / "wide.npy").replace(folder / f"{split}.npy")
+        for source in (train, test):
+            if source.shape[1] == 1:
+                wide = folder / "wide.npy"
+                with wide.open("wb") as file:
+                    _write_header(file, (source.shape[0], 3, *source.shape[2:]))
+                    for block in Streamed(source).split(CHUNK):
+                        file.write(np.repeat(block.numpy(), 3, axis=1).tobytes())
+                wide.replace(source.path)

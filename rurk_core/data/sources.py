@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -71,14 +68,16 @@ def load_parquet(
     out. Class names come from the files' metadata, numbers where there is none.
     """
 
+    from .parquet import read_parquet
+
     def build() -> tuple[Splits, Sequence[str]]:
         test = [file for file in files if file.name.startswith(("test", "validation", "valid"))]
         train = [file for file in files if file not in test]
         if not train:
             raise RurkError(f"There is no training file among {', '.join(file.name for file in files)}.")
-        images, labels, names = _read_parquet(train, label_column)
+        images, labels, names = read_parquet(train, label_column)
         if test:
-            test_images, test_labels, _ = _read_parquet(test, label_column)
+            test_images, test_labels, _ = read_parquet(test, label_column)
             splits: Splits = {"train": (images, labels), "test": (test_images, test_labels)}
         else:
             splits = _hold_out(images, labels)
@@ -86,75 +85,6 @@ def load_parquet(
         return splits, names or [str(label) for label in range(largest + 1)]
 
     return cached(files, build, size=size, progress=progress)
-
-
-def _read_parquet(files: Sequence[Path], label_column: str | None) -> tuple[list[Encoded], np.ndarray, list[str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    images: list[Encoded] = []
-    labels: list[np.ndarray] = []
-    names: list[str] = []
-    for file in files:
-        try:
-            schema = pq.read_schema(file)
-            image, label = _image_column(schema, file), label_column or _label_column(schema, file)
-            table = pq.read_table(file, columns=[image, label])
-        except (pa.ArrowException, OSError, ValueError, KeyError) as error:
-            raise RurkError(f"The Parquet file {file} is damaged or cannot be read ({_first_line(error)}).") from None
-        names = names or _class_names(schema, label)
-        column = table.column(image).combine_chunks()
-        data = column.field("bytes") if pa.types.is_struct(column.type) else column
-        if data.null_count or table.column(label).null_count:
-            raise RurkError(f"The Parquet file {file} has rows without an image or without a label.")
-        labels.append(table.column(label).to_numpy().astype(np.int64))
-        images += [Encoded(f"{row} of {file.name}", partial(_bytes_of, data, row)) for row in range(len(table))]
-    if not images:
-        raise RurkError(f"The Parquet file {files[0]} holds no rows.")
-    return images, np.concatenate(labels), names
-
-
-def _bytes_of(column: Any, row: int) -> bytes:
-    return column[row].as_py()
-
-
-def _image_column(schema: Any, file: Path) -> str:
-    import pyarrow as pa
-
-    for field in schema:
-        if pa.types.is_struct(field.type) and any(child.name == "bytes" for child in field.type):
-            return field.name
-    for field in schema:
-        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            return field.name
-    raise RurkError(f"The Parquet file {file} has no image column (a struct with 'bytes').")
-
-
-def _label_column(schema: Any, file: Path) -> str:
-    import pyarrow as pa
-
-    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
-    for name in ("label", "labels", "fine_label", *whole):
-        if name in whole:
-            return name
-    raise RurkError(f"The Parquet file {file} has no column of whole-number labels.")
-
-
-def _class_names(schema: Any, label: str) -> list[str]:
-    """Names from the Hugging Face metadata, empty where there are none or they are malformed."""
-    try:
-        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-        names = features[label]["names"]
-        if isinstance(names, dict):
-            names = [names[key] for key in sorted(names, key=int)]
-        return [str(name) for name in names]
-    except (KeyError, TypeError, ValueError):
-        return []
-
-
-def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:120].rstrip(".")
 
 
 # --- folders ------------------------------------------------------------------------------------------------

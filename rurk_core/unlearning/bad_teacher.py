@@ -62,7 +62,7 @@ def bad_teacher(
     device, n_f = retain.labels.device, len(forget)
     order = torch.randperm(len(retain), generator=generator, device=generator.device)
     kept = retain.take(order[: round(config.retain_share * len(retain))].to(device))
-    images = torch.cat([forget.images, kept.images])
+    images = Samples.join(forget, kept).images
     model = trainable_copy(original).train()
 
     def losses() -> Iterator[Tensor]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..config import Config
+from ..data import Images, held, joined
 from ..errors import Cancelled, RurkError, UsageError
 from ..models import Classifier
 from ..training import Diverged, OnStep, epoch_batches
@@ -32,16 +33,31 @@ class MethodFailed(RurkError):
 
 @dataclass(frozen=True)
 class Samples:
-    """Images (uint8 or float32, N×...) and labels (int64 N) on the device the method runs on."""
+    """Images (uint8 or float32, N×...) and labels (int64 N) on the device the method runs on.
 
-    images: Tensor
+    A batch is ``samples.images[index]``, or :meth:`batch` with its labels. Where there are more images than the device
+    holds, they are :class:`~rurk_core.data.stream.Streamed`: ``images[index]`` is a tensor all the same, but read for
+    this, so ask for batches, choose by :meth:`take` and put sets together by :meth:`join`.
+    """
+
+    images: Images
     labels: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    def batch(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Images and labels of a few samples."""
+        return self.images[index], self.labels[index]
+
     def take(self, index: Tensor) -> Samples:
-        return Samples(self.images[index], self.labels[index])
+        """A choice of any size."""
+        return Samples(held(self.images, index, self.labels.device), self.labels[index])
+
+    @classmethod
+    def join(cls, *parts: Samples) -> Samples:
+        """One behind the other."""
+        return cls(joined([part.images for part in parts]), torch.cat([part.labels for part in parts]))
 
 
 class Unlearner(Protocol):

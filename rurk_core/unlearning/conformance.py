@@ -130,7 +130,7 @@ def cancel(subject: Subject) -> None:
 def nan(subject: Subject) -> None:
     of = subject.setting
     retain, forget = (
-        Samples(torch.full_like(part.images, float("nan")), part.labels) for part in (of.retain, of.forget)
+        Samples(torch.full_like(part.images[:], float("nan")), part.labels) for part in (of.retain, of.forget)
     )
     try:
         subject.run(Setting(of.original, retain, forget))

@@ -106,9 +106,9 @@ def features_of(model: Classifier, samples: Samples, passes: Passes) -> Tensor:
     for index in torch.arange(len(samples), device=samples.labels.device).split(
         default_batch(tuple(samples.images.shape[1:]), samples.labels.device)
     ):
-        part = samples.take(index)
-        features = model.features(prepared(part.images))
-        passes.add(model.head(features), part.labels)
+        images, labels = samples.batch(index)
+        features = model.features(prepared(images))
+        passes.add(model.head(features), labels)
         parts.append(features.double())
     return torch.cat(parts)
 

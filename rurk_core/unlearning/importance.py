@@ -77,21 +77,21 @@ def diagonal_importance(
     if batch > 1:
         batches = order.split(batch)
         for index in batches:
-            part = samples.take(index)
-            logits = model(prepared(part.images))
-            loss = F.cross_entropy(logits, part.labels)
+            images, labels = samples.batch(index)
+            logits = model(prepared(images))
+            loss = F.cross_entropy(logits, labels)
             of_batch = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
             for name, gradient in zip(parameters, of_batch, strict=True):
                 total[name].addcmul_(gradient, gradient)
             if passes:
-                passes.add(logits, part.labels)
+                passes.add(logits, labels)
         return {name: value / len(batches) for name, value in total.items()}
     for index in order.split(sample_chunk(model, list(parameters), samples.labels.device)):
-        part = samples.take(index)
-        seeds = _expected_seeds if kind == "expected" else _label_seeds(part.labels)
-        logits, each = sample_gradients(model, prepared(part.images), seeds)
+        images, labels = samples.batch(index)
+        seeds = _expected_seeds if kind == "expected" else _label_seeds(labels)
+        logits, each = sample_gradients(model, prepared(images), seeds)
         if passes:
-            passes.add(logits, part.labels)
+            passes.add(logits, labels)
         for gradients in each:
             for name, gradient in gradients.items():
                 total[name] += gradient.square().sum(0)

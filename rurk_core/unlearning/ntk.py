@@ -22,12 +22,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import Config, choice, number
+from ..data.stream import free_memory
 from ..errors import RurkError, UsageError
 from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register, trainable_copy
 from .importance import Passes, sample_chunk, sample_gradients
-from .loop import free_memory, prepared
+from .loop import prepared
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +118,7 @@ def ntk(
     model = trainable_copy(original).eval()
     names = last_blocks(model, config.layers)
     retain, forget = subsample(retain, forget, config.max_samples, generator)
-    samples = Samples(torch.cat([retain.images, forget.images]), torch.cat([retain.labels, forget.labels]))
+    samples = Samples.join(retain, forget)
     classes = model.head.out_features
     products = 2 if config.scale == "trapezium" else 1
     starts = range(0, len(samples), block)
@@ -272,12 +273,11 @@ def jacobian(
     model: Classifier, samples: Samples, start: int, names: Sequence[str], rows: Tensor, passes: Passes
 ) -> Tensor:
     """Write ∂f_c(x_i)/∂w of the samples from ``start`` on into ``rows``, B×C×P; returns their logits B×C."""
-    part = Samples(samples.images[start : start + len(rows)], samples.labels[start : start + len(rows)])
+    here = slice(start, start + len(rows))
+    images, labels = samples.images[here], samples.labels[here]
     one_hot = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
-    logits, each = sample_gradients(
-        model, prepared(part.images), lambda logits: one_hot.expand(len(logits), -1, -1), names
-    )
-    passes.add(logits, part.labels)
+    logits, each = sample_gradients(model, prepared(images), lambda logits: one_hot.expand(len(logits), -1, -1), names)
+    passes.add(logits, labels)
     for k, found in enumerate(each):
         torch.cat([found[name].flatten(1) for name in names], 1, out=rows[:, k])
     return logits
@@ -288,12 +288,12 @@ def transposed(model: Classifier, samples: Samples, names: Sequence[str], vector
     parameters = dict(model.named_parameters())
     total = torch.zeros_like(flat_weights(model, names), dtype=torch.float64)
     for at in range(0, len(samples), 64):
-        part = Samples(samples.images[at : at + 64], samples.labels[at : at + 64])
-        logits = model(prepared(part.images))
-        seeds = vectors[at : at + 64].to(logits.dtype)
+        here = slice(at, at + 64)
+        logits = model(prepared(samples.images[here]))
+        seeds = vectors[here].to(logits.dtype)
         found = torch.autograd.grad(logits, [parameters[name] for name in names], seeds, materialize_grads=True)
         total += torch.cat([gradient.flatten() for gradient in found])
-        passes.add(logits, part.labels)
+        passes.add(logits, samples.labels[here])
     return total
 
 

@@ -93,7 +93,7 @@ def train_on_random_labels(
     set_mode(model, config.bn)
     classes, n_f = model.head.out_features, len(forget)
     stream = side_stream(generator, 0x4A8D)
-    both = Samples(torch.cat([forget.images, retain.images]), torch.cat([forget.labels, retain.labels]))
+    both = Samples.join(forget, retain)
 
     def losses() -> Iterator[Tensor]:
         labels = both.labels.clone()

@@ -177,13 +177,13 @@ def descend(
         for index in islice(cycle_batches(len(retain), batch, generator), steps):
             loss = loss_on(model, retain, index)
             if forget is not None and forget_batches is not None and (lambda_f or lambda_a):
-                part = forget.take(next(forget_batches))
+                images, labels = forget.batch(next(forget_batches))
                 if lambda_f:
-                    loss = loss - lambda_f * F.cross_entropy(logits_on(model, part.images), part.labels)
+                    loss = loss - lambda_f * F.cross_entropy(logits_on(model, images), labels)
                 if lambda_a and vulnerable is not None:
-                    copies = vulnerable(model, to_pixels(part.images), part.labels, forget_stream)
+                    copies = vulnerable(model, to_pixels(images), labels, forget_stream)
                     set_mode(model, bn)
-                    loss = loss - lambda_a * F.cross_entropy(logits_on(model, copies), part.labels.repeat(vulnerable.v))
+                    loss = loss - lambda_a * F.cross_entropy(logits_on(model, copies), labels.repeat(vulnerable.v))
             yield loss
 
     return minimise(

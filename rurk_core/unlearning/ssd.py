@@ -123,7 +123,7 @@ def _importances(
         return ours, rest
     everything = retain
     if config.reference == "S":
-        everything = Samples(torch.cat([retain.images, forget.images]), torch.cat([retain.labels, forget.labels]))
+        everything = Samples.join(retain, forget)
     passes = Passes(on_step, n_f + len(everything), "SSD")
     found = []
     for samples in (forget, everything):

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import choice, number
+from ..data.stream import free_memory
 from ..errors import UsageError
 from ..models import Classifier
 from ..training import OnStep, autocast, default_batch, memory_format, steps_per_epoch
 from .base import Samples, trainable_copy
-from .loop import DescentConfig, epochs_of, free_memory, minimise, prepared, reinitialise
+from .loop import DescentConfig, epochs_of, minimise, prepared, reinitialise
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..config import Config, number
+from ..data import Images, to_pixels
 from ..errors import UsageError
 from ..models import Classifier
 from ..training import OnStep, memory_format, report, steps_per_epoch
 from .base import Samples, register, trainable_copy
-from .loop import epochs_of, loss_on, minimise, prepared, side_stream
+from .loop import epochs_of, logits_on, minimise, side_stream
 
 
 @dataclass(frozen=True)
@@ -89,18 +90,23 @@ def unsir(
     model = trainable_copy(original)
     noise = learnt_noise(model, forget.labels.unique(), retain.images, config, side_stream(generator, 0x0153))
     kept = some_of_each(retain, config.per_class, generator)
-    clean = Samples(prepared(kept.images), kept.labels)
-    impair = Samples(
-        torch.cat([clean.images, noise.images.repeat(config.copies, *[1] * (noise.images.dim() - 1))]),
-        torch.cat([clean.labels, noise.labels.repeat(config.copies)]),
-    )
+    labels = torch.cat([kept.labels, noise.labels.repeat(config.copies)])
     model.train()
-    parts = [(impair, config.impair_epochs, config.impair_lr), (clean, config.repair_epochs, config.repair_lr)]
-    counts = [epochs * steps_per_epoch(len(samples), config.batch) for samples, epochs, _ in parts]
+    parts = [
+        (len(labels), config.impair_epochs, config.impair_lr),
+        (len(kept), config.repair_epochs, config.repair_lr),
+    ]
+    counts = [epochs * steps_per_epoch(samples, config.batch) for samples, epochs, _ in parts]
 
-    def losses(samples: Samples, epochs: int) -> Iterator[Tensor]:
-        for index in epochs_of(len(samples), config.batch, epochs, generator):
-            yield loss_on(model, samples, index)
+    def images(index: Tensor) -> Tensor:
+        """The samples that were kept, and behind them ``copies`` times the noise; float, as noise is not clipped."""
+        clean = to_pixels(kept.images[index.clamp(max=len(kept) - 1)])
+        noisy = noise.images[(index - len(kept)).clamp(min=0) % len(noise)]
+        return torch.where((index < len(kept)).view(-1, *[1] * (clean.dim() - 1)), clean, noisy)
+
+    def losses(samples: int, epochs: int) -> Iterator[Tensor]:
+        for index in epochs_of(samples, config.batch, epochs, generator):
+            yield F.cross_entropy(logits_on(model, images(index)), labels[index])
 
     for number_, (samples, epochs, lr) in enumerate(parts):
         before = sum(counts[:number_])
@@ -123,7 +129,7 @@ def unsir(
 
 
 def learnt_noise(
-    model: Classifier, classes: Tensor, like: Tensor, config: UnsirConfig, generator: torch.Generator
+    model: Classifier, classes: Tensor, like: Images, config: UnsirConfig, generator: torch.Generator
 ) -> Samples:
     """For each class ``noise_samples`` images (as unclipped pixels) on which its loss is high; eval mode.
 

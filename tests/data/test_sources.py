@@ -117,7 +117,7 @@ class TestParquet:
 
     def test_a_missing_image_or_label(self, tmp_path):
         file = tmp_path / "train.parquet"
-        write_parquet(file, [encoded(square(1)), None, encoded(square(2)), encoded(square(3))], [0, 1, 0, 1])
+        write_parquet(file, [encoded(square(1)), None, *[encoded(square(n)) for n in range(4)]], [0, 1] * 3)
         with pytest.raises(RurkError, match="without an image"):
             load_dataset(str(file))
 
