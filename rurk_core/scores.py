@@ -68,7 +68,7 @@ def score(
 
     def pass_through(images: Images, index: Tensor, wanted: Tensor, tell: bool = True) -> tuple[Tensor, Tensor]:
         """Logits [len(index), C] and, of the ``wanted`` among them, the last features (float16), both on the CPU."""
-        # made beforehand and filled on the device: to fetch what is found batch by batch would wait for each of them, and
+        # made beforehand and filled on the device: to fetch what is found batch by batch would wait each time, and
         # to gather it in small pieces would leave holes in the memory as large as the batches between them
         chosen = torch.isin(index, wanted)
         width = model.head.in_features if known else 0
