@@ -17,7 +17,7 @@ from .perturbations import ATTACKS
 from .pictures import as_pictures, png_uri
 from .radius import NORMS
 from .residual import Verdicts
-from .svg import Curve, curves, histogram, mark, nice
+from .svg import Curve, curves, histogram, mark, nice, round_numbers
 from .wholeset import beyond_words, changes, retained_words, unreferenced_words
 
 THUMBNAILS = 28
@@ -55,6 +55,7 @@ td.num, th.num { text-align: right; }
 td.num { white-space: nowrap; }
 th { vertical-align: bottom; }
 td:first-child { white-space: nowrap; }
+td.words { min-width: 12rem; }
 .wide { overflow-x: auto; }
 figure { margin: .8rem 0; break-inside: avoid; }
 .figure { width: 100%; max-width: 44rem; height: auto; display: block; }
@@ -356,6 +357,7 @@ def _radii(norm: str, found: dict[str, Any], look: Look, looks: dict[str, Look],
         across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
         label=f"Samples whose label is said, over the size of a change, {NORMS[norm]}",
         top=100.0,
+        ticks=round_numbers(share["grid"][0], share["grid"][-1], 6),
         marked=5,
         at=0.0,
     )
@@ -385,7 +387,8 @@ def _signals(signals: Sequence[dict[str, Any]] | None, look: Look) -> str:
     for signal in signals:
         name = signal["name"]
         own = name.startswith("radius")
-        symbol, dash = SIGNALS.get(name, (look.symbol, "dash" if "per sample" in name else "solid"))
+        per_sample = ("star" if look.symbol == "hexagon" else "hexagon", "dash")
+        symbol, dash = SIGNALS.get(name, per_sample if "per sample" in name else (look.symbol, "solid"))
         if not own or name.endswith("linf"):
             shown = Look(name, name, "", look.colour if own else GREY, symbol, dash)
             lines.append(Curve(shown, 100 * np.array(signal["curve"][1])))
@@ -411,8 +414,9 @@ def _signals(signals: Sequence[dict[str, Any]] | None, look: Look) -> str:
     )
     return (
         f"<figure>{figure}{_key([line.look for line in lines])}<figcaption>Membership signals, the model against "
-        "re-trained ones. See: on the line from corner to corner a signal cannot tell them apart; the radius of "
-        "re-recognition is in the model’s colour.</figcaption></figure><div class='wide'><table><tr><th>signal</th>"
+        "re-trained ones. See: on the line from corner to corner a signal cannot tell them apart; above it the model "
+        "is more familiar with the samples, below it less, which is over-forgetting. The radius of re-recognition is "
+        "in the model’s colour.</figcaption></figure><div class='wide'><table><tr><th>signal</th>"
         "<th class='num'>AUC</th><th class='num'>95% interval</th><th class='num'>accused at 1% false positives</th>"
         f"<th class='num'>models behind the rule</th></tr>{''.join(rows)}</table></div><p class='see'>Models behind "
         "the rule: “in” saw the samples and unlearned them by this method, with other seeds; “out” never saw them.</p>"
@@ -430,14 +434,14 @@ def _retained(found: dict[str, Any] | None, classes: Sequence[str], data: Datase
     if data is not None:
         tiles = "".join(
             f'<div class="tile"><img src="{_picture(data, row["sample"])}" alt="sample {row["sample"]}">'
-            f"{row['sample']}<br>{100 * row['excess']:+.0f}</div>"
+            f"{row['sample']}<br>{round(100 * row['excess']):+d}</div>"
             for row in rows[:THUMBNAILS]
         )
     body = "".join(
         f"<tr><td class='num'>{row['sample']}</td><td>{escape(classes[row['label']])}</td>"
         f"<td class='num'>{row['nearest']}</td><td class='num'>{row['distance']:.3f}</td>"
         f"<td class='num'>{row['recognised']:.0%}</td><td class='num'>{row['expected']:.0%}</td>"
-        f"<td>{escape(words[row['sample']])}</td></tr>"
+        f"<td class='words'>{escape(words[row['sample']])}</td></tr>"
         for row in rows[:ROWS]
     )
     table = (
@@ -450,7 +454,8 @@ def _retained(found: dict[str, Any] | None, classes: Sequence[str], data: Datase
         f"<h4>Those who stayed</h4><p>{escape(retained_words(found))}</p>"
         + (f'<div class="tiles">{tiles}</div>' if tiles else "")
         + (table if rows else "")
-        + f"<p class='see'>Nearest to the forget set first, by the angle between the Original’s features.{more}</p>"
+        + "<p class='see'>Nearest to the forget set first, by the angle between the Original’s features; below each "
+        f"picture its training index, and copies recognised beyond a re-training in percentage points.{more}</p>"
     )
 
 

@@ -62,31 +62,34 @@ def curves(
     Args:
         band: lowest and highest re-trained value at each radius; title: of the vertical axis; across: of the horizontal
             one; top: upper end of the vertical one; label: what the figure shows, for those who cannot see it.
-        ticks: places with a number below, of ``taus``, at most seven by default; marked: every how many points a mark
-            is drawn; even: a line from corner to corner; at: an upright line there.
+        ticks: numbers below, at most seven of ``taus`` by default; marked: every how many points a mark is drawn; even:
+            a line from corner to corner; at: an upright line there.
     """
     drawn = np.concatenate([line.values for line in lines] + (list(band) if band else []))
     high = top or nice(float(np.nanmax(drawn)) if np.isfinite(drawn).any() else 1.0)
     span = (taus[-1] - taus[0]) or 1.0
-    xs = [LEFT + (WIDTH - LEFT - RIGHT) * (tau - taus[0]) / span for tau in taus]
+
+    def x(value: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (value - taus[0]) / span
+
+    xs = [x(tau) for tau in taus]
 
     def y(value: float) -> float:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value, high) / high
 
     parts = [_frame(title, across, high, y)]
     numbered = taus[:: max(1, math.ceil(len(taus) / 7))] if ticks is None else ticks
-    parts += [_tick(x, f"{tau:.3g}") for x, tau in zip(xs, taus, strict=True) if tau in numbered]
+    parts += [_tick(x(tau), f"{tau:.3g}") for tau in numbered]
     if even:
         parts.append(f'<line x1="{xs[0]:.1f}" x2="{xs[-1]:.1f}" y1="{y(0):.1f}" y2="{y(high):.1f}" class="grid"/>')
     if at is not None:
-        x = LEFT + (WIDTH - LEFT - RIGHT) * (at - taus[0]) / span
-        parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="zero"/>')
+        parts.append(f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="zero"/>')
     if band is not None and np.isfinite(band[0]).all():
-        edge = [f"{x:.1f},{y(v):.1f}" for x, v in zip(xs, band[1], strict=True)]
-        back = [f"{x:.1f},{y(v):.1f}" for x, v in zip(reversed(xs), band[0][::-1], strict=True)]
+        edge = [f"{px:.1f},{y(v):.1f}" for px, v in zip(xs, band[1], strict=True)]
+        back = [f"{px:.1f},{y(v):.1f}" for px, v in zip(reversed(xs), band[0][::-1], strict=True)]
         parts.append(f'<polygon points="{" ".join(edge + back)}" fill="{GREEN}" fill-opacity=".2"/>')
     for line in lines:
-        points = [(x, y(float(v))) for x, v in zip(xs, line.values, strict=True) if np.isfinite(v)]
+        points = [(px, y(float(v))) for px, v in zip(xs, line.values, strict=True) if np.isfinite(v)]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
         dash = DASHES.get(line.look.dash, "")
         parts.append(
@@ -128,9 +131,7 @@ def histogram(
                 f'<rect x="{x(low) + 0.6:.1f}" y="{y(count):.1f}" width="{max(0.5, x(top) - x(low) - 1.2):.1f}" '
                 f'height="{HEIGHT - BOTTOM - y(count):.1f}" fill="{colour}"><title>{count}</title></rect>'
             )
-    step = nice((edges[-1] - edges[0]) / 8)
-    ticks = np.arange(math.ceil(edges[0] / step), math.floor(edges[-1] / step) + 1) * step
-    parts += [_tick(x(value), f"{value:.4g}") for value in ticks]
+    parts += [_tick(x(value), f"{value:.4g}") for value in round_numbers(edges[0], edges[-1])]
     parts.append(f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="zero"/>')
     return _svg(parts, label)
 
@@ -160,6 +161,16 @@ def _frame(title: str, below: str, high: float, y) -> str:
 
 def _tick(x: float, text: str) -> str:
     return f'<text x="{x:.1f}" y="{HEIGHT - BOTTOM + 17}" text-anchor="middle">{text}</text>'
+
+
+def round_numbers(low: float, high: float, most: int = 8) -> list[float]:
+    """About ``most`` multiples of a round number between ``low`` and ``high``, 0 among them where it lies there.
+
+    >>> round_numbers(-0.3, 0.8, 5)
+    [-0.25, 0.0, 0.25, 0.5, 0.75]
+    """
+    step = nice((high - low) / most)
+    return [float(step * at) for at in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def nice(value: float) -> float:

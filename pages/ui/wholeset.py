@@ -233,7 +233,8 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
     figures.draw(figure, "signals", f"signals-{file}-{norm}", "ROC curves of membership signals")
     st.html(
         '<div class="rk-see">See: on the diagonal a signal cannot tell the model from re-trained ones (AUC 0.5); above '
-        "it the samples give themselves away. The radius alone is in the model’s colour.</div>"
+        "it the model is more familiar with the samples than they are, below it less: over-forgetting gives samples "
+        "away too. The radius alone is in the model’s colour.</div>"
     )
     st.html(signal_table(shown))
     rows = [
@@ -392,11 +393,11 @@ def show_changed(
     lines = "".join(
         f"<tr><td class='num'>{row['sample']}</td><td>{escape(classes[row['label']])}</td>"
         f"<td class='num'>{row['nearest']}</td><td class='num'>{100 * row['recognised']:.0f}% "
-        f"<span class='quiet'>of {100 * row['expected']:.0f}%</span></td>"
+        f"<span class='quiet'>({100 * row['expected']:.0f}%)</span></td>"
         f"<td>{escape('; '.join(words[row['sample']]))}</td></tr>"
         for row in rows[:LISTED]
     )
-    head = "<tr><th>sample</th><th>class</th><th>near</th><th>recognised, of re-trained</th><th>what changed</th></tr>"
+    head = "<tr><th>sample</th><th>class</th><th>near</th><th>recognised (by re-trained)</th><th>what changed</th></tr>"
     st.html(f"<div class='rk-scroll'><table class='rk-table'>{head}{lines}</table></div>")
     if len(rows) > LISTED:
         st.caption(f"The first {LISTED} of {len(rows)}; the download has all.")
