@@ -34,6 +34,7 @@ from .residual import Verdicts
 from .scores import score
 from .spec import Spec
 from .store import Store, load_tensors, save_tensors
+from .together import Share
 from .training import fit, fit_references, logits_of, place
 from .unlearning import METHODS, Samples, unlearn
 from .verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
@@ -79,6 +80,7 @@ class Work:
         forget: None as long as the rule waits for the Original's losses.
         failed: labels of unlearning runs that cannot be made or did not end well, with the sentence that says why.
         devices: where there are several, an engine may use all of them; ``device`` is the first.
+        share: the part of this process in training, where several train one model together.
     """
 
     spec: Spec
@@ -91,6 +93,7 @@ class Work:
     forget: ForgetSet | None = None
     failed: dict[str, str] = field(default_factory=dict)
     devices: tuple[torch.device, ...] = ()
+    share: Share | None = None
 
 
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
@@ -265,7 +268,7 @@ def _pretrain(work: Work, stage: Stage) -> None:
     started, seed = time.perf_counter(), stage.inputs["seed"]
     model = create_model(work.spec.model, dataset.input_shape, len(dataset.classes), seed=seed)
     images, labels = held(dataset.train_images, None, work.device), dataset.train_labels.to(work.device)
-    fit(model, images, labels, config, seed=seed, on_step=work.tracker.step)
+    fit(model, images, labels, config, seed=seed, on_step=work.tracker.step, share=work.share)
     right = logits_of(model, dataset.test_images).argmax(1) == dataset.test_labels
     _put_model(work, stage, model, dataset, time.perf_counter() - started, test_accuracy=right.float().mean().item())
 
@@ -276,7 +279,7 @@ def _train_original(work: Work, stage: Stage) -> None:
     model = _start(work, stage.inputs["start"], stage.inputs["seed"])
     watch = _watch(work, {"accuracy": Samples(images, labels)})
     watch.model = model
-    fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=watch)
+    fit(model, images, labels, config, seed=stage.inputs["seed"], on_step=watch, share=work.share)
     _put_model(work, stage, model, work.dataset, time.perf_counter() - started)
 
 
@@ -289,7 +292,9 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
     labels = labels.to(work.device)
     by_seed = {stage.inputs["seed"]: stage for stage in stages}
     build = partial(_start, work, stages[0].inputs["start"])
-    trained = fit_references(build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step)
+    trained = fit_references(
+        build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step, share=work.share
+    )
     for seed, model in trained:
         _put_model(work, by_seed[seed], model, work.dataset, (time.perf_counter() - started) / len(stages))
 

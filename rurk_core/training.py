@@ -22,6 +22,7 @@ from .config import Config, choice, number
 from .data import Images, batches, to_pixels
 from .errors import RurkError, UsageError
 from .models import Classifier
+from .together import Share, spread
 
 OnStep = Callable[[int, int, float], None]
 """Called as ``on_step(steps done, steps in all, loss)``; raising :class:`Cancelled` in it stops the work."""
@@ -59,6 +60,7 @@ def fit(
     *,
     seed: int,
     on_step: OnStep | None = None,
+    share: Share | None = None,
 ) -> Classifier:
     """Train ``model`` in place on the device of ``images`` and return it in eval mode.
 
@@ -67,8 +69,10 @@ def fit(
         labels: int64 N, on the same device.
         seed: orders and augments the batches; equal seeds give equal weights on one machine.
         on_step: progress; on a GPU called every 20 steps, so that the loop never waits for the host.
+        share: the part of this process in every batch, where all of ``torch.distributed`` train this model together.
 
     Raises:
+        UsageError: the batches are too small for so many processes.
         Diverged: the loss is NaN or infinite.
         Cancelled: raised by ``on_step``.
     """
@@ -82,22 +86,26 @@ def fit(
         nesterov=config.momentum > 0,
     )
     generator = torch.Generator(device).manual_seed(seed)
-    steps = config.epochs * steps_per_epoch(len(images), config.batch)
-    step = 0
+    each = steps_per_epoch(len(images), config.batch)
+    steps, step = config.epochs * each, 0
+    if share and len(images) // each < 2 * share.world:
+        raise UsageError(f"Batches of {len(images) // each} samples cannot be dealt out to {share.world} processes.")
+    trained = spread(model) if share else model
     for epoch in range(config.epochs):
         order = list(epoch_batches(len(images), config.batch, generator))
-        for index, rows in zip(order, batches(images, order), strict=True):
+        parts = [share.of(index) for index in order] if share else order
+        for whole, index, rows in zip(order, parts, batches(images, parts), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(config, step, steps)
-            pixels = seen(rows, config, epoch, generator)
+            pixels = seen(rows, config, epoch, generator, share.start(len(whole)) if share else 0, len(whole))
             optimizer.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 loss = F.cross_entropy(
-                    model(pixels.contiguous(memory_format=memory_format(pixels))),
+                    trained(pixels.contiguous(memory_format=memory_format(pixels))),
                     labels[index],
                     label_smoothing=config.label_smoothing,
                 )
-            loss.backward()
+            (loss * share.weight(len(whole)) if share else loss).backward()
             optimizer.step()
             step += 1
             report(on_step, step, steps, loss, "training")
@@ -114,17 +122,21 @@ def fit_references(
     seeds: Sequence[int],
     on_step: OnStep | None = None,
     workers: int | None = None,
+    share: Share | None = None,
 ) -> Iterator[tuple[int, Classifier]]:
     """Train one model per seed, all together, yielding ``(seed, model)`` as each is finished.
 
     On a CPU the models are spread over ``workers`` single-threaded processes (default: one a core): small
     networks do not fill two cores, several of them do. On a GPU all models are one stacked program
-    (:func:`fit_stacked`). ``on_step`` counts the steps of all models.
+    (:func:`fit_stacked`). Where several processes train together (``share``) they take one model after another.
+    ``on_step`` counts the steps of all models.
 
     Raises:
         Diverged, Cancelled: as in :func:`fit`; models finished before are already yielded.
     """
-    if images.device.type == "cuda":
+    if share:
+        yield from _fit_one_after_another(build, images, labels, config, seeds, on_step, share)
+    elif images.device.type == "cuda":
         yield from fit_stacked(build, images, labels, config, seeds=seeds, on_step=on_step)
     elif not hasattr(multiprocessing, "get_context") or "fork" not in multiprocessing.get_all_start_methods():
         yield from _fit_one_after_another(build, images, labels, config, seeds, on_step)
@@ -132,14 +144,16 @@ def fit_references(
         yield from _fit_in_workers(build, images, labels, config, seeds, on_step, workers)
 
 
-def _fit_one_after_another(build, images, labels, config, seeds, on_step) -> Iterator[tuple[int, Classifier]]:
+def _fit_one_after_another(
+    build, images, labels, config, seeds, on_step, share=None
+) -> Iterator[tuple[int, Classifier]]:
     for done, seed in enumerate(seeds):
 
         def counted(step: int, steps: int, loss: float, done: int = done) -> None:
             if on_step:
                 on_step(done * steps + step, len(seeds) * steps, loss)
 
-        yield seed, fit(build(seed), images, labels, config, seed=seed, on_step=counted)
+        yield seed, fit(build(seed), images, labels, config, seed=seed, on_step=counted, share=share)
 
 
 def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> Iterator[tuple[int, Classifier]]:
@@ -295,28 +309,39 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     return config.lr
 
 
-def seen(images: Tensor, config: TrainConfig, epoch: int, generator: torch.Generator) -> Tensor:
+def seen(
+    images: Tensor,
+    config: TrainConfig,
+    epoch: int,
+    generator: torch.Generator,
+    start: int = 0,
+    whole: int = 0,
+) -> Tensor:
     """What the network sees of a batch in an epoch: float pixels, augmented, and smaller in the first epochs."""
-    pixels = augment(to_pixels(images), config.augment, generator)
+    pixels = augment(to_pixels(images), config.augment, generator, start=start, whole=whole)
     if pixels.dim() == 4 and epoch < int(config.grow * config.epochs):
         return F.interpolate(pixels, scale_factor=0.75, mode="bilinear")
     return pixels
 
 
-def augment(pixels: Tensor, kind: str, generator: torch.Generator, *, pad: int = 4) -> Tensor:
+def augment(
+    pixels: Tensor, kind: str, generator: torch.Generator, *, pad: int = 4, start: int = 0, whole: int | None = None
+) -> Tensor:
     """Random horizontal flip and, for ``crop_flip``, a random crop after padding by ``pad`` reflected pixels.
 
-    float32 N×C×H×W → the same shape, on the device of ``pixels``; every sample is drawn on its own.
+    float32 N×C×H×W → the same shape, on the device of ``pixels``; every sample is drawn on its own. Where the pixels
+    are the part from ``start`` on of a batch of ``whole``, what is drawn is drawn for the batch.
     """
     if kind == "none" or pixels.dim() != 4:
         return pixels
     n, _, height, width = pixels.shape
-    flip = torch.rand(n, generator=generator, device=pixels.device) < 0.5
+    whole, mine = whole or n, slice(start, start + n)
+    flip = torch.rand(whole, generator=generator, device=pixels.device)[mine] < 0.5
     pixels = torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)
     if kind == "flip":
         return pixels
     windows = F.pad(pixels, (pad,) * 4, mode="reflect").unfold(2, height, 1).unfold(3, width, 1)
-    shift = torch.randint(2 * pad + 1, (2, n), generator=generator, device=pixels.device)
+    shift = torch.randint(2 * pad + 1, (2, whole), generator=generator, device=pixels.device)[:, mine]
     return windows[torch.arange(n, device=pixels.device), :, shift[0], shift[1]]
 
 

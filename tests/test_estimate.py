@@ -56,7 +56,7 @@ def test_a_plan_foretells_the_passes_of_a_run_ten_times_larger(tmp_path, monkeyp
         if isinstance(module, Classifier):
             counted["training" if module.training else "judging"] += len(inputs[0])
 
-    def in_this_process(build, images, labels, config, *, seeds, on_step):
+    def in_this_process(build, images, labels, config, *, seeds, on_step, share):
         return training._fit_one_after_another(build, images, labels, config, seeds, on_step)
 
     monkeypatch.setattr(stages, "fit_references", in_this_process)

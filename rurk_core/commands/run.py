@@ -43,7 +43,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
     add("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
     add("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
-    add("--engine", default="embedded", help="embedded, or ray: a cluster (ray:cpus=2,gpus=0.25)")
+    add("--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 
 
 _SPEC_FLAGS = ("dataset", "forget", "model", "methods", "references", "attacks", "taus", "draws", "recipe", "relearn")
@@ -85,6 +85,11 @@ def _run(options: argparse.Namespace) -> int:
     from ..experiment import run
     from ..store import Store
 
+    if options.engine == "torchrun":
+        from ..engines.torchrun import follow, follows
+
+        if follows():
+            return follow()
     spec = checked_spec(options, spec_values(options, "seed", "title"))
     store = Store(options.store)
     if options.plan:

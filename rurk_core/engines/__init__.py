@@ -19,6 +19,7 @@ Engine = Callable[[Work, Sequence[Stage]], dict[str, str]]
 
 ENGINES = {
     "embedded": "this machine, a process for each device",
+    "torchrun": "the processes that torchrun started, which train each model together",
     "ray": "a Ray cluster (ray start, or RAY_ADDRESS); settings: ray:cpus=2,gpus=0.25,retries=5",
 }
 """Name → where its stages run."""

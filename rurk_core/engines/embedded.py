@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import groupby
@@ -28,12 +28,19 @@ def run_stages(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
     missing = [stage for stage in stages if not work.store.has(stage.key)]
     if len(work.devices) > 1 and missing:
         return _on_devices(work, missing)
+    return in_turn(work, missing, run_batch)
+
+
+def in_turn(
+    work: Work, missing: Sequence[Stage], run: Callable[[Work, Sequence[Stage]], dict[str, str]]
+) -> dict[str, str]:
+    """Run stages of one name after those of another; returns what failed."""
     failed: dict[str, str] = {}
     for name, group in groupby(missing, key=lambda stage: stage.name):
         ready = [stage for stage in group if all(map(work.store.has, stage.needs))]
         if ready:
             with work.tracker.stage(name):
-                failed |= run_batch(work, ready)
+                failed |= run(work, ready)
     return failed
 
 
