@@ -1,7 +1,7 @@
 """``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
-``fuzz 10000`` (inputs), ``soak 30`` (minutes).
+``fuzz 10000`` (inputs), ``soak 30`` (minutes). ``gpu`` needs a GPU, and is not made unless it is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ALL = {
     "app": app.main,
 }
 
-LONG = ("faults", "fuzz", "soak")
+LONG = ("faults", "fuzz", "soak", "gpu")
 
 if sys.argv[1:] and sys.argv[1] in LONG:
     import_module(f".{sys.argv[1]}", __package__).main(*map(int, sys.argv[2:]))

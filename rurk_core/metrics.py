@@ -223,12 +223,12 @@ def relearn(
 @torch.no_grad()
 def _mean_loss(model: Classifier, images: Images, labels: Tensor) -> float:
     model.eval()
-    total = 0.0
+    total = torch.zeros((), dtype=torch.float64, device=labels.device)  # read once, not after every batch
     for index in torch.arange(len(images), device=images.device).split(RELEARN_BATCH):
         pixels = to_pixels(images[index])
         logits = model(pixels.contiguous(memory_format=memory_format(pixels))).float()
-        total += F.cross_entropy(logits, labels[index], reduction="sum").item()
-    return total / len(images)
+        total += F.cross_entropy(logits, labels[index], reduction="sum")
+    return float(total) / len(images)
 
 
 # --- similarity of layers -----------------------------------------------------------------------------------

@@ -179,7 +179,8 @@ def pgd(
 
 def along_ray(pixels: Tensor, directions: Tensor, tau: float) -> Tensor:
     """clip(x + τ·δ, 0, 1): pixels [S, ...] and directions [S, B, ...] → copies [S, B, ...]."""
-    return torch.addcmul(pixels.unsqueeze(1), directions, directions.new_tensor(tau)).clamp_(0, 1)
+    # new_full and not new_tensor, which would copy a number to a GPU and wait for it
+    return torch.addcmul(pixels.unsqueeze(1), directions, directions.new_full((), tau)).clamp_(0, 1)
 
 
 def ray_blocks(

@@ -447,7 +447,7 @@ def logits_of(model: nn.Module, images: Images, *, on_chunk: Callable[[int, int]
     parts = []
     for chunk in images.split(default_batch(tuple(images.shape[1:]), device)):
         pixels = to_pixels(chunk.to(device))
-        parts.append(model(pixels.contiguous(memory_format=memory_format(pixels))).float().cpu())
+        parts.append(model(pixels.contiguous(memory_format=memory_format(pixels))).float())
         if on_chunk:
             on_chunk(sum(map(len, parts)), len(images))
-    return torch.cat(parts)
+    return torch.cat(parts).cpu()  # at once: a device is not kept waiting after every chunk

@@ -75,7 +75,7 @@ class Judge:
     def __init__(self, model: nn.Module, device: torch.device, images: Images, *, try_fast: bool) -> None:
         self.exact = frozen_copy(model, device, images)
         self.fast: nn.Module | None = None
-        self.doubt = 0.0
+        self.doubt = torch.zeros((), device=device)
         self._untried = try_fast
 
     def __call__(self, images: Tensor, full: int) -> Tensor:
@@ -115,8 +115,8 @@ class Judge:
         """Take into account how far the leads of bfloat16's likeliest class are off; logits [B, C] of both."""
         at = quick.topk(2).indices
         lead, right = quick.gather(1, at), exact.gather(1, at)
-        off = float(((lead[:, 0] - lead[:, 1]) - (right[:, 0] - right[:, 1])).abs().max())
-        self.doubt = max(self.doubt, DOUBT * off)
+        off = ((lead[:, 0] - lead[:, 1]) - (right[:, 0] - right[:, 1])).abs().max()
+        self.doubt = (DOUBT * off).clamp(min=self.doubt)  # stays on the device: to read it would wait for it
 
 
 def _timed(model: nn.Module, images: Tensor) -> tuple[Tensor, float]:
@@ -182,7 +182,7 @@ def count_verdicts(
     judges = {name: Judge(model, device, images, try_fast=try_fast) for name, model in models.items()}
     attacked = judges[source].exact if kind.uses_model else None
     counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
-    at = [list(models).index(name) for name in references]
+    at = torch.tensor([list(models).index(name) for name in references], dtype=torch.int64, device=device)
     agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
 
     def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:

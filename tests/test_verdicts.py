@@ -116,9 +116,9 @@ def test_a_lead_within_doubt_is_decided_in_float32():
     judge.fast = copy.deepcopy(judge.exact).to(torch.bfloat16)
     close = torch.tensor([[1.0, 1.001], [1.001, 1.0], [0.0, 1.0]])
     assert judge(close, 3).tolist() != [1, 0, 1]
-    judge.doubt = 0.01
+    judge.doubt = torch.tensor(0.01)
     assert judge(close, 3).tolist() == [1, 0, 1]
-    assert judge.doubt == pytest.approx(0.01)
+    assert float(judge.doubt) == pytest.approx(0.01)
     judge.fast.weight.fill_(torch.nan)
     assert judge(close, 3).tolist() == [1, 0, 1]
 
