@@ -94,7 +94,8 @@ def print_reproduction(found: dict[str, Any], out: Console) -> None:
         title=f"{found['target']}: {found['title']} ({found['dataset']}, {found['scale']}, seeds {seeds}, "
         f"{duration(found['seconds'])})",
         title_justify="left",
-        caption="ours ± deviation over seeds / the paper's (difference); = within our deviation, – not reported here",
+        caption="ours ± deviation over seeds, below it / the paper's where it is reported here (difference); = within "
+        "our deviation",
         caption_justify="left",
     )
     columns = list(dict.fromkeys(_column(line) for line in found["lines"] if "failed" not in line))
@@ -128,14 +129,17 @@ def print_reproduction(found: dict[str, Any], out: Console) -> None:
 
 
 def _column(line: dict[str, Any]) -> str:
-    return f"τ = {line['tau']:.3g}" if "tau" in line else f"{line['metric']} ({line['unit']})"
+    return f"τ {line['tau']:.3g}" if "tau" in line else f"{line['metric']} ({line['unit']})"
 
 
 def _cell(line: dict[str, Any]) -> str:
-    """ "5.67 ± 1.20 / 8.33 (−2.66)", over three lines."""
-    ours = "undefined" if line["ours"] is None else f"{'> ' if line['over'] else ''}{line['ours']:.2f}"
+    """ "5.67 ± 1.20", and below it "/ 8.33 (−2.66)" where the paper has a number; a digit less over many radii."""
+    digits = 1 if "tau" in line and line["unit"] == "%" else 2
+    ours = "undefined" if line["ours"] is None else f"{'> ' if line['over'] else ''}{line['ours']:.{digits}f}"
     if line["sd"] is not None:
-        ours += f" ± {line['sd']:.2f}"
-    paper = "–" if line["paper"] is None else f"{'> ' if line['paper_over'] else ''}{line['paper']:.2f}"
-    apart = "" if line["difference"] is None else f" ({'= ' if line['agrees'] else ''}{line['difference']:+.2f})"
-    return f"{ours}\n/ {paper}{apart}"
+        between = "±" if "tau" in line else " ± "
+        ours += f"{between}{line['sd']:.{digits}f}"
+    if line["paper"] is None:
+        return ours
+    apart = "" if line["difference"] is None else f" ({'=' if line['agrees'] else ''}{line['difference']:+.{digits}f})"
+    return f"{ours}\n/ {'> ' if line['paper_over'] else ''}{line['paper']:.{digits}f}{apart}"
