@@ -62,7 +62,7 @@ def check_unsir(original: Classifier, retain: Samples, forget: Samples, config: 
             "batch": 256,
         },
         "port of the SSD authors": {},
-        "digits": {"impair_lr": 1e-3, "repair_lr": 1e-3, "copies": 10, "batch": 64},
+        "digits": {"impair_lr": 0.01, "repair_lr": 2e-3, "copies": 10, "batch": 64},
     },
     check=check_unsir,
 )

@@ -318,6 +318,15 @@ def test_what_a_method_is_known_for_is_seen_on_digits(key, digits):
         assert (model(to_pixels(retain.images)).argmax(1) == retain.labels).float().mean() > 0.85
 
 
+def test_unsir_forgets_a_whole_class_of_digits(digits):
+    data = load_dataset("digits")
+    setting = digits[0], *split(data.train_images, data.train_labels, data.train_labels == 0)
+    model = run("unsir", setting, preset="digits")
+    with torch.no_grad():
+        kept, gone = ((model(to_pixels(s.images)).argmax(1) == s.labels).float().mean() for s in setting[1:])
+    assert kept > 0.97 and gone < 0.1
+
+
 # --- passes -------------------------------------------------------------------------------------------------
 
 
