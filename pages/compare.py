@@ -90,7 +90,7 @@ def kin_of(url: str, key: str) -> str:
         return ""
 
 
-@st.cache_resource(max_entries=16, show_spinner="Comparing …")
+@st.cache_resource(max_entries=4, show_spinner="Comparing …")
 def compared(url: str, keys: tuple[str, ...]) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, Look]]:
     """Results, comparison and looks of runs, the newest first."""
     results = [state.result_of(key) for key in keys]

@@ -44,7 +44,7 @@ def result_of(key: str) -> dict[str, Any]:
     return _result(store().url, key)
 
 
-@st.cache_resource(max_entries=32, show_spinner=False)
+@st.cache_resource(max_entries=256, show_spinner=False)
 def _result(url: str, key: str) -> dict[str, Any]:
     from rurk_core.experiment import load_result
 
