@@ -226,12 +226,12 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
     """What is not as in the paper, in plain sentences."""
     spec, target = specs[0], TARGETS[name]
     recipe = spec.training()
+    network = {"figure1": "one hidden layer of 100", "table_c5": "ResNet-50"}.get(name, "ResNet-18")
     said = [
         f"Seeds {', '.join(str(s.seed) for s in specs)} (the paper's: {', '.join(map(str, PAPER_SEEDS))}); a seed here "
         "changes the training of every model as well as the unlearning.",
         f"{spec.references} re-trained models per seed stand for Re-train; the paper has one.",
-        f"Network {spec.model} (the paper's: {'one hidden layer of 100' if name == 'figure1' else 'ResNet-18'}; "
-        "ResNet-50 for ImageNet-100), with the paper's settings of every method where it states them.",
+        f"Network {spec.model} (the paper's: {network}), with the paper's settings of a method where it states them.",
         f"{spec.draws} copies of a sample at each radius (the paper's: 100); perturbations: {', '.join(spec.attacks)}.",
         f"The Original is trained {recipe.train.epochs} epochs, a Re-train {recipe.reference.epochs}"
         + (f", both after {recipe.pretrain.epochs} epochs of pre-training on CIFAR-10." if recipe.pretrain else "."),
