@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from . import app, calibration, cifar_original, digits, memory, methods, references, table, verdicts
+from . import app, calibration, cifar_original, digits, memory, methods, plan, references, table, verdicts
 
 ALL = {
     "digits": digits.main,
@@ -19,6 +19,7 @@ ALL = {
     "memory": memory.main,
     "methods": methods.main,
     "calibration": calibration.main,
+    "plan": plan.main,
     "cifar_original": cifar_original.main,
     "app": app.main,
 }

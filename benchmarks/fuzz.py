@@ -14,8 +14,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
@@ -142,6 +145,43 @@ def read_names(name: str, folder: Path) -> None:
         _one_sentence(read)
 
 
+VALIDATORS = {
+    "one of": ("gd", lambda: _page_state().one_of(["gd", "rurk", "a:b"])),
+    "whole": (3, lambda: _page_state().whole_of(range(1, 50))),
+    "nearest": (0.1, lambda: _page_state().nearest([0.0, 0.1, 0.3])),
+    "text": ("", lambda: str),
+}
+"""What a page takes from a link: its default, and how the text is read."""
+
+
+@lru_cache(maxsize=1)
+def _page_state() -> Any:
+    pages = str(Path(__file__).parents[1] / "pages")
+    if pages not in sys.path:
+        sys.path.insert(0, pages)
+    return import_module("ui.state")
+
+
+def read_link(drawn: tuple[str, str, str, bool], folder: Path) -> None:
+    """A choice as two links give it, one after the other in one session: valid, stable, and what the URL says."""
+    kind, first, second, always = drawn
+    (default, valid), state = VALIDATORS[kind], _page_state()
+    fake = SimpleNamespace(session_state={}, query_params={})
+    with patch.object(state, "st", fake):
+        for text in (first, second):
+            fake.query_params["x"] = text
+            value = state.choice("x", default, valid(), always=always)
+            left = fake.query_params.get("x")
+            assert value == default or value == valid()(left), "the page shows something else than its link says"
+            assert state.choice("x", default, valid(), always=always) == value, "a second look changes it"
+            assert fake.query_params.get("x") == left
+        notes = fake.session_state.get("notes", [])
+        assert len(notes) <= 2 and all(len(note) < 200 for note in notes)
+        for note in notes:
+            shown = state.plain(note)
+            assert all(shown[at - 1] == "\\" for at, c in enumerate(shown) if c in "<[*`$" and at), shown
+
+
 @lru_cache(maxsize=2)
 def _checkpoint(suffix: str) -> bytes:
     weights = create_model("mlp", (4,), 3, seed=0).state_dict()
@@ -228,6 +268,7 @@ FORGET = JSON | st.builds(
 RULES = TEXTS | st.builds(
     "{}:{}".format, st.sampled_from(["class", "indices", "random", "hardest", "memorised", "file"]), TEXTS
 )
+LINKS = TEXTS | st.builds(str, NUMBERS) | st.sampled_from(["gd", "3", "0.1", "<b>x</b>", "[a](http://b)", "$x$", "１"])
 SUFFIXES = st.sampled_from([".safetensors", ".pt"])
 TARGETS: dict[str, tuple[Any, Callable[[Any, Path], None]]] = {
     "specs": (SPECS | JSON, read_spec),
@@ -235,6 +276,7 @@ TARGETS: dict[str, tuple[Any, Callable[[Any, Path], None]]] = {
     "forget-set files": (FORGET | st.text(max_size=60), read_forget_file),
     "forget rules": (RULES, read_rule),
     "names in URLs": (TEXTS, read_names),
+    "choices in URLs": (st.tuples(st.sampled_from(list(VALIDATORS)), LINKS, LINKS, st.booleans()), read_link),
     "checkpoints": (st.tuples(SUFFIXES, DAMAGE), read_checkpoint),
     "stored tensors": (DAMAGE, read_tensors),
     "Parquet files": (DAMAGE, read_parquet),

@@ -6,7 +6,6 @@ forward passes that are timed for a third of a second on the CPU. Other work on 
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -38,10 +37,11 @@ def measured_speed(results: Iterable[dict[str, Any]], model: str, device: str, s
     """Forward passes a second in the training of Originals with that network on that device; None if there are none.
 
     Args:
-        results: result documents, the latest first; the median over the first ``samples`` that fit is taken.
+        results: result documents, the latest first; the first ``samples`` that fit are taken together, so that short
+            ones, most of whose time was spent on starting, count for little.
         device: as in a result document.
     """
-    speeds = []
+    work = time_taken = 0.0
     for result in results:
         spec = result["spec"]
         if spec.get("model") != model or _threads_aside(result["device"]) != _threads_aside(device):
@@ -50,10 +50,12 @@ def measured_speed(results: Iterable[dict[str, Any]], model: str, device: str, s
         if seconds:
             recipe = find_recipe(spec["recipe"], spec["dataset"]).train
             epochs = TrainConfig.from_dict({**recipe.to_dict(), **spec["train"]}).epochs
-            speeds.append(3.0 * result["dataset"]["train"] * epochs / seconds)
-        if len(speeds) == samples:
+            work += 3.0 * result["dataset"]["train"] * epochs
+            time_taken += seconds
+            samples -= 1
+        if not samples:
             break
-    return statistics.median(speeds) if speeds else None
+    return work / time_taken if time_taken else None
 
 
 def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float:
