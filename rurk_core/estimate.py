@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from .data.stream import Streamed, budget
 from .models import create_model
 from .recipes import find_recipe
 from .stages import Work, plan
@@ -111,6 +112,7 @@ def _bytes(work: Work) -> dict[str, int]:
     cells = models * len(work.forget.indices) * len(spec.taus)
     return {
         "data": data.train_images.nbytes + data.test_images.nbytes,
+        **({"of it in memory, at most": budget(work.device)} if isinstance(data.train_images, Streamed) else {}),
         "one model": weights,
         "all models, in the store": weights * models,
         # weights, gradients, momentum, and the copy that is kept
