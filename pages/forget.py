@@ -138,7 +138,8 @@ def rules(dataset: Dataset) -> None:
     classes = list(range(len(dataset.classes)))
     rule, losses = "", None
     if kind in ("share", "class"):
-        label = one.selectbox("Class", classes, format_func=lambda c: dataset.classes[c], key=f"rule_class_{n}")
+        names = class_names(dataset)
+        label = one.selectbox("Class", classes, format_func=lambda c: names[c], key=f"rule_class_{n}")
         rule = f"class:{label}"
         if kind == "share":
             share = two.slider("Share (%)", 1, 100, 50, key="rule_share")
@@ -235,9 +236,14 @@ def _same(dataset: Dataset, found: ForgetSet) -> str:
 ORDERS = {"index": "by index", "hardest": "hardest first", "easiest": "easiest first"}
 
 
+def class_names(dataset: Dataset) -> list[str]:
+    """A name per class to choose by; ImageNet, for one, has two classes called “crane”."""
+    return state.distinct(dataset.classes, [f"class {c}" for c in range(len(dataset.classes))])
+
+
 def choose_members(dataset: Dataset) -> np.ndarray:
     """The filters above the gallery → training indices that pass, in the order asked for."""
-    labels = [str(c) for c in range(len(dataset.classes))]
+    labels, names = [str(c) for c in range(len(dataset.classes))], class_names(dataset)
     losses = losses_in_view(dataset)
     one, two, three, four = st.columns([1.2, 1, 1.4, 1.1], vertical_alignment="bottom", gap="medium")
     with one:
@@ -247,7 +253,7 @@ def choose_members(dataset: Dataset) -> np.ndarray:
             "class",
             state.choice("class", "all", state.one_of(["all", *labels])),
             options=["all", *labels],
-            format_func=lambda c: "All classes" if c == "all" else dataset.classes[int(c)],
+            format_func=lambda c: "All classes" if c == "all" else names[int(c)],
         )
     with two:
         find = state.bound(

@@ -35,7 +35,7 @@ st.set_page_config(page_title=f"{page.title} · RURK Explorer")
 
 
 def sidebar() -> None:
-    entries = {entry.key: entry for entry in state.runs()}
+    names = state.names_of(state.runs())
     current = state.run_in_view()
     if current:
         state.bound(
@@ -43,8 +43,8 @@ def sidebar() -> None:
             "Experiment in view",
             "run",
             current,
-            options=list(entries),
-            format_func=lambda key: entries[key].title if key in entries else key,
+            options=list(names),
+            format_func=lambda key: names.get(key, key),
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
     badge()

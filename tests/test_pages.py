@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from rurk_core.experiment import run
 from rurk_core.store import Store
 
 PAGES = sorted(path.name for path in (Path(__file__).parents[1] / "pages").glob("*.py") if path.name != "frame.py")
@@ -301,6 +303,20 @@ def test_what_is_in_the_store_takes_no_time_and_an_impossible_plan_cannot_be_sta
     test.multiselect(key="methods-Thorough").set_value([]).run()
     assert not test.exception and "method" in test.error[0].value
     assert test.button(key="start").disabled
+
+
+def test_experiments_of_one_title_stay_apart(app, tiny_run, tiny_spec, tmp_path):
+    """The words of a selectbox are all it remembers: equal ones would bring the other experiment into view."""
+    store = Store(shutil.copytree(tiny_run[0].url, tmp_path / "store"))
+    other = run(replace(tiny_spec, seed=tiny_spec.seed + 1, draws=10), store)["key"]
+    first = tiny_run[1]["key"]
+    for key, draws in ((first, 20), (other, 10)):
+        test = fine(app(store=store, bundled=False, run=key))
+        names = test.sidebar.selectbox[0].options
+        assert len(set(names)) == 2 and all(name.startswith("Tiny digits · ") for name in names)
+        slider = test.select_slider(key="view_tau")
+        fine(slider.set_value(0.3 if slider.value != 0.3 else 0.1).run())
+        assert test.query_params["run"] == key and f"of {draws}</b>" in words(test)
 
 
 def test_a_run_is_renamed(app, tiny_run, tmp_path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import html
 import os
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,23 @@ def _store(url: str, bundled: str) -> Store:
 def runs() -> list[Entry]:
     """Finished experiments: the user's own, newest first, then the bundled one."""
     return sorted(store().list("run"), key=lambda entry: entry.bundled)
+
+
+def names_of(entries: Sequence[Entry]) -> dict[str, str]:
+    """Key → title; equal titles carry the time and the end of the key too (see :func:`distinct`)."""
+    titles = [entry.title for entry in entries]
+    more = [f"{entry.created[5:16].replace('T', ' ')} · {entry.key[-4:]}" for entry in entries]
+    return dict(zip([entry.key for entry in entries], distinct(titles, more), strict=True))
+
+
+def distinct(words: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Words for the options of a selectbox: those that occur twice get ``more`` behind them.
+
+    A selectbox tells its options apart by their words alone: a choice among equal ones comes back as another of them
+    with the next interaction.
+    """
+    often = Counter(words)
+    return [word if often[word] == 1 else f"{word} · {extra}" for word, extra in zip(words, more, strict=True)]
 
 
 def result_of(key: str) -> dict[str, Any]:
