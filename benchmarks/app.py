@@ -149,7 +149,7 @@ def uncached() -> None:
     from rurk_core.verdicts import count_verdicts
 
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # as the server does
-    store = Store(Path(__file__).parents[1] / "assets" / "demo")
+    store = Store(Path(__file__).parents[1] / "assets" / "demo", read_only=True)
     result = load_result(store, store.list("run")[0].key)
     rows = [row for row in result["models"] if row["role"] != "unlearned"] + [
         row for row in result["models"] if row["role"] == "unlearned"
