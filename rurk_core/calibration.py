@@ -17,6 +17,7 @@ from .evidence import (
     SampleEvidence,
     evidence_of_counts,
     posterior_predictive,
+    sample_evidence,
 )
 from .residual import Verdicts
 
@@ -69,22 +70,8 @@ def calibrate(
             "Run with more references."
         )
 
-    # single radii are not looked at here: one column, the mean over them, instead of one for each of them and it
-    recognised = {name: verdicts.recognised(name).mean(1, keepdims=True) for name in (planted, *verdicts.references)}
-
     def judged(model: str, without: str) -> SampleEvidence:
-        return evidence_of_counts(
-            recognised[model],
-            np.stack([recognised[name] for name in verdicts.references if name != without]),
-            verdicts.draws,
-            taus=verdicts.taus.mean(keepdims=True),
-            samples=verdicts.samples,
-            labels=verdicts.labels,
-            model=model,
-            attack=verdicts.attack,
-            rate=rate,
-            margin=margin,
-        )
+        return sample_evidence(verdicts, model, without=without, together=True, rate=rate, margin=margin)
 
     return Calibration(
         null=tuple(judged(name, name) for name in verdicts.references),
