@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -52,6 +54,18 @@ def tiny_store(tiny_run, tmp_path) -> Store:
     """A copy of the tiny run's store, to be written to."""
     shutil.copytree(tiny_run[0].url, tmp_path / "store")
     return Store(tmp_path / "store")
+
+
+@pytest.fixture(scope="session")
+def forge() -> Callable[[Store, str, str, Any], None]:
+    """``forge(store, key, "result.json", value)`` puts other content into a stored entry, as if it had been made so."""
+
+    def change(store: Store, key: str, name: str, value: Any) -> None:
+        spec = json.loads(store.read(key, "spec.json"))["spec"]
+        store.delete(key)
+        store.put(key, spec, {name: json.dumps(value).encode()})
+
+    return change
 
 
 @pytest.fixture

@@ -267,7 +267,7 @@ def test_a_report_says_in_one_sentence_what_was_not_measured(made, capsys, tmp_p
     assert single.document["whole_set"] == [] and "Not measured" not in single.html
 
 
-def test_names_in_the_sections_are_text_whatever_they_look_like(made, tmp_path):
+def test_names_in_the_sections_are_text_whatever_they_look_like(made, forge, tmp_path):
     store, result, data, _ = made
     shutil.copytree(Path(store.url) / "runs", tmp_path / "runs")
     own = Store(tmp_path)
@@ -279,10 +279,8 @@ def test_names_in_the_sections_are_text_whatever_they_look_like(made, tmp_path):
     document["membership"][0]["name"] = SCRIPT
     changed = json.loads(json.dumps(result))
     changed["dataset"]["classes"] = [SCRIPT] * 10
-    for key, name, value in ((document["key"], "wholeset.json", document), (result["key"], "result.json", changed)):
-        spec = json.loads(own.read(key, "spec.json"))["spec"]
-        own.delete(key)
-        own.put(key, spec, {name: json.dumps(value).encode()})
+    forge(own, document["key"], "wholeset.json", document)
+    forge(own, result["key"], "result.json", changed)
     report = make_report(own, result["key"])
     assert next(e for e in report.document["whole_set"] if e["method"] == "gd")["found"]["missing"]
     page = checked(report.html)

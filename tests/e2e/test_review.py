@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     assert pdf.startswith(b"%PDF") and len(pdf) < 3e6
 
 
-def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, visit, monkeypatch):
+def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, visit, forge, monkeypatch):
     url, store, run = reviewed
     monkeypatch.setattr(radius, "ATTEMPTS", 1)
     monkeypatch.setattr(radius, "DIRECTIONS", 16)
@@ -68,9 +67,7 @@ def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, v
     # so that there is something to click, whatever the small models did
     first = document["retained"]["samples"][0]
     first["q_forgotten"], document["retained"]["changed"] = 0.0, [first["sample"]]
-    made = json.loads(store.read(document["key"], "spec.json"))["spec"]
-    store.delete(document["key"])
-    store.put(document["key"], made, {"wholeset.json": json.dumps(document).encode()})
+    forge(store, document["key"], "wholeset.json", document)
     page = visit(f"{url}/review?run={run}&method=rurk")
     page.get_by_role("group", name="Retained samples that changed").get_by_role("button").click()
     page.get_by_text("A sample that stays").wait_for()

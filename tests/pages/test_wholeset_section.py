@@ -145,7 +145,7 @@ def test_a_sample_that_stays_opens_in_neighbourhood_and_only_if_it_was_looked_at
     assert any("does not exist here" in warning.value for warning in left_out.warning)
 
 
-def test_parts_that_are_missing_say_why_and_names_are_text(app, measured, tmp_path):
+def test_parts_that_are_missing_say_why_and_names_are_text(app, measured, forge, tmp_path):
     source, result, document = measured
     shutil.copytree(Path(source.url) / "runs", tmp_path / "own" / "runs")
     store = Store(tmp_path / "own")
@@ -156,10 +156,8 @@ def test_parts_that_are_missing_say_why_and_names_are_text(app, measured, tmp_pa
     changed["missing"] = {"membership": f"No signal {SCRIPT}", "unreferenced": f"No test samples {SCRIPT}"}
     named = json.loads(json.dumps(result))
     named["dataset"]["classes"] = [SCRIPT] * 10
-    for key, name, value in ((document["key"], "wholeset.json", changed), (result["key"], "result.json", named)):
-        spec = json.loads(store.read(key, "spec.json"))["spec"]
-        store.delete(key)
-        store.put(key, spec, {name: json.dumps(value).encode()})
+    forge(store, document["key"], "wholeset.json", changed)
+    forge(store, result["key"], "result.json", named)
     test = app("review.py", store, run=result["key"])
     assert not test.error and f"No signal {SCRIPT}" in said(test) and f"No test samples {SCRIPT}" in said(test)
     assert not any("<script" in element.value for element in test.get("html"))
