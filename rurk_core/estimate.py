@@ -1,25 +1,28 @@
 """How long an experiment will take here: its work in forward passes, and how many of them a second this machine does.
 
 The speed comes from experiments that finished on this very device with the same network; where there is none, from
-forward passes that are timed for a third of a second on the CPU. Other work on the machine is not foreseen.
+training steps that are timed for a third of a second on the CPU. Other work on the machine is not foreseen.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from .data.stream import Streamed, budget
 from .models import create_model
 from .recipes import find_recipe
 from .stages import Work, plan
-from .training import TrainConfig, autocast, default_batch
+from .training import TrainConfig, autocast, memory_format, place
 
 PROBE_SECONDS = 0.3
+PROBE_BATCH = 32
 OVERHEAD = 1.6
 """Work of an experiment beside passes through the network, as a factor on a probed speed."""
 START_SECONDS = 3.0
@@ -60,16 +63,31 @@ def measured_speed(results: Iterable[dict[str, Any]], model: str, device: str, s
 
 
 def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float:
-    """Forward passes a second of a fresh network on the CPU, all costs of an experiment considered."""
-    model = create_model(name, input_shape, classes, seed=0).eval()
-    pixels = torch.rand(min(256, default_batch(input_shape, torch.device("cpu"))), *input_shape)
-    with torch.no_grad(), autocast(torch.device("cpu"), "auto"):  # the arithmetic of training
-        model(pixels)
-        started, passes = time.perf_counter(), 0
-        while (elapsed := time.perf_counter() - started) < PROBE_SECONDS:
-            model(pixels)
-            passes += len(pixels)
-    return passes / max(elapsed, 1e-9) / OVERHEAD
+    """Forward passes a second of a fresh network on the CPU, all costs of an experiment considered.
+
+    Training steps are timed, three passes each as in a plan, in the arithmetic and memory format of training. What runs
+    the experiment has all cores; what asks may have been given fewer threads.
+    """
+    model, passes, batch = create_model(name, input_shape, classes, seed=0).train(), 0, PROBE_BATCH
+
+    def step() -> float:
+        pixels = torch.rand(batch, *input_shape)
+        place(model, pixels)
+        began = time.perf_counter()
+        with autocast(pixels.device, "auto"):
+            logits = model(pixels.contiguous(memory_format=memory_format(pixels)))
+            loss = F.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64))
+        loss.backward()
+        return time.perf_counter() - began
+
+    step()
+    while batch < 4 * PROBE_BATCH and step() < PROBE_SECONDS / 10:  # as large as in training, if that is quick
+        batch *= 2
+    started = time.perf_counter()
+    while (elapsed := time.perf_counter() - started) < PROBE_SECONDS:
+        step()
+        passes += 3 * batch
+    return passes / elapsed / OVERHEAD * (os.cpu_count() or 1) / torch.get_num_threads()
 
 
 def outline(work: Work, speed: float) -> dict[str, Any]:
