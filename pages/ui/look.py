@@ -38,7 +38,8 @@ CSS = """<style>
 .rk-bar u { position: absolute; top: 0; bottom: 0; background: #009E73; opacity: .38; }
 .rk-stack { display: flex; height: 1.5rem; border-radius: .3rem; overflow: hidden; font-size: .78rem;
   line-height: 1.5rem; }
-.rk-stack span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: center; min-width: 0; box-sizing: border-box; }
+.rk-stack span { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: center; min-width: 0;
+  box-sizing: border-box; }
 .rk-stack span + span { border-left: 1px solid var(--rk-paper); }
 .rk-ends { display: flex; justify-content: space-between; font-size: .78rem; color: var(--rk-quiet); }
 .rk-see { font-size: .9rem; color: var(--rk-quiet); max-width: 60rem; text-wrap: pretty; margin-top: -.35rem; }
