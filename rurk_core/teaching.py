@@ -220,7 +220,12 @@ def lesson_job(job: dict[str, Any], store: Store, progress: Progress, cancelled:
     """What a background job does: ``{"spec": {"plane", "method", "forget", "seed"}}`` → the key of a lesson."""
     key, inputs = lesson_key(job.get("spec"))
     if not store.has(key):
-        lesson = teach(**inputs, tracker=Tracker(progress, cancelled))
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # so small a network only waits for a second one
+        try:
+            lesson = teach(**inputs, tracker=Tracker(progress, cancelled))
+        finally:
+            torch.set_num_threads(threads)
         store.put(key, inputs, {"lesson.bin": lesson.to_bytes()})
     return key
 
