@@ -9,7 +9,20 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-from . import app, calibration, cifar_original, digits, memory, methods, plan, references, table, verdicts
+from . import (
+    app,
+    calibration,
+    cifar_original,
+    digits,
+    evidence,
+    memory,
+    methods,
+    plan,
+    references,
+    table,
+    threads,
+    verdicts,
+)
 
 ALL = {
     "digits": digits.main,
@@ -19,6 +32,8 @@ ALL = {
     "memory": memory.main,
     "methods": methods.main,
     "calibration": calibration.main,
+    "evidence": evidence.main,
+    "threads": threads.main,
     "plan": plan.main,
     "cifar_original": cifar_original.main,
     "app": app.main,

@@ -6,7 +6,6 @@ Stages are compared one by one; the whole is what a person decides by.
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 from rurk_core.data import forget_set, load_dataset
@@ -17,6 +16,8 @@ from rurk_core.stages import Work
 from rurk_core.store import Store
 from rurk_core.training import device_name, find_device
 
+from .timing import by_stage
+
 EPOCHS, DRAWS = 20, 100
 
 
@@ -25,13 +26,13 @@ def main(epochs: int = EPOCHS, draws: int = DRAWS) -> None:
     with tempfile.TemporaryDirectory() as folder:
         small, large = _spec(max(1, epochs // 10), max(1, draws // 10)), _spec(epochs, draws)
         run(small, Store(Path(folder) / "warm"))  # libraries are loaded and kernels chosen before anything is timed
-        result, _ = _timed(small, Store(Path(folder) / "small"))
+        result, _ = by_stage(small, Store(Path(folder) / "small"))
         speed = measured_speed([result], small.model, device_name(device))
         assert speed is not None
         data, store = load_dataset(large.dataset), Store(Path(folder) / "large")
         work = Work(large, store, data, None, device, forget=forget_set(data, large.forget))
         planned = outline(work, speed)
-        result, seconds = _timed(large, store)
+        result, seconds = by_stage(large, store)
     print(f"the plan of a digits run against the run, its speed ({speed:,.0f} passes a second) from a tenth of it")
     stages = {row["stage"]: row["seconds"] for row in planned["stages"]}
     for name, took in seconds.items():
@@ -43,20 +44,6 @@ def main(epochs: int = EPOCHS, draws: int = DRAWS) -> None:
 
 def _spec(epochs: int, draws: int) -> Spec:
     return make_spec(methods="gd,rurk,scrub", references=3, draws=draws, train={"epochs": epochs}, relearn=0)
-
-
-def _timed(spec: Spec, store: Store) -> tuple[dict, dict[str, float]]:
-    """The result, and the seconds between the events of each stage."""
-    seconds: dict[str, float] = {}
-    last = time.perf_counter()
-
-    def listen(event: dict) -> None:
-        nonlocal last
-        now = time.perf_counter()
-        seconds[event["stage"]] = seconds.get(event["stage"], 0.0) + now - last
-        last = now
-
-    return run(spec, store, progress=listen), seconds
 
 
 if __name__ == "__main__":

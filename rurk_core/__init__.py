@@ -7,8 +7,8 @@ Samples" (NeurIPS 2025, arXiv 2601.22359), importable without the app.
 import os
 
 # Threads that wait for each other spin; where something else wants the cores (a browser, a second run) they spin
-# against it: two threads took 65 to 95 s then for what one did in 5. This many turns keep it at 6; it must be said
-# before torch is loaded.
+# against it, and a run takes several times as long as with one thread. This many turns and no more cost a little on an
+# idle machine (`python -m benchmarks threads` shows both). It must be said before torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
