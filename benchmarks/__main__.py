@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+from rurk_core.errors import RurkError
+
 from . import (
     app,
     calibration,
@@ -49,4 +51,7 @@ for name in wanted:
     if name not in ALL:
         sys.exit(f"There is no benchmark '{name}'; choose from {', '.join((*ALL, *LONG))}.")
 for name in wanted:
-    ALL[name]()
+    try:
+        ALL[name]()
+    except RurkError as error:  # data that is not there must not keep the others from being measured
+        print(f"{name}: {error}", file=sys.stderr)
