@@ -90,8 +90,9 @@ def main(rounds: int = 3) -> None:
             passes, best = copies * len(models), quickest(models, images, device)
             raw_speed, speed = (passes / statistics.median(times) for times in (limit, counted))
             print(
-                f"  images per second: {raw_speed:,.0f} raw in float32, {speed:,.0f} verdicts, Gaussian; their limit, one"
+                f"  images per second: {raw_speed:,.0f} raw in float32, {speed:,.0f} Gaussian verdicts; their limit is"
             )
+
             print(f"  one pass in bfloat16 with normalisation folded: {best:,.0f}; the machine cannot give more than")
             print(f"  {best / raw_speed:.1f}× the raw forward pass to whatever asks every copy once")
 
