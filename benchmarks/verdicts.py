@@ -89,10 +89,7 @@ def main(rounds: int = 3) -> None:
             print(f"  straightforward protocol ÷ ours, one draw of each of the three: {slow / fast:.2f}×; bar 5×")
             passes, best = copies * len(models), quickest(models, images, device)
             raw_speed, speed = (passes / statistics.median(times) for times in (limit, counted))
-            print(
-                f"  images per second: {raw_speed:,.0f} raw in float32, {speed:,.0f} Gaussian verdicts; their limit is"
-            )
-
+            print(f"  images per second: {raw_speed:,.0f} raw in float32, {speed:,.0f} Gaussian verdicts; these need")
             print(f"  one pass in bfloat16 with normalisation folded: {best:,.0f}; the machine cannot give more than")
             print(f"  {best / raw_speed:.1f}× the raw forward pass to whatever asks every copy once")
 
