@@ -16,6 +16,7 @@ from rurk_core.reproduce import (
     TARGETS,
     _checked,
     _line,
+    differences,
     plan,
     reported,
     reproduce,
@@ -71,8 +72,18 @@ def test_tables_and_curves_of_one_setting_are_one_run():
     assert all(plan(name) == wanted for name in ("table_c6", "table_c7", "table_c8", "figure2"))
 
 
+def test_the_quick_scale_takes_small_data_and_says_so():
+    quick, whole = plan("table1"), plan("table1", dataset="cifar10")
+    assert quick == plan("table_c2")
+    assert {spec.dataset for spec in whole + plan("table1", scale="paper")} == {"cifar10"}
+    said = "--dataset cifar10 takes the paper's"
+    assert any(said in sentence for sentence in differences("table1", quick, "quick"))
+    assert not any(said in sentence for sentence in differences("table1", whole, "quick"))
+    assert not any(said in sentence for sentence in differences("table_c2", plan("table_c2"), "quick"))
+
+
 def test_the_papers_settings_are_taken():
-    settings = {method.key: method.config for method in plan("table1")[0].methods}
+    settings = {method.key: method.config for method in plan("table1", scale="paper")[0].methods}
     assert settings["rurk"].lambda_a == 0.00045
     assert {m.config.lambda_a for m in plan("table_c2")[0].methods if m.key == "rurk"} == {0.03}
     ablations = {method.label: method.config for method in plan("table_c4")[0].methods}
