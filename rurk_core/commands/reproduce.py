@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def register(command: Command) -> None:
     reproduce = command("reproduce", _reproduce, "Run a table or figure of the paper and put its numbers beside.")
     reproduce.add_argument("target", help="table1, figure1, figure2, table_c2 ... table_c8")
-    reproduce.add_argument("--dataset", default="", help="another data set than the table's own (quick: small_cifar5)")
+    reproduce.add_argument(
+        "--dataset", default="", help="another data set than the table's own; quick takes small_cifar5 for cifar10"
+    )
     reproduce.add_argument(
         "--scale", default="quick", help="quick: two cores, a quarter of an hour; paper: its setting, for a GPU"
     )
