@@ -12,3 +12,8 @@ import os
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 __version__ = "0.1.0"
+
+
+def default_store() -> str:
+    """Where results live unless told otherwise: the variable RURK_STORE, or the folder ``rurk-store`` here."""
+    return os.environ.get("RURK_STORE") or "rurk-store"

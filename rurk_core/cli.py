@@ -29,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    errors = Console(stderr=True)
+    errors = Console(stderr=True, markup=False)
     try:
         options = _parser().parse_args(arguments)
         if options.own_methods:
@@ -38,13 +38,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from .unlearning.own import load_own_methods
 
             for sentence in load_own_methods().values():
-                errors.print(sentence, style="yellow", markup=False, highlight=False, soft_wrap=True)
+                errors.print(sentence, style="yellow", highlight=False, soft_wrap=True)
         return options.command(options)
     except KeyboardInterrupt:
         errors.print("Stopped. What was finished is kept: the same command goes on from there.")
         return 130
     except RurkError as error:
-        errors.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        errors.print(str(error), style="red", highlight=False, soft_wrap=True)
         return 2 if isinstance(error, UsageError) else 130 if isinstance(error, Cancelled) else 1
     except BrokenPipeError:
         sys.stderr.close()

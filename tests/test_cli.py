@@ -35,6 +35,14 @@ def test_lists(what, capsys):
     assert code == 0 and all(row["name"].split()[0] in table for row in rows)
 
 
+def test_the_variable_names_the_store_and_brackets_are_shown_as_they_are(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("RURK_STORE", str(tmp_path / "[red]results"))
+    _, out, _ = rurk(capsys, "doctor")
+    assert "[red]results: 0 entries" in out
+    _, out, _ = rurk(capsys, "store", "ls", "--json", "--store", tmp_path / "other")
+    assert json.loads(out) == [] and (tmp_path / "other").is_dir(), "a flag goes before the variable"
+
+
 def test_run_prints_one_json_document(capsys, tmp_path):
     code, out, _ = rurk(capsys, "run", *QUICK, "--store", tmp_path, "--json")
     result = json.loads(out)

@@ -15,11 +15,11 @@ from typing import Any
 
 import streamlit as st
 
+from rurk_core import default_store
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.store import Entry, Store
 
 BUNDLED = Path(__file__).parents[2] / "assets" / "demo"
-DEFAULT_STORE = "rurk-store"
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -27,7 +27,7 @@ DEFAULT_STORE = "rurk-store"
 
 def store() -> Store:
     """The user's results (the variable RURK_STORE, or ``rurk-store``), and the bundled experiment behind them."""
-    return _store(os.environ.get("RURK_STORE") or DEFAULT_STORE, str(BUNDLED) if BUNDLED.is_dir() else "")
+    return _store(default_store(), str(BUNDLED) if BUNDLED.is_dir() else "")
 
 
 @st.cache_resource(show_spinner=False)

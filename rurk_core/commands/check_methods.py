@@ -44,7 +44,7 @@ def _check(options: argparse.Namespace) -> int:
         console().print(table)
         for key, problems in found.items():
             for name, text in problems.items():
-                console().print(f"{key}, {name}: {text}", markup=False, highlight=False)
+                console().print(f"{key}, {name}: {text}", highlight=False)
     failed = [key for key, problems in found.items() if problems]
     if failed or PROBLEMS:
         names = ", ".join([*failed, *PROBLEMS])

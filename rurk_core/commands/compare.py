@@ -115,6 +115,6 @@ def print_comparison(comparison: dict[str, Any], out: Console) -> None:
     out.print(table)
     for row in rows:
         for seed, why in row["failed"].items():
-            out.print(f"{row['title']}, seed {seed}: {why}", markup=False)
+            out.print(f"{row['title']}, seed {seed}: {why}")
     for note in comparison["notes"]:
-        out.print(f"Note: {note}", markup=False)
+        out.print(f"Note: {note}")

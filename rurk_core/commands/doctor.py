@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from ..errors import RurkError
 from . import Command
@@ -36,7 +37,8 @@ def _doctor(options: argparse.Namespace) -> int:
     else:
         table = Table(show_header=False, box=None)
         for row in rows:
-            table.add_row("[red]✗[/]" if row["advice"] else "[green]✓[/]", row["what"], row["found"])
+            mark = Text("✗", "red") if row["advice"] else Text("✓", "green")
+            table.add_row(mark, row["what"], row["found"])
             if row["advice"]:
                 table.add_row("", "", f"→ {row['advice']}")
         console().print(table, highlight=False)

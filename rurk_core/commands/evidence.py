@@ -115,12 +115,11 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
     evidence = entry["evidence"]
     whole, power, counts = evidence["overall"], evidence["power"], evidence["verdicts"]
     said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-    out.print(f"{method} under {evidence['attack']}: {said}.", markup=False, highlight=False)
+    out.print(f"{method} under {evidence['attack']}: {said}.", highlight=False)
     p = "" if whole["p"] is None else f", p = {whole['p']:.3f}"
     out.print(
         f"The set as a whole: {whole['excess']:+.1%} of the copies beyond {evidence['references']} re-trained models "
         f"(95%: {whole['low']:+.1%} to {whole['high']:+.1%}{p}).",
-        markup=False,
         highlight=False,
     )
     median = power["median_detectable_excess"]
@@ -128,7 +127,6 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
     out.print(
         f"With these references {could} could have been seen in a single sample with 80% probability, and none at all "
         f"in {power['undetectable']:.0%} of the samples.",
-        markup=False,
         highlight=False,
     )
     table = Table(title="Strongest evidence of residual knowledge", title_justify="left")
@@ -153,7 +151,6 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
         out.print(
             f"Of the {len(retained['samples'])} retained samples nearest to the forget set {len(retained['changed'])} "
             f"changed beyond the spread of re-trainings: {', '.join(map(str, retained['changed'])) or 'none'}.",
-            markup=False,
             highlight=False,
         )
     if entry.get("unreferenced"):
@@ -170,11 +167,11 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
                 f"{agreement['alarms_calibrated']:.0%}, with the same answer for {agreement['same']:.0%} and a rank "
                 f"correlation of {agreement['rank_correlation']:.2f} between the excesses"
             )
-        out.print(f"{line}.", markup=False, highlight=False)
+        out.print(f"{line}.", highlight=False)
     for sentence in entry.get("missing", {}).values():
-        out.print(sentence, markup=False, highlight=False)
+        out.print(sentence, highlight=False)
     if "key" in entry:
-        out.print(f"Kept as {entry['key']}.", markup=False, highlight=False)
+        out.print(f"Kept as {entry['key']}.", highlight=False)
 
 
 def signals_table(membership: list[dict[str, Any]]) -> Table:

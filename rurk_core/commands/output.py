@@ -13,18 +13,22 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from .. import default_store
 from ..errors import UsageError
 
-DEFAULT_STORE = "rurk-store"
 
-
-def where(parser: argparse.ArgumentParser, *, store: bool = True, data: bool = True) -> None:
+def where(parser: argparse.ArgumentParser, *, store: bool = True, data: bool = True, device: bool = True) -> None:
     if store:
-        parser.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
+        parser.add_argument(
+            "--store",
+            default=default_store(),
+            help="where results live (default: the variable RURK_STORE, or rurk-store)",
+        )
     if not data:
         return
     parser.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, cuda:0,cuda:1 or all")
+    if device:
+        parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, cuda:0,cuda:1 or all")
 
 
 def read_json(path: Path) -> Any:
@@ -53,7 +57,7 @@ def live(*, quiet: bool) -> Iterator[Any]:
 
         yield line
         return
-    columns = (TextColumn("{task.description:<24}"), BarColumn(), TextColumn("{task.fields[note]}"))
+    columns = (TextColumn("{task.description:<24}", markup=False), BarColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("", total=1.0, note="")
 
@@ -96,8 +100,8 @@ def print_list(options: argparse.Namespace, title: str, rows: list[dict[str, Any
 
 
 def console() -> Console:
-    # a pipe has no width: keep tables whole there
-    return Console() if sys.stdout.isatty() else Console(width=160)
+    # a pipe has no width: keep tables whole there; titles and paths may look like markup and are shown as they are
+    return Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=160)
 
 
 def cell(value: Any) -> str:

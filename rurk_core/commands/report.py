@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from . import Command
-from .output import DEFAULT_STORE, console, print_json
+from .output import console, print_json, where
 
 
 def register(command: Command) -> None:
@@ -14,8 +14,7 @@ def register(command: Command) -> None:
     report.add_argument("run", help="the key of a run or audit, or 'latest'")
     report.add_argument("--sample", type=int, help="only this training index of the forget set")
     report.add_argument("--out", type=Path, default=Path("report"), help="the folder to write to (default: report)")
-    report.add_argument("--store", default=DEFAULT_STORE, help=f"where results live (default: {DEFAULT_STORE})")
-    report.add_argument("--data", help="where data sets lie, for the pictures (default: the variable RURK_DATA)")
+    where(report, device=False)
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -30,7 +29,7 @@ def _report(options: argparse.Namespace) -> int:
         print_json(report.document)
     else:
         for answer in report.document["answers"]:
-            console().print(f"{answer['method']}, {answer['attack']}: {answer['sentence']}", markup=False)
+            console().print(f"{answer['method']}, {answer['attack']}: {answer['sentence']}")
         for path in paths:
-            console().print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)", markup=False, highlight=False)
+            console().print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)", highlight=False)
     return 0

@@ -77,15 +77,15 @@ def _plan(options: argparse.Namespace, store: Store) -> int:
         print_json(found)
         return 0
     out = console()
-    out.print(f"{found['target']}: {found['title']}", highlight=False, markup=False)
+    out.print(f"{found['target']}: {found['title']}", highlight=False)
     settings = ", ".join(f"{method['label']} ({method['preset']})" for method in found["methods"])
-    out.print(f"Methods and their settings: {settings}.", highlight=False, markup=False)
+    out.print(f"Methods and their settings: {settings}.", highlight=False)
     for spec, run in zip(specs, runs, strict=True):
         out.print(f"Seed {spec.seed}:", highlight=False)
         print_plan(run, out)
     out.print(f"About {duration(found['seconds'])} in all. What differs from the paper's set-up:", highlight=False)
     for sentence in found["differences"]:
-        out.print(f"  - {sentence}", markup=False, highlight=False)
+        out.print(f"  - {sentence}", highlight=False)
     return 0
 
 
@@ -115,19 +115,18 @@ def print_reproduction(found: dict[str, Any], out: Console) -> None:
     out.print(table)
     for line in found["lines"]:
         if "failed" in line:
-            out.print(f"{line['title']}: {line['failed']}", markup=False)
+            out.print(f"{line['title']}: {line['failed']}")
     for claim in found["claims"]:
         for model, at in claim["found"].items():
             out.print(
                 f"The paper: {model} {claim['says']}. Ours: so at {at['holds']} of {at['of']} radii"
                 + (f" (r̂ from {at['lowest']:.2f} to {at['highest']:.2f})." if at["of"] else "."),
-                markup=False,
                 highlight=False,
             )
-    out.print(f"The paper's numbers: {found['source']}", markup=False, highlight=False)
+    out.print(f"The paper's numbers: {found['source']}", highlight=False)
     out.print("What differs from the paper's set-up:")
     for sentence in found["differences"]:
-        out.print(f"  - {sentence}", markup=False, highlight=False)
+        out.print(f"  - {sentence}", highlight=False)
 
 
 def _column(line: dict[str, Any]) -> str:

@@ -157,7 +157,6 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         f"{data['name']}: {data['train']} training and {data['test']} test samples; "
         f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
         highlight=False,
-        markup=False,
     )
     table = Table(
         title="Models (unlearn = 1 − accuracy on the forget set; gap: mean distance to Re-train)",
@@ -180,11 +179,11 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         print_residual([e for e in result["residual"] if e["attack"] == attack], attack, out)
     for row in result["models"]:
         if "failed" in row:
-            out.print(f"{row['name']}: {row['failed']}", markup=False)
+            out.print(f"{row['name']}: {row['failed']}")
         for note in row.get("notes", ()):
-            out.print(f"{row['name']}: {note}", markup=False)
+            out.print(f"{row['name']}: {note}")
     for note in result.get("notes", ()):
-        out.print(f"Note: {note}", markup=False)
+        out.print(f"Note: {note}")
 
 
 def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> None:

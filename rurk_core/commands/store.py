@@ -112,5 +112,5 @@ def _say(options: argparse.Namespace, document: dict[str, Any], text: str) -> in
     if options.json:
         print_json(document)
     else:
-        console().print(text, markup=False, highlight=False)
+        console().print(text, highlight=False)
     return 0

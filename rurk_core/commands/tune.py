@@ -96,4 +96,4 @@ def print_tuning(result: dict[str, Any], out: Console) -> None:
     kept = ", ".join(f"{part} {100 * result['references'][part]:.2f}%" for part in ("retain", "test"))
     out.print(f"The references: {kept}; in brackets is the difference to them, in percentage points.", highlight=False)
     preset = result["preset"]
-    out.print(f"Kept as {preset['method']}@{slug(preset['name'])}", highlight=False, markup=False)
+    out.print(f"Kept as {preset['method']}@{slug(preset['name'])}", highlight=False)
