@@ -19,6 +19,7 @@ from rurk_core.store import Store
 
 FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
+os.environ.pop("RURK_STORE", None)  # no test may write among the results of whoever runs it
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
 
