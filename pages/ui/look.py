@@ -88,7 +88,7 @@ CSS = """<style>
 .st-key-sample_picture .rk-tile { margin: 0; }
 .stElementContainer:has(> .stHtml > style:only-child) { display: none; }
 @media (max-width: 640px) {
-  .stMainBlockContainer { padding: 3.2rem .9rem 3rem; }
+  .stMainBlockContainer { padding: 4.2rem .9rem 3rem; }
   .rk-head { font-size: 1.08rem; }
   .rk-wide { display: none; }
   .rk-table td, .rk-table th { padding-right: .45rem; }
