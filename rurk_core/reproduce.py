@@ -238,10 +238,10 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
         f"The Original is trained {recipe.train.epochs} epochs, a Re-train {recipe.reference.epochs}"
         + (f", both after {recipe.pretrain.epochs} epochs of pre-training on CIFAR-10." if recipe.pretrain else "."),
     ]
-    if spec.dataset != target.dataset == "cifar10":
+    if target.dataset and spec.dataset != target.dataset:
         said.append(
-            f"Data set {spec.dataset} (the paper's: CIFAR-10); --dataset cifar10 takes the paper's, but hours on two "
-            "cores."
+            f"Data set {spec.dataset} (the paper's: {target.dataset}; --dataset {target.dataset} takes it, and --plan "
+            "says for how long)."
         )
     if spec.dataset == "cifar10":
         said.append("The whole training set of CIFAR-10 is used; the paper holds a fifth of it out for validation.")

@@ -76,10 +76,11 @@ def test_the_quick_scale_takes_small_data_and_says_so():
     quick, whole = plan("table1"), plan("table1", dataset="cifar10")
     assert quick == plan("table_c2")
     assert {spec.dataset for spec in whole + plan("table1", scale="paper")} == {"cifar10"}
-    said = "--dataset cifar10 takes the paper's"
+    said = "--dataset cifar10 takes it"
     assert any(said in sentence for sentence in differences("table1", quick, "quick"))
     assert not any(said in sentence for sentence in differences("table1", whole, "quick"))
     assert not any(said in sentence for sentence in differences("table_c2", plan("table_c2"), "quick"))
+    assert differences("table_c2", plan("table_c2", dataset="digits"), "quick")[5].startswith("Data set digits")
 
 
 def test_the_papers_settings_are_taken():
