@@ -50,8 +50,11 @@ wanted = sys.argv[1:] or list(ALL)
 for name in wanted:
     if name not in ALL:
         sys.exit(f"There is no benchmark '{name}'; choose from {', '.join((*ALL, *LONG))}.")
+failed = 0
 for name in wanted:
     try:
         ALL[name]()
     except RurkError as error:  # data that is not there must not keep the others from being measured
         print(f"{name}: {error}", file=sys.stderr)
+        failed = 1
+sys.exit(failed)
