@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import torch
 
+from rurk_core.config import Config
 from rurk_core.data import load_dataset
 from rurk_core.models import Classifier, create_model
 from rurk_core.training import default_device, place
@@ -88,7 +89,7 @@ def like_small_cifar5(
     return model, everything.take(order[n_f:]), everything.take(order[:n_f])
 
 
-def counted(key: str, model: Classifier, retain: Samples, forget: Samples) -> Passes:
+def counted(key: str, model: Classifier, retain: Samples, forget: Samples, config: Config | None = None) -> Passes:
     """What a method really passes through networks of the model's shape, itself or a copy, at either end of them.
 
     The samples that enter the first block and those that leave the head are counted, and of either the gradients that
@@ -111,7 +112,7 @@ def counted(key: str, model: Classifier, retain: Samples, forget: Samples) -> Pa
     handles = [place.register_forward_hook(count(place)) for place in (first, last)]  # copies of the model keep them
     try:
         generator = torch.Generator(retain.labels.device).manual_seed(0)
-        config = method_config(METHODS[key], "paper-small-cifar-5")
+        config = config or method_config(METHODS[key], "paper-small-cifar-5")
         METHODS[key].run(model, retain, forget, config, generator=generator)
     finally:
         for handle in handles:

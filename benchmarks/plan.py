@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 from rurk_core.data import forget_set, load_dataset
-from rurk_core.estimate import measured_speed, outline
+from rurk_core.estimate import measured_speeds, outline
 from rurk_core.experiment import run
 from rurk_core.spec import Spec, make_spec
 from rurk_core.stages import Work
@@ -27,13 +27,13 @@ def main(epochs: int = EPOCHS, draws: int = DRAWS) -> None:
         small, large = _spec(max(1, epochs // 10), max(1, draws // 10)), _spec(epochs, draws)
         run(small, Store(Path(folder) / "warm"))  # libraries are loaded and kernels chosen before anything is timed
         result, _ = by_stage(small, Store(Path(folder) / "small"))
-        speed = measured_speed([result], small.model, device_name(device))
-        assert speed is not None
+        speeds = measured_speeds([result], small.model, device_name(device))
+        assert speeds is not None
         data, store = load_dataset(large.dataset), Store(Path(folder) / "large")
         work = Work(large, store, data, None, device, forget=forget_set(data, large.forget))
-        planned = outline(work, speed)
+        planned = outline(work, speeds)
         result, seconds = by_stage(large, store)
-    print(f"the plan of a digits run against the run, its speed ({speed:,.0f} passes a second) from a tenth of it")
+    print("the plan of a digits run against the run, its speeds from a tenth of it")
     stages = {row["stage"]: row["seconds"] for row in planned["stages"]}
     for name, took in seconds.items():
         if name in stages:

@@ -10,7 +10,7 @@ from ui.forgetting import checked, draft, what_to_forget
 from ui.forms import config_form, network_form, perturbation_form
 from ui.glossary import term
 from ui.look import looks_of
-from ui.runs import digits_button, jobs_panel, open_run, speed_here, start
+from ui.runs import digits_button, jobs_panel, open_run, speeds_here, start
 from ui.state import escape, plain
 from ui.tune import tune_form, tuned_list
 
@@ -184,22 +184,23 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """How long it will take, and how that is known."""
-    from rurk_core.estimate import START_SECONDS, missing_work
+    from rurk_core.estimate import START_SECONDS, expected_seconds, missing_stages
     from rurk_core.stages import Work
     from rurk_core.training import default_device
 
     device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
     start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
-    work = missing_work(Work(spec, state.store(), dataset, start_data, device, forget=forget))
-    if not work:
+    stages = missing_stages(Work(spec, state.store(), dataset, start_data, device, forget=forget))
+    if not stages:
         return "<b>Everything is in the store already</b>: the result is there at once."
-    speed, source = speed_here(spec.model, dataset.input_shape, len(dataset.classes))
-    if speed is None:
+    speeds, source = speeds_here(spec.model, dataset.input_shape, len(dataset.classes))
+    if speeds is None:
         return f"No estimate of the time: {source}."
     waiting = sum(job.alive for job in list_jobs(state.store()))
     queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
+    seconds = START_SECONDS + expected_seconds(stages, speeds)
     return (
-        f"It takes <b>about {state.duration(START_SECONDS + work / speed)}</b> here ({source}){queue}. It runs in the "
+        f"It takes <b>about {state.duration(seconds)}</b> here ({source}){queue}. It runs in the "
         "background; finished stages are kept."
     )
 

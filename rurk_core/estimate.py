@@ -1,25 +1,29 @@
 """How long an experiment will take here: its work in forward passes, and how many of them a second this machine does.
 
-The speed comes from experiments that finished on this very device with the same network; where there is none, from
-training steps that are timed for a third of a second on the CPU. Other work on the machine is not foreseen.
+Speeds come from experiments that finished on this very device with the same network, for each kind of work its own;
+where there are none, from training steps that are timed for a third of a second on the CPU. Other work on the machine
+is not foreseen.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 
 from .data.stream import Streamed, budget
+from .errors import RurkError
 from .models import create_model
-from .recipes import find_recipe
-from .stages import Work, plan
-from .training import TrainConfig, autocast, memory_format, place
+from .stages import Stage, Work, plan
+from .store import Store
+from .training import autocast, memory_format, place
 
 PROBE_SECONDS = 0.3
 PROBE_BATCH = 32
@@ -29,41 +33,62 @@ START_SECONDS = 3.0
 """A process of its own starts, loads libraries and reads data."""
 
 
-def missing_work(work: Work) -> float:
-    """Forward passes of one sample that stages not in the store will take (a training step counts three).
-
-    The forget set of ``work`` must be known.
-    """
-    return sum(stage.cost for stage in plan(work) if not work.store.has(stage.key))
+def missing_stages(work: Work) -> list[Stage]:
+    """What is not in the store. The forget set of ``work`` must be known."""
+    return [stage for stage in plan(work) if not work.store.has(stage.key)]
 
 
-def measured_speed(results: Iterable[dict[str, Any]], model: str, device: str, samples: int = 5) -> float | None:
-    """Forward passes a second in the training of Originals with that network on that device; None if there are none.
+def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:
+    """How long ``stages`` will take at ``speeds`` (:func:`speed_of`)."""
+    return sum(stage.cost / speed_of(stage.work, speeds) for stage in stages)
+
+
+def speed_of(work: str, speeds: Mapping[str, float]) -> float:
+    """Forward passes of one sample a second, of a kind of work as in :attr:`~rurk_core.stages.Stage.work`.
 
     Args:
-        results: result documents, the latest first; the first ``samples`` that fit are taken together, so that short
-            ones, most of whose time was spent on starting, count for little.
+        speeds: of kinds of work ("unlearned rurk"), of what begins like them ("unlearned"), and "" of all others.
+    """
+    return next(speeds[name] for name in (work, work.split()[0], "") if name in speeds)
+
+
+def latest_results(store: Store, count: int = 30) -> Iterator[dict[str, Any]]:
+    """Result documents of the latest runs in a store; what cannot be read is left out, and what came with the app."""
+    for entry in islice((entry for entry in store.list("run") if not entry.bundled), count):
+        with suppress(RurkError):
+            yield store.read_json(entry.key, "result.json")
+
+
+def measured_speeds(
+    results: Iterable[dict[str, Any]], model: str, device: str, samples: int = 5
+) -> dict[str, float] | None:
+    """For :func:`expected_seconds`, from what earlier runs with that network took on that device; None without any.
+
+    Args:
+        results: result documents, the latest first. Of each kind of work the first ``samples`` are taken together, so
+            that short ones, most of whose time was spent on starting, count for little.
         device: as in a result document.
     """
-    work = time_taken = 0.0
+    found: dict[str, list[tuple[float, float]]] = {}
     for result in results:
-        spec = result["spec"]
-        if spec.get("model") != model or _threads_aside(result["device"]) != _threads_aside(device):
+        # several processes that train together have another speed
+        alike = result["spec"].get("model") == model and result.get("engine") == "embedded"
+        if not alike or _threads_aside(result["device"]) != _threads_aside(device):
             continue
-        seconds = next((row.get("seconds") for row in result["models"] if row["role"] == "original"), None)
-        if seconds:
-            recipe = find_recipe(spec["recipe"], spec["dataset"]).train
-            epochs = TrainConfig.from_dict({**recipe.to_dict(), **spec["train"]}).epochs
-            work += 3.0 * result["dataset"]["train"] * epochs
-            time_taken += seconds
-            samples -= 1
-        if not samples:
-            break
-    return work / time_taken if time_taken else None
+        here: dict[str, tuple[float, float]] = {}
+        for work, done in result.get("took", {}).items():
+            for name in dict.fromkeys((work, work.split()[0], "")):
+                passes, seconds = here.get(name, (0.0, 0.0))
+                here[name] = passes + done["passes"], seconds + done["seconds"]
+        for name, done in here.items():
+            if len(found.setdefault(name, [])) < samples:
+                found[name].append(done)
+    sums = {name: [sum(column) for column in zip(*rows, strict=True)] for name, rows in found.items()}
+    return {name: passes / seconds for name, (passes, seconds) in sums.items() if seconds} or None
 
 
-def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float:
-    """Forward passes a second of a fresh network on the CPU, all costs of an experiment considered.
+def probed_speeds(name: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:
+    """For :func:`expected_seconds`: one speed of a fresh network on the CPU, all costs of an experiment considered.
 
     Training steps are timed, three passes each as in a plan, in the arithmetic and memory format of training. What runs
     the experiment has all cores; what asks may have been given fewer threads.
@@ -87,15 +112,15 @@ def probed_speed(name: str, input_shape: tuple[int, ...], classes: int) -> float
     while (elapsed := time.perf_counter() - started) < PROBE_SECONDS:
         step()
         passes += 3 * batch
-    return passes / elapsed / OVERHEAD * (os.cpu_count() or 1) / torch.get_num_threads()
+    return {"": passes / elapsed / OVERHEAD * (os.cpu_count() or 1) / torch.get_num_threads()}
 
 
-def outline(work: Work, speed: float) -> dict[str, Any]:
+def outline(work: Work, speeds: Mapping[str, float]) -> dict[str, Any]:
     """What a run will do, before it starts.
 
     Args:
         work: with a known forget set.
-        speed: forward passes of one sample a second.
+        speeds: as in :func:`expected_seconds`.
 
     Returns:
         ``stages``: for each name in the plan how many entries are to be made, their forward passes and seconds (a
@@ -104,18 +129,15 @@ def outline(work: Work, speed: float) -> dict[str, Any]:
         draws, radii, references or methods.
     """
     stages: dict[str, dict[str, Any]] = {}
-    for stage in plan(work):
-        if not work.store.has(stage.key):
-            row = stages.setdefault(stage.name, {"stage": stage.name, "entries": 0, "passes": 0.0})
-            row["entries"] += 1
-            row["passes"] += stage.cost
-    for row in stages.values():
-        row["seconds"] = row["passes"] / speed
-    total = sum(row["passes"] for row in stages.values())
+    for stage in missing_stages(work):
+        row = stages.setdefault(stage.name, {"stage": stage.name, "entries": 0, "passes": 0.0, "seconds": 0.0})
+        row["entries"] += 1
+        row["passes"] += stage.cost
+        row["seconds"] += expected_seconds([stage], speeds)
     return {
         "stages": list(stages.values()),
-        "passes": total,
-        "seconds": total / speed,
+        "passes": sum(row["passes"] for row in stages.values()),
+        "seconds": sum(row["seconds"] for row in stages.values()),
         "bytes": _bytes(work),
         "twice": _twice(work),
     }

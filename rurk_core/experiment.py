@@ -16,6 +16,7 @@ from .archive import entries_of
 from .data import DATASETS, Dataset, forget_set, load_dataset, needs_losses
 from .engines import Engine, find_engine
 from .errors import Damaged, RurkError
+from .estimate import expected_seconds, latest_results, measured_speeds
 from .metrics import average_gap, cost_share, others
 from .progress import Progress, Tracker
 from .residual import summarise
@@ -36,7 +37,7 @@ from .stages import (
     versions,
 )
 from .store import Store
-from .training import device_name, find_devices
+from .training import device_names, find_devices
 from .unlearning import METHODS
 
 __all__ = [
@@ -104,7 +105,7 @@ def run(
         "spec": spec.to_dict(),
         "seed": spec.seed,
         "versions": versions(),
-        "device": ", ".join(map(device_name, devices)),
+        "device": device_names(devices),
         "engine": engine,
         "seconds": round(time.perf_counter() - started, 3),
     }
@@ -164,7 +165,19 @@ def _stored(store: Store, key: str) -> dict[str, Any] | None:
 def _measured(work: Work, run_stages: Engine, about: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The result document, and the keys of all it rests on."""
     stages = finish_stages(work, run_stages)
-    return gather(work, stages, about), [stage.key for stage in stages]
+    return gather(work, stages, about) | {"took": _took(work, stages)}, [stage.key for stage in stages]
+
+
+def _took(work: Work, stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
+    """Kind of work → forward passes and seconds of the stages that this run ran itself; plans are made with it."""
+    kinds = {stage.name: stage.work for stage in stages}
+    found: dict[str, dict[str, float]] = {}
+    for name, seconds in work.tracker.taken.items():
+        if name in kinds and name in work.passes:
+            row = found.setdefault(kinds[name], {"passes": 0.0, "seconds": 0.0})
+            row["passes"] += work.passes[name]
+            row["seconds"] += seconds
+    return found
 
 
 def _mended(work: Work, attempt: Callable[[], T]) -> tuple[T, list[str]]:
@@ -218,11 +231,17 @@ def _checked_plan(work: Work) -> list[Stage]:
 
 
 def expect(work: Work, stages: Sequence[Stage]) -> None:
-    """Tell the tracker what is to be done."""
+    """Tell the tracker what is to be done, in seconds where earlier runs tell how many that is."""
+    speeds = measured_speeds(
+        latest_results(work.store), work.spec.model, device_names(work.devices or (work.device,))
+    ) or {"": 1.0}
+    passes: dict[str, float] = {}
     costs: dict[str, float] = {}
     for stage in stages:
         if not work.store.has(stage.key):
-            costs[stage.name] = costs.get(stage.name, 0.0) + stage.cost
+            passes[stage.name] = passes.get(stage.name, 0.0) + stage.cost
+            costs[stage.name] = costs.get(stage.name, 0.0) + expected_seconds([stage], speeds)
+    work.passes |= passes
     work.tracker.expect(costs)
 
 

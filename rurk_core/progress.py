@@ -17,8 +17,9 @@ Progress = Callable[[dict[str, Any]], None]
 class Tracker:
     """Turns the steps of stages into overall progress and time left, and asks whether to stop.
 
-    Costs are in forward passes of one sample. Time left comes from the cost done in this run and the time it
+    Costs are in seconds, or in any one unit. Time left comes from the cost done in this run and the time it
     took; stages found in the store cost nothing. Several stages may be under way at once (:meth:`at`).
+    ``taken`` has the seconds of stages whose beginning was seen, by name.
     """
 
     progress: Progress | None = None
@@ -28,6 +29,8 @@ class Tracker:
     current: str = ""
     parts: int = 0
     worked: float = 0.0
+    begun: dict[str, float] = field(default_factory=dict)
+    taken: dict[str, float] = field(default_factory=dict)
     started: float = field(default_factory=time.monotonic)
 
     def expect(self, costs: Mapping[str, float]) -> None:
@@ -42,15 +45,23 @@ class Tracker:
         if cost is not None:
             self.costs[name] = cost
         self.current = name
+        self.begin(name)
         self.step(0, 1)
         yield
         self.step(1, 1)
         self.finish(name)
 
-    def finish(self, name: str) -> None:
-        """All the work of ``name`` is done."""
+    def begin(self, name: str) -> None:
+        """The work of ``name`` begins now."""
+        self.begun[name] = time.monotonic()
+
+    def finish(self, name: str, stage: str = "") -> None:
+        """All the work of ``name`` is done, which may be a part of ``stage``."""
         self.worked += self.costs.pop(name, 0.0)
         self.shares.pop(name, None)
+        if (began := self.begun.pop(name, None)) is not None:
+            stage = stage or name
+            self.taken[stage] = self.taken.get(stage, 0.0) + time.monotonic() - began
 
     def part(self, name: str, cost: float) -> str:
         """Take a part of the work of ``name`` out of it, to be reported by :meth:`at` on its own; returns its name."""

@@ -70,6 +70,12 @@ class Stage:
     def key(self) -> str:
         return Store.key(self.kind, self.inputs)
 
+    @property
+    def work(self) -> str:
+        """What has a speed of its own: the kind, and of methods and attacks which: "unlearned rurk"."""
+        which = self.inputs["method"] if self.kind == "unlearned" else self.inputs.get("attack", "")
+        return f"{self.kind} {which}".strip()
+
 
 @dataclass
 class Work:
@@ -79,6 +85,7 @@ class Work:
         start_data: the data of the model that the Original and the Re-trains start from, if there is one.
         forget: None as long as the rule waits for the Original's losses.
         failed: labels of unlearning runs that cannot be made or did not end well, with the sentence that says why.
+        passes: forward passes of the stages that were missing, by their names.
         devices: where there are several, an engine may use all of them; ``device`` is the first.
         share: the part of this process in training, where several train one model together.
     """
@@ -92,6 +99,7 @@ class Work:
     root: str | None = None
     forget: ForgetSet | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    passes: dict[str, float] = field(default_factory=dict)
     devices: tuple[torch.device, ...] = ()
     share: Share | None = None
 
@@ -116,7 +124,8 @@ def plan(work: Work) -> list[Stage]:
     if work.forget is None:
         return [*first, scores_stage(work, original)]
     recipe, digest = work.spec.training(), forget_digest(work.forget)
-    n = len(work.dataset.train_labels)
+    n_f, classes = len(work.forget.indices), len(work.dataset.classes)
+    n_r = len(work.dataset.train_labels) - n_f
     start = first[0].key if len(first) > 1 else None
     references = [
         Stage(
@@ -131,7 +140,7 @@ def plan(work: Work) -> list[Stage]:
                 "forget": digest,
             },
             (start,) if start else (),
-            2.0 * n * recipe.reference.epochs,
+            3.0 * n_r * recipe.reference.epochs,
         )
         for k in range(work.spec.references)
     ]
@@ -150,7 +159,7 @@ def plan(work: Work) -> list[Stage]:
             }
             | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
             (original.key,),
-            3.0 * n * getattr(method.config, "epochs", 1),
+            METHODS[method.key].passes(method.config, n_r, n_f, classes),
         )
         for method in work.spec.methods
         if method.label not in work.failed

@@ -402,6 +402,11 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+def device_names(devices: Sequence[torch.device]) -> str:
+    """What a result document calls them."""
+    return ", ".join(map(device_name, devices))
+
+
 def place(model: Classifier, images: Images) -> Classifier:
     """Move ``model`` (in place) to the device of ``images`` and into their memory format."""
     return model.to(images.device).to(memory_format=memory_format(images))

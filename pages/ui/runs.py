@@ -296,25 +296,28 @@ def _buttons(job: JobStatus) -> None:
     )
 
 
-def speed_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple[float | None, str]:
-    """Forward passes a second of a network on this machine, and how that is known; None where nothing tells."""
-    from rurk_core.estimate import measured_speed
+def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple[dict[str, float] | None, str]:
+    """Forward passes a second of a network on this machine, for each kind of work, and how that is known.
+
+    None where nothing tells.
+    """
+    from rurk_core.estimate import measured_speeds
     from rurk_core.training import default_device, device_name
 
     device = default_device()
     own = [found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key))]
-    if speed := measured_speed(own, model, device_name(device)):
-        return speed, "from your finished runs of this network"
+    if speeds := measured_speeds(own, model, device_name(device)):
+        return speeds, "from your finished runs of this network"
     if device.type == "cuda":
         return None, "no experiment with this network has finished on this GPU yet"
     return _probed(model, input_shape, classes), "from a trial of the network"
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _probed(model: str, input_shape: tuple[int, ...], classes: int) -> float:
-    from rurk_core.estimate import probed_speed
+def _probed(model: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:
+    from rurk_core.estimate import probed_speeds
 
-    return probed_speed(model, input_shape, classes)
+    return probed_speeds(model, input_shape, classes)
 
 
 def _readable(key: str) -> dict[str, Any] | None:

@@ -17,7 +17,7 @@ from ui import figures, state
 from ui.forgetting import sheet_of
 from ui.look import REFERENCES, Look
 from ui.pictures import tiles
-from ui.runs import show_jobs, speed_here, start
+from ui.runs import show_jobs, speeds_here, start
 from ui.state import escape, plain
 
 KINDS = {"strong": "by search", "random": "along random directions"}
@@ -105,16 +105,19 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:
-    from rurk_core.estimate import START_SECONDS
+    from rurk_core.estimate import START_SECONDS, speed_of
     from rurk_core.wholeset import wholeset_costs
 
     model = result["spec"]["model"]
-    speed, source = speed_here(model, dataset.input_shape, len(dataset.classes))
-    if speed is None:
+    speeds, source = speeds_here(model, dataset.input_shape, len(dataset.classes))
+    if speeds is None:
         return f"No estimate of the time: {source}."
-    passes = sum(wholeset_costs(state.store(), run, dataset, method=method, attack=attack).values())
+    costs = wholeset_costs(state.store(), run, dataset, method=method, attack=attack)
+    # a radius is searched by gradients, as training
+    like = {"Radii": "original", "Membership signals": "scores", "Verdicts": f"verdicts {attack}"}
+    seconds = sum(passes / speed_of(like[name.split(",")[0]], speeds) for name, passes in costs.items())
     return (
-        f"At most about **{state.duration(START_SECONDS + passes / speed)}** here ({source}), in the background; "
+        f"At most about **{state.duration(START_SECONDS + seconds)}** here ({source}), in the background; "
         "finished parts are kept."
     )
 

@@ -113,8 +113,7 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     import torch
 
     from ..data import forget_set, load_dataset, needs_losses
-    from ..estimate import measured_speed, outline, probed_speed
-    from ..experiment import load_result
+    from ..estimate import latest_results, measured_speeds, outline, probed_speeds
     from ..stages import Work, start_data
     from ..training import device_name, find_devices
 
@@ -122,10 +121,9 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     losses = torch.zeros(len(data.train_labels)) if needs_losses(spec.forget) else None
     chosen = forget_set(data, spec.forget, losses=losses)
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
-    earlier = (load_result(store, entry.key) for entry in store.list("run"))
-    known = measured_speed(earlier, spec.model, device_name(devices[0]))
-    speed = known or probed_speed(spec.model, data.input_shape, len(data.classes))
-    return outline(work, speed) | {"speed": speed, "speed_from": "earlier runs" if known else "a probe on the CPU"}
+    known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
+    speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes))
+    return outline(work, speeds) | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
 
 
 def print_plan(found: dict[str, Any], out: Console) -> None:
@@ -140,7 +138,10 @@ def print_plan(found: dict[str, Any], out: Console) -> None:
     out.print(f"Memory: {memory}.", highlight=False)
     growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
     out.print(f"Work with twice as many: {growth}.", highlight=False)
-    out.print(f"{found['speed']:,.0f} forward passes a second, from {found['speed_from']}.", highlight=False)
+    speeds = [row["passes"] / row["seconds"] for row in found["stages"] if row["seconds"]]
+    if speeds:
+        each = f"{min(speeds):,.0f} to {max(speeds):,.0f}" if max(speeds) > 1.01 * min(speeds) else f"{speeds[0]:,.0f}"
+        out.print(f"{each} forward passes a second, from {found['speeds_from']}.", highlight=False)
 
 
 def _setting(text: str) -> tuple[str, str]:

@@ -61,6 +61,7 @@ def _on_devices(work: Work, missing: Sequence[Stage]) -> dict[str, str]:
             while idle and (batch := _next(waiting, absent, len(idle))):
                 pool, waiting = idle.pop(0), [stage for stage in waiting if stage not in batch]
                 part = work.tracker.part(batch[0].name, sum(stage.cost for stage in batch))
+                work.tracker.begin(part)
                 running[pool.submit(_run, part, batch)] = pool, part, batch
             if not running:
                 return failed  # what still waits needs something that failed
@@ -72,7 +73,7 @@ def _on_devices(work: Work, missing: Sequence[Stage]) -> dict[str, str]:
                 pool, part, batch = running.pop(future)
                 found = future.result()
                 work.tracker.at(part, 1, 1, stage=batch[0].name)
-                work.tracker.finish(part)
+                work.tracker.finish(part, batch[0].name)
                 failed |= found
                 absent -= {stage.key for stage in batch if stage.label not in found}
                 idle.append(pool)

@@ -46,6 +46,8 @@ class BadTeacherConfig(Config):
         "source": {"mean": "entries"},
         "digits": {"lr": 1e-3, "epochs": 5, "retain_share": 1.0, "batch": 64},
     },
+    # both teachers look at every batch
+    passes=lambda config, n_r, n_f, classes: 5.0 * config.epochs * (n_f + round(config.retain_share * n_r)),
 )
 def bad_teacher(
     original: Classifier,

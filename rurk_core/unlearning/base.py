@@ -77,6 +77,14 @@ class Unlearner(Protocol):
 
 Check = Callable[[Classifier, Samples, Samples, Any], str | None]
 
+Passes = Callable[[Any, int, int, int], float]
+"""(settings, |S_r|, |S_f|, classes) → forward passes of one sample; one forward and back is worth three."""
+
+
+def epochs_of_retain(config: Any, n_r: int, n_f: int, classes: int) -> float:
+    """Training steps on all of S_r, ``config.epochs`` times."""
+    return 3.0 * n_r * getattr(config, "epochs", 1)
+
 
 @dataclass(frozen=True)
 class Method:
@@ -95,6 +103,7 @@ class Method:
         check: ``(original, retain, forget, config) -> sentence`` that says, before anything is trained, why the
             method cannot run on these; None where it can.
         estimate: the same arguments → a sentence on the memory it will take, for methods that take much.
+        passes: what a run will take, for plans made before it; by default epochs of S_r.
         origin: the file of a method that is not part of this package; digest: the hash of that file.
     """
 
@@ -110,6 +119,7 @@ class Method:
     cost: str = ""
     check: Check | None = None
     estimate: Check | None = None
+    passes: Passes = epochs_of_retain
     origin: str = ""
     digest: str = ""
 
@@ -129,6 +139,7 @@ def register(
     presets: Mapping[str, Mapping[str, Any]] | None = None,
     check: Check | None = None,
     estimate: Check | None = None,
+    passes: Passes = epochs_of_retain,
 ) -> Callable[[Unlearner], Unlearner]:
     """Decorator that puts a function into :data:`METHODS` under its own name; the arguments are those of Method.
 
@@ -155,6 +166,7 @@ def register(
             cost=cost,
             check=check,
             estimate=estimate,
+            passes=passes,
         )
         return run
 

@@ -7,7 +7,7 @@ import torch
 from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register
-from .tail import TailConfig, check_tail, train_tail
+from .tail import TailConfig, check_tail, passes_of_tail, train_tail
 
 
 @register(
@@ -26,6 +26,7 @@ from .tail import TailConfig, check_tail, train_tail
         "digits": {"lr": 0.05},
     },
     check=check_tail,
+    passes=passes_of_tail,
 )
 def eu_k(
     original: Classifier,

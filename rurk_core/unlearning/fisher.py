@@ -57,6 +57,7 @@ def check_fisher(original: Classifier, retain: Samples, forget: Samples, config:
         "source": {},
         "digits": {"alpha": 4e-6},
     },
+    passes=lambda config, n_r, n_f, classes: (1.0 + 2 * classes) * min(n_r, config.samples or n_r),
     check=check_fisher,
 )
 def fisher(

@@ -50,6 +50,7 @@ class GaConfig(Config):
         "source": {"lr": 1e-3, "epochs": 10, "clip": 0.0, "weight_decay": 5e-4, "batch": 256},
         "digits": {"lr": 0.02, "epochs": 30, "batch": 32, "stop": 0.3},
     },
+    passes=lambda config, n_r, n_f, classes: 3.0 * n_f * config.epochs,  # if it does not stop before
 )
 def ga(
     original: Classifier,

@@ -11,7 +11,7 @@ from ..models import Classifier
 from ..training import OnStep
 from .base import Samples, register
 from .loop import bn_choice
-from .rurk import descend
+from .rurk import descend, passes_of_descent
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class NegGradPlusConfig(Config):
         "source": {"beta": 0.053, "momentum": 0.0, "epochs": 5, "clip": 0.0},
         "digits": {"beta": 0.1, "epochs": 5},
     },
+    passes=lambda config, n_r, n_f, classes: passes_of_descent(config, n_r, n_f, bool(config.beta)),
 )
 def neggrad_plus(
     original: Classifier,

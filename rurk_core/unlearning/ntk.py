@@ -76,6 +76,12 @@ def estimate_ntk(original: Classifier, retain: Samples, forget: Samples, config:
     )
 
 
+def passes_of_ntk(config: NtkConfig, n_r: int, n_f: int, classes: int) -> float:
+    """The Jacobian once and a step; where memory holds a part of it only, samples pass again for every part."""
+    samples = min(n_r + n_f, config.max_samples) if config.max_samples else n_r + n_f
+    return samples * (1.0 + 2 * classes + 3.0 * (2 if config.scale == "trapezium" else 1))
+
+
 @register(
     title="NTK",
     config=NtkConfig,
@@ -89,6 +95,7 @@ def estimate_ntk(original: Classifier, retain: Samples, forget: Samples, config:
         "source": {"anchor": "original", "scale": "trapezium"},
         "digits": {"max_samples": 150},
     },
+    passes=passes_of_ntk,
     check=check_ntk,
     estimate=estimate_ntk,
 )

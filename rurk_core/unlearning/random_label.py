@@ -61,6 +61,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     cost="10 epochs of S",
     batch_norm="train mode; in turn, S_f passes alone and S_r after it; mixed, both in every batch",
     presets=PRESETS,
+    passes=lambda config, n_r, n_f, classes: 3.0 * config.epochs * (n_r + n_f),
 )
 def random_label(
     original: Classifier,

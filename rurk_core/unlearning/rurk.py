@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -50,6 +51,22 @@ class RurkConfig(Config):
     bn: str = bn_choice("each forget batch")
 
 
+def passes_of_rurk(config: RurkConfig, n_r: int, n_f: int, classes: int) -> float:
+    """Steps on a retain batch, a forget batch and its copies, with the search for them; terms of weight 0 are free."""
+    searched = {"gaussian": 0, "fgsm": 1, "pgd": config.pgd_steps}[config.search]
+    on_forget = bool(config.lambda_f) + (config.v * (1 + searched) if config.lambda_a else 0)
+    return passes_of_descent(config, n_r, n_f, on_forget)
+
+
+def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> float:
+    """Of :func:`descend`, whose every step takes ``on_forget`` times a forget batch forward and back."""
+    steps = config.epochs * steps_per_epoch(n_r, config.batch)
+    limit = getattr(config, "max_iterations", 0)
+    taken = min(steps, limit) if limit else steps
+    each = n_f / max(1, steps_per_epoch(n_f, config.batch))
+    return 3.0 * taken * (n_r * config.epochs / max(1, steps) + on_forget * each)
+
+
 @register(
     title="RURK",
     config=RurkConfig,
@@ -65,6 +82,7 @@ class RurkConfig(Config):
         # found over seeds 7, 131 and 42: with a little more of either λ the class is lost, with less all stays
         "digits": {"lambda_f": 0.2, "lambda_a": 0.16, "tau": 0.155, "epochs": 8, "lr": 0.004},
     },
+    passes=passes_of_rurk,
 )
 def rurk(
     original: Classifier,

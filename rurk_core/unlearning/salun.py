@@ -32,6 +32,7 @@ class SalunConfig(RandomLabelConfig):
     cost="one forward and backward pass of S_f, then 10 epochs of S",
     batch_norm="as RL; the mask holds weights only, running statistics move freely",
     presets=PRESETS,
+    passes=lambda config, n_r, n_f, classes: 3.0 * (n_f + config.epochs * (n_r + n_f)),
 )
 def salun(
     original: Classifier,

@@ -38,6 +38,13 @@ class ScrubConfig(Config):
     bn: str = bn_choice("every max-step")
 
 
+def passes_of_scrub(config: ScrubConfig, n_r: int, n_f: int, classes: int) -> float:
+    """The student's epochs, and the teacher's one look at what it is asked about."""
+    max_epochs = min(config.max_epochs, config.epochs)
+    taught = n_f * bool(max_epochs) + n_r * bool(config.alpha and config.epochs)
+    return 3.0 * (max_epochs * n_f + config.epochs * n_r) + taught
+
+
 @register(
     title="SCRUB",
     config=ScrubConfig,
@@ -64,6 +71,7 @@ class ScrubConfig(Config):
         },
         "digits": {"lr": 0.015, "epochs": 6, "forget_batch": 32},
     },
+    passes=passes_of_scrub,
 )
 def scrub(
     original: Classifier,

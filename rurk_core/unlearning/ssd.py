@@ -42,6 +42,12 @@ class SsdConfig(Config):
     batch: int = number(128, 2, 65_536, "samples in a batch of the batched importance")
 
 
+def passes_of_ssd(config: SsdConfig, n_r: int, n_f: int, classes: int) -> float:
+    """S_f and the reference once each; single samples of S_f need not pass twice."""
+    again = config.reference == "S" and config.importance == "batched"
+    return 3.0 * (n_f + n_r + (n_f if again else 0))
+
+
 @register(
     title="SSD",
     config=SsdConfig,
@@ -58,6 +64,7 @@ class SsdConfig(Config):
         # λ = α: what is selected is dampened by how far it lies beyond the threshold, not at once by α
         "digits": {"alpha": 30.0, "dampening": 30.0},
     },
+    passes=passes_of_ssd,
 )
 def ssd(
     original: Classifier,

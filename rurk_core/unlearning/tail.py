@@ -26,6 +26,11 @@ class TailConfig(DescentConfig):
     cache: str = choice("auto", ("auto", "off"), "auto: run the frozen blocks once a sample, where memory allows it")
 
 
+def passes_of_tail(config: TailConfig, n_r: int, n_f: int, classes: int) -> float:
+    """At most: how much less the last k blocks take than all of them is the network's affair."""
+    return n_r * (1.0 + 3.0 * config.epochs)
+
+
 def check_tail(original: Classifier, retain: Samples, forget: Samples, config: TailConfig) -> str | None:
     """Why the last k blocks of this model cannot be trained, if so."""
     blocks = original.block_names

@@ -43,6 +43,14 @@ def check_unsir(original: Classifier, retain: Samples, forget: Samples, config: 
     return None
 
 
+def passes_of_unsir(config: UnsirConfig, n_r: int, n_f: int, classes: int) -> float:
+    """Steps on the noise of one forgotten class, then the two kinds of epochs."""
+    kept = min(n_r, config.per_class * max(1, classes - 1))
+    impaired = kept + config.copies * config.noise_samples
+    noise = config.noise_steps * config.noise_samples
+    return 3.0 * (noise + config.impair_epochs * impaired + config.repair_epochs * kept)
+
+
 @register(
     title="UNSIR",
     config=UnsirConfig,
@@ -65,6 +73,7 @@ def check_unsir(original: Classifier, retain: Samples, forget: Samples, config: 
         "digits": {"impair_lr": 0.01, "repair_lr": 2e-3, "copies": 10, "batch": 64},
     },
     check=check_unsir,
+    passes=passes_of_unsir,
 )
 def unsir(
     original: Classifier,
