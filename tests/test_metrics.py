@@ -253,8 +253,8 @@ def test_cost():
     assert cost_share(1.0, 4.0) == 0.25
     assert cost_share(1.0, 0.0) is None
     with peak_memory(torch.device("cpu")) as peak:
-        block = torch.ones(10_000_000)
-    assert peak.megabytes is None or peak.megabytes >= 35, len(block)
+        block = torch.ones(100_000_000)  # 400 MB, far more than earlier tests left to the allocator
+    assert peak.megabytes is None or peak.megabytes >= 200, len(block)
 
 
 def test_a_run_holds_its_metrics(tiny_run):
