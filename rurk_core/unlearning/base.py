@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -122,6 +123,15 @@ class Method:
     passes: Passes = epochs_of_retain
     origin: str = ""
     digest: str = ""
+
+    def cost_on(self, config: Any, n_r: int, n_f: int, classes: int) -> float:
+        """``passes``, and where that fails or is no number, as it may in a method of the user's own, epochs of S_r."""
+        try:
+            found = float(self.passes(config, n_r, n_f, classes))
+        except Exception as error:
+            logger.info("%s does not say its passes", self.key, exc_info=error)
+            found = math.nan
+        return found if 0 <= found < math.inf else epochs_of_retain(config, n_r, n_f, classes)
 
 
 METHODS: dict[str, Method] = {}

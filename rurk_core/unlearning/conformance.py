@@ -12,6 +12,7 @@ settings     every preset is valid, and every setting and the method itself say 
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -146,6 +147,8 @@ def settings(subject: Subject) -> None:
         method_config(method, preset)
     for field in method.config.settings():
         assert field.metadata.get("help"), f"the setting '{field.name}' has no help"
+    passes = method.passes(subject.config, 60, 20, 4)
+    assert 0 <= passes < math.inf, f"its passes are {passes}"
     for what in ("title", "needs", "source", "summary", "cost", "batch_norm"):
         assert getattr(method, what), f"it does not say its {what}"
 

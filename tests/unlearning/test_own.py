@@ -72,6 +72,18 @@ def test_checks_find_what_is_wrong(folder):
     assert conform(METHODS["global_"], small_setting()).keys() == {"repeatable", "settings"}
 
 
+@pytest.mark.parametrize("passes", ["1 / 0", "float('nan')", "'many'", "-1.0"])
+def test_passes_that_are_no_number_are_named_by_the_check_and_plans_go_on(folder, passes):
+    wrong = EXAMPLE.replace("def shrink(", "def wrong(").replace(
+        'cost="one', f'passes=lambda config, n_r, n_f, classes: {passes},\n    cost="one'
+    )
+    (folder / "wrong.py").write_text(wrong)
+    load_own_methods(folder)
+    method = METHODS["wrong"]
+    assert method.cost_on(method.config(), 60, 20, 4) == 3 * 60
+    assert conform(method, small_setting()).keys() == {"settings"}
+
+
 def test_the_commands_know_own_methods(folder, capsys, monkeypatch):
     monkeypatch.setenv("RURK_METHODS", "")
     (folder / "broken.py").write_text("import nothing_like_it")
