@@ -184,8 +184,8 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """How long it will take, and how that is known."""
-    from rurk_core.estimate import START_SECONDS, expected_seconds, missing_stages
-    from rurk_core.stages import Work
+    from rurk_core.estimate import START_SECONDS, missing_stages
+    from rurk_core.stages import Work, expected_seconds
     from rurk_core.training import default_device
 
     device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None

@@ -7,6 +7,7 @@ is not foreseen.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,7 +22,7 @@ import torch.nn.functional as F
 from .data.stream import Streamed, budget
 from .errors import RurkError
 from .models import create_model
-from .stages import Stage, Work, plan
+from .stages import Stage, Work, expected_seconds, plan
 from .store import Store
 from .training import autocast, memory_format, place
 
@@ -29,6 +30,8 @@ PROBE_SECONDS = 0.3
 PROBE_BATCH = 32
 OVERHEAD = 1.6
 """Work of an experiment beside passes through the network, as a factor on a probed speed."""
+LATEST = 30
+"""Earlier runs that tell how fast this machine is."""
 START_SECONDS = 3.0
 """A process of its own starts, loads libraries and reads data."""
 
@@ -38,25 +41,12 @@ def missing_stages(work: Work) -> list[Stage]:
     return [stage for stage in plan(work) if not work.store.has(stage.key)]
 
 
-def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:
-    """How long ``stages`` will take at ``speeds`` (:func:`speed_of`)."""
-    return sum(stage.cost / speed_of(stage.work, speeds) for stage in stages)
-
-
-def speed_of(work: str, speeds: Mapping[str, float]) -> float:
-    """Forward passes of one sample a second, of a kind of work as in :attr:`~rurk_core.stages.Stage.work`.
-
-    Args:
-        speeds: of kinds of work ("unlearned rurk"), of what begins like them ("unlearned"), and "" of all others.
-    """
-    return next(speeds[name] for name in (work, work.split()[0], "") if name in speeds)
-
-
-def latest_results(store: Store, count: int = 30) -> Iterator[dict[str, Any]]:
-    """Result documents of the latest runs in a store; what cannot be read is left out, and what came with the app."""
-    for entry in islice((entry for entry in store.list("run") if not entry.bundled), count):
-        with suppress(RurkError):
-            yield store.read_json(entry.key, "result.json")
+def latest_results(store: Store) -> Iterator[dict[str, Any]]:
+    """Result documents of a store, the latest run first; without those that cannot be read or came with the app."""
+    for entry in store.list("run"):
+        if not entry.bundled:
+            with suppress(RurkError):
+                yield store.read_json(entry.key, "result.json")
 
 
 def measured_speeds(
@@ -65,26 +55,34 @@ def measured_speeds(
     """For :func:`expected_seconds`, from what earlier runs with that network took on that device; None without any.
 
     Args:
-        results: result documents, the latest first. Of each kind of work the first ``samples`` are taken together, so
-            that short ones, most of whose time was spent on starting, count for little.
+        results: result documents, the latest first; the first :data:`LATEST` are looked at. Of each kind of work the
+            first ``samples`` are taken together, so that short ones, most of whose time was spent on starting, count
+            for little.
         device: as in a result document.
     """
     found: dict[str, list[tuple[float, float]]] = {}
-    for result in results:
-        # several processes that train together have another speed
-        alike = result["spec"].get("model") == model and result.get("engine") == "embedded"
-        if not alike or _threads_aside(result["device"]) != _threads_aside(device):
-            continue
-        here: dict[str, tuple[float, float]] = {}
-        for work, done in result.get("took", {}).items():
-            for name in dict.fromkeys((work, work.split()[0], "")):
-                passes, seconds = here.get(name, (0.0, 0.0))
-                here[name] = passes + done["passes"], seconds + done["seconds"]
-        for name, done in here.items():
-            if len(found.setdefault(name, [])) < samples:
-                found[name].append(done)
+    for result in islice(results, LATEST):
+        with suppress(AttributeError, LookupError, TypeError, ValueError):  # a document that somebody else has made
+            # several processes that train together have another speed
+            alike = result["spec"]["model"] == model and result["engine"] == "embedded"
+            if alike and _threads_aside(result["device"]) == _threads_aside(device):
+                for name, done in _by_kind(result["took"]).items():
+                    if len(found.setdefault(name, [])) < samples:
+                        found[name].append(done)
     sums = {name: [sum(column) for column in zip(*rows, strict=True)] for name, rows in found.items()}
-    return {name: passes / seconds for name, (passes, seconds) in sums.items() if seconds} or None
+    return {name: passes / seconds for name, (passes, seconds) in sums.items()} or None
+
+
+def _by_kind(took: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """(passes, seconds) of each work, of all work of its kind, and of all: ""; what took nothing says nothing."""
+    found: dict[str, tuple[float, float]] = {}
+    for work, done in took.items():
+        passes, seconds = float(done["passes"]), float(done["seconds"])
+        if 0 < passes < math.inf and 0 < seconds < math.inf:
+            for name in dict.fromkeys((work, work.split()[0], "")):
+                before = found.get(name, (0.0, 0.0))
+                found[name] = before[0] + passes, before[1] + seconds
+    return found
 
 
 def probed_speeds(name: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from .archive import entries_of
 from .data import DATASETS, Dataset, forget_set, load_dataset, needs_losses
 from .engines import Engine, find_engine
 from .errors import Damaged, RurkError
-from .estimate import expected_seconds, latest_results, measured_speeds
+from .estimate import latest_results, measured_speeds
 from .metrics import average_gap, cost_share, others
 from .progress import Progress, Tracker
 from .residual import summarise
@@ -26,6 +26,7 @@ from .stages import (
     MODEL_KINDS,
     Stage,
     Work,
+    expected_seconds,
     load_model,
     load_verdicts,
     load_weights,
@@ -232,15 +233,14 @@ def _checked_plan(work: Work) -> list[Stage]:
 
 def expect(work: Work, stages: Sequence[Stage]) -> None:
     """Tell the tracker what is to be done, in seconds where earlier runs tell how many that is."""
-    speeds = measured_speeds(
-        latest_results(work.store), work.spec.model, device_names(work.devices or (work.device,))
-    ) or {"": 1.0}
+    devices = device_names(work.devices or (work.device,))
+    work.speeds = measured_speeds(latest_results(work.store), work.spec.model, devices) or work.speeds
     passes: dict[str, float] = {}
     costs: dict[str, float] = {}
     for stage in stages:
         if not work.store.has(stage.key):
             passes[stage.name] = passes.get(stage.name, 0.0) + stage.cost
-            costs[stage.name] = costs.get(stage.name, 0.0) + expected_seconds([stage], speeds)
+            costs[stage.name] = costs.get(stage.name, 0.0) + expected_seconds([stage], work.speeds)
     work.passes |= passes
     work.tracker.expect(costs)
 

@@ -14,7 +14,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
@@ -85,7 +85,7 @@ class Work:
         start_data: the data of the model that the Original and the Re-trains start from, if there is one.
         forget: None as long as the rule waits for the Original's losses.
         failed: labels of unlearning runs that cannot be made or did not end well, with the sentence that says why.
-        passes: forward passes of the stages that were missing, by their names.
+        passes: forward passes of the stages that were missing, by their names; speeds: how fast they should go.
         devices: where there are several, an engine may use all of them; ``device`` is the first.
         share: the part of this process in training, where several train one model together.
     """
@@ -100,6 +100,7 @@ class Work:
     forget: ForgetSet | None = None
     failed: dict[str, str] = field(default_factory=dict)
     passes: dict[str, float] = field(default_factory=dict)
+    speeds: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})
     devices: tuple[torch.device, ...] = ()
     share: Share | None = None
 
@@ -109,6 +110,20 @@ def start_data(spec: Spec, root: str | None) -> Dataset | None:
     entry = DATASETS.get(spec.dataset)
     wanted = entry.pretrain_on if entry and spec.training().pretrain else None
     return load_dataset(wanted, root) if wanted else None
+
+
+def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:
+    """How long ``stages`` will take at ``speeds`` (:func:`speed_of`)."""
+    return sum(stage.cost / speed_of(stage.work, speeds) for stage in stages)
+
+
+def speed_of(work: str, speeds: Mapping[str, float]) -> float:
+    """Forward passes of one sample a second, of a kind of work as in :attr:`Stage.work`.
+
+    Args:
+        speeds: of kinds of work ("unlearned rurk"), of what begins like them ("unlearned"), and "" of all others.
+    """
+    return next(speeds[name] for name in (work, work.split()[0], "") if name in speeds)
 
 
 # --- the plan -----------------------------------------------------------------------------------------------
@@ -159,7 +174,7 @@ def plan(work: Work) -> list[Stage]:
             }
             | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
             (original.key,),
-            METHODS[method.key].passes(method.config, n_r, n_f, classes),
+            METHODS[method.key].cost_on(method.config, n_r, n_f, classes),
         )
         for method in work.spec.methods
         if method.label not in work.failed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import torch
@@ -55,6 +57,14 @@ def test_several_devices_at_once_give_the_same_bytes(spec, embedded, tmp_path):
     assert contents(store) == embedded
     assert result["device"].count("cpu") == 2
     assert events[-1]["overall"] > 0.99 and {"References", "gd"} <= {event["stage"] for event in events}
+
+
+def test_progress_of_several_devices_never_falls_once_earlier_runs_tell_the_time(spec, tmp_path):
+    store, events = Store(tmp_path), []
+    run(spec, store, device="cpu,cpu")
+    run(replace(spec, seed=spec.seed + 1), store, device="cpu,cpu", progress=events.append)
+    shares = [event["overall"] for event in events if event["stage"] != "Reading data"]
+    assert all(later >= earlier - 0.01 for earlier, later in pairwise(shares))
 
 
 def test_stopping_several_devices_keeps_what_is_finished(spec, tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from rurk_core import stages, training
 from rurk_core.data import forget_set, load_dataset
-from rurk_core.estimate import expected_seconds, measured_speeds, missing_stages, outline, probed_speeds
+from rurk_core.estimate import measured_speeds, missing_stages, outline, probed_speeds
 from rurk_core.experiment import run
 from rurk_core.models import Classifier
 from rurk_core.spec import make_spec
@@ -61,11 +61,30 @@ def test_of_each_kind_of_work_the_latest_runs_that_did_it_count():
     assert speeds["verdicts pgd"] == speeds["verdicts"] == pytest.approx(100 / 4)
 
 
+@pytest.mark.parametrize(
+    "took",
+    [
+        {"original": {"passes": 0.0, "seconds": 1.0}},  # no epochs: says nothing, and nothing is divided by it
+        {"original": {"passes": float("nan"), "seconds": 1.0}},
+        {"original": {"passes": "many", "seconds": 1.0}},
+        {"": {"passes": 1.0, "seconds": 1.0}},
+        ["original"],
+        None,
+    ],
+)
+def test_a_document_that_tells_no_speed_is_passed_over(took):
+    odd = {"spec": {"model": "cnn"}, "device": "cpu (2 threads)", "engine": "embedded", "took": took}
+    good = odd | {"took": {"original": {"passes": 100.0, "seconds": 4.0}}}
+    assert measured_speeds([odd], "cnn", "cpu (1 threads)") is None
+    assert measured_speeds([odd, {}, good], "cnn", "cpu (1 threads)") == {"original": 25.0, "": 25.0}
+
+
 def test_work_that_was_never_measured_goes_at_the_speed_of_its_kind_or_of_all():
     def stage(kind: str, **inputs: str) -> stages.Stage:
         return stages.Stage(kind, kind, kind, inputs, cost=100.0)
 
     speeds = {"": 1.0, "unlearned": 10.0, "unlearned rurk": 50.0}
+    expected_seconds = stages.expected_seconds
     assert expected_seconds([stage("unlearned", method="rurk")], speeds) == 2
     assert expected_seconds([stage("unlearned", method="gd")], speeds) == 10
     assert expected_seconds([stage("verdicts", attack="pgd"), stage("original")], speeds) == 200

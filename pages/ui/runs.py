@@ -305,7 +305,7 @@ def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple
     from rurk_core.training import default_device, device_name
 
     device = default_device()
-    own = [found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key))]
+    own = (found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key)))
     if speeds := measured_speeds(own, model, device_name(device)):
         return speeds, "from your finished runs of this network"
     if device.type == "cuda":

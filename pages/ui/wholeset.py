@@ -105,7 +105,8 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:
-    from rurk_core.estimate import START_SECONDS, speed_of
+    from rurk_core.estimate import START_SECONDS
+    from rurk_core.stages import speed_of
     from rurk_core.wholeset import wholeset_costs
 
     model = result["spec"]["model"]

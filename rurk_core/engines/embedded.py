@@ -19,7 +19,7 @@ import torch
 from ..errors import RurkError
 from ..processes import die_with_parent, tie_children
 from ..progress import Tracker
-from ..stages import Stage, Work
+from ..stages import Stage, Work, expected_seconds
 from .elsewhere import Order, open_work, order_of, quietly, run_batch
 
 
@@ -60,7 +60,7 @@ def _on_devices(work: Work, missing: Sequence[Stage]) -> dict[str, str]:
         while True:
             while idle and (batch := _next(waiting, absent, len(idle))):
                 pool, waiting = idle.pop(0), [stage for stage in waiting if stage not in batch]
-                part = work.tracker.part(batch[0].name, sum(stage.cost for stage in batch))
+                part = work.tracker.part(batch[0].name, expected_seconds(batch, work.speeds))
                 work.tracker.begin(part)
                 running[pool.submit(_run, part, batch)] = pool, part, batch
             if not running:

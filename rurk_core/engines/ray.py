@@ -21,7 +21,7 @@ import torch
 from ..errors import RurkError, UsageError
 from ..processes import tie_children
 from ..progress import Tracker
-from ..stages import Stage, Work
+from ..stages import Stage, Work, expected_seconds
 from ..training import find_device
 from .elsewhere import Order, open_work, order_of, quietly, run_batch
 
@@ -63,7 +63,7 @@ def run_stages(
 
 def _watch(ray: Any, work: Work, tasks: dict[Any, str], stages: Sequence[Stage], events: Any) -> dict[str, str]:
     """Report until all tasks are done; where one fails or the user wants to stop, the others are stopped too."""
-    parts = {stage.key: work.tracker.part(stage.name, stage.cost) for stage in stages}
+    parts = {stage.key: work.tracker.part(stage.name, expected_seconds([stage], work.speeds)) for stage in stages}
     names = {stage.key: stage.name for stage in stages}
     pending, failed = list(tasks), dict[str, str]()
     try:
