@@ -56,11 +56,16 @@ def server_process(store: Path, **environment: str) -> Iterator[tuple[str, int]]
             process.wait(10)
 
 
+AT_REST = """document.getAnimations().every(
+    each => each.playState !== "running" || each.effect?.getTiming().iterations === Infinity)"""
+
+
 def settled(page) -> None:
-    """Wait until the page has run and nothing is loading."""
+    """Wait until the page has run, nothing is loading, and nothing moves: a click on what moves can miss it."""
     page.wait_for_timeout(250)
     page.locator(READY).wait_for(timeout=60_000)
     page.wait_for_function("!document.querySelector('[data-testid=stSkeleton]')", timeout=60_000)
+    page.wait_for_function(AT_REST, timeout=60_000)
     page.wait_for_timeout(150)
 
 

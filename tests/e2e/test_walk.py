@@ -47,6 +47,7 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     assert changed(page, tray, lambda: tiles.nth(6).click(modifiers=["Shift"])).startswith("4 to forget")
     assert changed(page, tray, lambda: press(page, "Undo")).startswith("1 to forget")
     page.get_by_text("Choose by rule", exact=True).click()
+    settled(page)
     assert changed(page, tray, lambda: press(page, "Take these 71")).startswith("71 to forget · 71 of 142 “0”")
 
     press(page, "Unlearn this set")
@@ -54,6 +55,7 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     page.get_by_text("Quick look", exact=True).click()
     settled(page)
     page.get_by_text("Network, perturbations, seed", exact=True).click()
+    settled(page)
     for label, value in (("Copies of a sample", "10"), ("Radii", "3"), ("Seed", "11")):
         box = page.get_by_label(label, exact=True)
         box.fill(value)
