@@ -11,8 +11,8 @@ from ui.forms import network_form, perturbation_form
 from ui.runs import jobs_panel, start
 from ui.state import plain
 
-from rurk_core.checkpoints import SUFFIXES, checked_file
 from rurk_core.errors import RurkError, UsageError
+from rurk_core.models.checkpoints import SUFFIXES, checked_file
 
 GROUPS = {
     "original": ("Original", "Trained on everything. One file.", 1),

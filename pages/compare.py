@@ -16,23 +16,12 @@ from ui.runs import empty_state, start
 from ui.state import escape, plain
 from ui.table import table
 
-from rurk_core.compare import (
-    COLUMNS,
-    CURVES,
-    RETRAIN,
-    cell_text,
-    compare,
-    flat,
-    gap_text,
-    group_key,
-    layer_similarity,
-    ranks,
-    to_csv,
-    to_latex,
-)
+from rurk_core.compare.columns import COLUMNS, RETRAIN
+from rurk_core.compare.reproduce import PAPER_SEEDS
+from rurk_core.compare.table import CURVES, compare, group_key, layer_similarity, ranks
+from rurk_core.compare.texts import cell_text, flat, gap_text, to_csv, to_latex
 from rurk_core.errors import RurkError
-from rurk_core.perturbations import ATTACKS
-from rurk_core.reproduce import PAPER_SEEDS
+from rurk_core.perturb.copies import ATTACKS
 from rurk_core.unlearning import METHODS
 
 GREEN = "#009E73"

@@ -16,9 +16,9 @@ from ui.scatter import Points, make_points, scatter
 from ui.served import images_at
 from ui.view import models_of, residual_order, tables_of
 
-from rurk_core.embedding import LAYERS, METHODS, SPLITS, Map, MapSpec, at_once, encode, load_map, make_map, map_key
 from rurk_core.errors import RurkError
-from rurk_core.perturbations import ATTACKS, copies
+from rurk_core.explore.maps import LAYERS, METHODS, SPLITS, Map, MapSpec, at_once, encode, load_map, make_map, map_key
+from rurk_core.perturb.copies import ATTACKS, copies
 
 AMOUNTS = (1000, 3000, 10_000, 30_000, 100_000)
 MANY_MODELS = 6

@@ -33,7 +33,7 @@ from ui.view import (
 from ui.wholeset import stayed
 
 from rurk_core.errors import RurkError
-from rurk_core.residual import Verdicts, log_ratio_posterior, reference_band
+from rurk_core.measure.residual import Verdicts, log_ratio_posterior, reference_band
 
 STRIP = 120
 """Samples in the strip at a time."""

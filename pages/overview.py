@@ -15,8 +15,8 @@ from ui.state import escape, plain
 from ui.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
 
 from rurk_core.errors import RurkError
-from rurk_core.evidence import overall_excess
-from rurk_core.residual import Verdicts
+from rurk_core.evidence.samples import overall_excess
+from rurk_core.measure.residual import Verdicts
 
 FEW_COPIES = 30
 NEXT = (

@@ -23,8 +23,17 @@ from ui.view import View, choose_question, copies_of, step_buttons, tables_of, t
 from ui.wholeset import show_wholeset
 
 from rurk_core.errors import RurkError
-from rurk_core.findings import SAID, Finding, Findings, find, in_words
-from rurk_core.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, history, judge, latest
+from rurk_core.evidence.findings import SAID, Finding, Findings, find, in_words
+from rurk_core.evidence.reviews import (
+    MAX_AUTHOR,
+    MAX_NOTE,
+    VERDICTS,
+    WITHDRAWN,
+    Judgement,
+    history,
+    judge,
+    latest,
+)
 
 WORDS = {"clear": "Clear", "residual": "Residual", "over_forgotten": "Over-forgotten", "cannot_tell": "Cannot tell"}
 ICONS = {

@@ -20,7 +20,7 @@ from ui.state import plain
 
 from rurk_core.data.forget import parse_indices
 from rurk_core.errors import RurkError
-from rurk_core.theory import adversarial_failure, share_near_disagreement, share_near_disagreement_bound
+from rurk_core.perturb.theory import adversarial_failure, share_near_disagreement, share_near_disagreement_bound
 
 SHIPPED = Path(__file__).parents[1] / "assets" / "teaching"
 PANELS = {
@@ -66,7 +66,7 @@ def large() -> bool:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def shipped(plane: str, method: str) -> Any:
     """A lesson that came with the app."""
-    from rurk_core.teaching import lesson_from_bytes
+    from rurk_core.explore.lessons import lesson_from_bytes
 
     return lesson_from_bytes((SHIPPED / f"{plane}-{method}.bin").read_bytes())
 
@@ -74,7 +74,7 @@ def shipped(plane: str, method: str) -> Any:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def stored(url: str, key: str) -> Any:
     """A lesson that was made on demand."""
-    from rurk_core.teaching import load_lesson
+    from rurk_core.explore.lessons import load_lesson
 
     return load_lesson(state.store(), key)
 
@@ -88,7 +88,7 @@ def plane_looks(method: str) -> dict[str, Look]:
 
 
 def moons() -> None:
-    from rurk_core.teaching import checked_points, find_plane, lesson_key, telling_point
+    from rurk_core.explore.lessons import checked_points, find_plane, lesson_key, telling_point
     from rurk_core.unlearning import METHODS
 
     st.subheader("Watch a model forget", anchor=False)
@@ -143,7 +143,7 @@ def moons() -> None:
 
 def choose_points(plane: Any, picked: list[int]) -> None:
     """What was clicked in the picture becomes the choice, or a sentence says why it cannot."""
-    from rurk_core.teaching import checked_points
+    from rurk_core.explore.lessons import checked_points
 
     try:
         checked_points(plane, picked)
@@ -188,7 +188,7 @@ def ready(
 
 
 def iris() -> None:
-    from rurk_core.teaching import telling_point
+    from rurk_core.explore.lessons import telling_point
 
     st.subheader("Figure 1 of the paper: seven irises forgotten by gradient descent", anchor=False)
     lesson = shipped("iris", "gd")
@@ -320,7 +320,7 @@ def digits(share: float) -> str:
 
 def globe(d: int, tau: float, disagree: float) -> str:
     """A sphere from the side as SVG: the disagreement, all within τ of it, and where random points lie."""
-    from rurk_core.theory import cap_angle
+    from rurk_core.perturb.theory import cap_angle
 
     own = float(cap_angle(d, disagree))
     reach = min(math.pi, own + tau)

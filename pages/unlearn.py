@@ -16,11 +16,11 @@ from ui.tune import tune_form, tuned_list
 
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import RurkError
-from rurk_core.jobs import list_jobs
-from rurk_core.perturbations import ATTACKS
-from rurk_core.presets import presets_of
-from rurk_core.spec import MAX_REFERENCES, Spec, make_spec
-from rurk_core.store import Entry
+from rurk_core.jobs.control import list_jobs
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.presets import presets_of
+from rurk_core.run.spec import MAX_REFERENCES, Spec, make_spec
+from rurk_core.store.index import Entry
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 
@@ -184,9 +184,9 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """How long it will take, and how that is known."""
-    from rurk_core.estimate import START_SECONDS, missing_stages
-    from rurk_core.stages import Work, expected_seconds
-    from rurk_core.training import default_device
+    from rurk_core.device import default_device
+    from rurk_core.run.estimate import START_SECONDS, missing_stages
+    from rurk_core.run.plan import Work, expected_seconds
 
     device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
     start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None

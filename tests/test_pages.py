@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rurk_core.experiment import run
-from rurk_core.store import Store
+from rurk_core.run.experiment import run
+from rurk_core.store.store import Store
 
 PAGES = sorted(path.name for path in (Path(__file__).parents[1] / "pages").glob("*.py") if path.name != "frame.py")
 
@@ -87,7 +87,7 @@ def test_a_damaged_run_is_one_sentence_and_can_be_deleted(app, tiny_run, tmp_pat
 
 
 def test_the_neighbourhood_says_the_counts_that_were_stored(app, tiny_run):
-    from rurk_core.experiment import load_verdicts
+    from rurk_core.run.stored import load_verdicts
 
     store, result = tiny_run
     entry = next(e for e in result["residual"] if e["method"] == "rurk")
@@ -137,9 +137,9 @@ def test_two_samples_that_span_no_plane_are_one_sentence(app, tiny_run):
 
 def test_the_smallest_changes_are_those_the_core_finds(app, tiny_run):
     from rurk_core.data import load_dataset, to_pixels
-    from rurk_core.experiment import load_model
-    from rurk_core.radius import smallest_radii
-    from rurk_core.stages import derived_seed
+    from rurk_core.measure.radius import smallest_radii
+    from rurk_core.run.plan import derived_seed
+    from rurk_core.run.stored import load_model
 
     store, result = tiny_run
     sample = result["forget"]["indices"][0]
@@ -256,7 +256,7 @@ class TestCompare:
     def test_an_old_result_without_the_new_metrics_is_shown(self, app, tiny_run, tmp_path):
         import json
 
-        from rurk_core.store import Store
+        from rurk_core.store.store import Store
 
         _, result = tiny_run
         old = json.loads(json.dumps(result))
@@ -273,7 +273,7 @@ class TestCompare:
         fine(app("compare.py", bundled=False))
 
     def test_sixteen_methods_can_be_told_apart(self):
-        from rurk_core.looks import looks_of
+        from rurk_core.report.looks import looks_of
 
         rows = [{"name": f"m{i}", "role": "unlearned"} for i in range(16)]
         looks = [looks_of(rows)[row["name"]] for row in rows]

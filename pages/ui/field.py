@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.teaching import FLOOR, STEPS, Lesson
+from rurk_core.explore.lessons import FLOOR, STEPS, Lesson
 from ui.look import Look
 from ui.maps import FILLS
 

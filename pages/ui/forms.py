@@ -11,8 +11,8 @@ import streamlit as st
 from rurk_core.config import Config
 from rurk_core.data import DATASETS
 from rurk_core.models import MODELS
-from rurk_core.perturbations import ATTACKS
-from rurk_core.spec import default_taus, parse_taus
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.spec import default_taus, parse_taus
 
 
 def config_form(config: type[Config], values: dict[str, Any], key: str) -> dict[str, Any]:

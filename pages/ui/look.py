@@ -1,8 +1,8 @@
-"""How models look on the pages (see :mod:`rurk_core.looks`), and the style of all pages."""
+"""How models look on the pages (see :mod:`rurk_core.report.looks`), and the style of all pages."""
 
 from __future__ import annotations
 
-from rurk_core.looks import REFERENCES, Look, looks_of
+from rurk_core.report.looks import REFERENCES, Look, looks_of
 
 __all__ = ["CSS", "REFERENCES", "Look", "looks_of"]
 

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.perturbations import ATTACKS
-from rurk_core.slices import (
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.perturb.planes import (
     Plane,
     adversarial_direction,
     ball_outline,

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.jobs import JobStatus, list_jobs
-from rurk_core.perturbations import ATTACKS
-from rurk_core.radius import NORMS
+from rurk_core.jobs.control import JobStatus, list_jobs
+from rurk_core.measure.radius import NORMS
+from rurk_core.perturb.copies import ATTACKS
 from ui import figures, state
 from ui.forgetting import sheet_of
 from ui.look import REFERENCES, Look
@@ -48,7 +48,7 @@ def show_wholeset(
 
 
 def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
-    from rurk_core.wholeset import wholeset_key
+    from rurk_core.evidence.whole_set import wholeset_key
 
     store = state.store()
     key = wholeset_key(store, run, method=method, attack=attack)
@@ -105,9 +105,9 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:
-    from rurk_core.estimate import START_SECONDS
-    from rurk_core.stages import speed_of
-    from rurk_core.wholeset import wholeset_costs
+    from rurk_core.evidence.whole_set import wholeset_costs
+    from rurk_core.run.estimate import START_SECONDS
+    from rurk_core.run.plan import speed_of
 
     model = result["spec"]["model"]
     speeds, source = speeds_here(model, dataset.input_shape, len(dataset.classes))
@@ -161,7 +161,7 @@ def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
 
 def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, Look], file: str) -> None:
     """Shares of the forget set that a model says the label of, over the size of a change, against the references."""
-    from rurk_core.wholeset import beyond_words
+    from rurk_core.evidence.words import beyond_words
 
     st.markdown("**Re-recognition radius**")
     found = document["radii"][norm]
@@ -307,7 +307,7 @@ def signal_table(signals: Sequence[dict[str, Any]]) -> str:
 def show_retained(
     document: dict[str, Any], run: str, result: dict[str, Any], dataset: Any, look: Look, file: str
 ) -> None:
-    from rurk_core.wholeset import changes, retained_words
+    from rurk_core.evidence.words import changes, retained_words
 
     retained = document["retained"]
     if retained is None:
@@ -422,7 +422,7 @@ def retained_row(row: dict[str, Any], words: Sequence[str], result: dict[str, An
 
 
 def show_unreferenced(document: dict[str, Any], look: Look, file: str) -> None:
-    from rurk_core.wholeset import unreferenced_words
+    from rurk_core.evidence.words import unreferenced_words
 
     found = document["unreferenced"]
     if found is None:
