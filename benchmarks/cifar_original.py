@@ -6,11 +6,10 @@ import time
 
 import torch
 
-from rurk_core.data import load_dataset
+from rurk_core.data import find_recipe, load_dataset
 from rurk_core.device import default_device, fast_bfloat16, logits_of
 from rurk_core.models import create_model
 from rurk_core.training.fit import fit
-from rurk_core.training.recipes import find_recipe
 
 
 def main() -> None:

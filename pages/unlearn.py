@@ -14,7 +14,7 @@ from ui.runs import digits_button, jobs_panel, open_run, speeds_here, start
 from ui.state import escape, plain
 from ui.tune import tune_form, tuned_list
 
-from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
+from rurk_core.data import Dataset, ForgetSet, dataset_entry, forget_set
 from rurk_core.errors import RurkError
 from rurk_core.jobs.control import list_jobs
 from rurk_core.perturb.copies import ATTACKS
@@ -188,7 +188,7 @@ def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     from rurk_core.run.estimate import START_SECONDS, missing_stages
     from rurk_core.run.plan import Work, expected_seconds
 
-    device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
+    device, start_on = default_device(), dataset_entry(spec.dataset).pretrain_on
     start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
     stages = missing_stages(Work(spec, state.store(), dataset, start_data, device, forget=forget))
     if not stages:

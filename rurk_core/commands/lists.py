@@ -23,7 +23,7 @@ def _datasets(options: argparse.Namespace) -> int:
         {
             "name": key,
             "title": entry.title,
-            "model": entry.default_model,
+            "model": entry.model,
             "licence": entry.licence,
             "source": entry.source,
         }

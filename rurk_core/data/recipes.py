@@ -35,8 +35,20 @@ class Recipe:
         train: of the Original.
         reference: of every Re-train; the same as ``train`` unless the paper says otherwise.
         pretrain: of the model both start from, where the data set names one to pre-train on.
+        origin: where the settings are from, as a sentence, where they are not the data set's own.
     """
 
     train: TrainConfig
     reference: TrainConfig
     pretrain: TrainConfig | None = None
+    origin: str = ""
+
+
+def alike(train: TrainConfig) -> Recipe:
+    """One recipe for the Original and every Re-train."""
+    return Recipe(train, train)
+
+
+TABLE = alike(TrainConfig(epochs=100, lr=0.1, batch=32))
+GREY = alike(TrainConfig(epochs=20, lr=0.1, batch=64))
+PHOTOS = alike(TrainConfig(epochs=5, lr=0.1, batch=64, augment="flip", grow=0.4))

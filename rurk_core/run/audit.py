@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..data import DATASETS, forget_set, load_dataset, needs_losses
+from ..data import dataset_entry, forget_set, load_dataset, needs_losses
 from ..device import device_name, find_device
 from ..errors import UsageError
 from ..models import parse_model
@@ -29,7 +29,7 @@ from .engines.embedded import run_stages
 from .experiment import expect
 from .plan import Stage, Work, scores_stage, verdict_stages
 from .result import gather
-from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, default_taus, parse_attacks, parse_taus, whole
+from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
 
 MAX_UNLEARNED = 32
@@ -72,15 +72,15 @@ def audit(
     """
     started = time.time()
     paths = _named(original, unlearned, retrained)
-    entry = DATASETS.get(dataset)
+    entry = dataset_entry(dataset)
     spec = Spec(
         dataset=dataset,
         forget=f"file:{forget}" if os.path.isfile(forget) else forget,
-        model=model or (entry.default_model if entry else "resnet9:16"),
+        model=model or entry.model,
         methods=(),
         references=len(retrained),
         attacks=parse_attacks(attacks),
-        taus=parse_taus(taus or default_taus(dataset)),
+        taus=parse_taus(taus or entry.taus),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..data import DATASETS, Dataset, ForgetSet, load_dataset, needs_losses
+from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses
 from ..perturb.copies import ATTACKS
 from ..progress import Tracker
 from ..store.store import Store
@@ -83,8 +83,7 @@ class Work:
 
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
     """The data to pre-train on, where the data set and the recipe ask for it."""
-    entry = DATASETS.get(spec.dataset)
-    wanted = entry.pretrain_on if entry and spec.training().pretrain else None
+    wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
     return load_dataset(wanted, root) if wanted else None
 
 

@@ -85,9 +85,10 @@ def _compare(rows: Sequence[dict[str, Any]]) -> None:
 
 
 def gathered_notes(work: Work) -> list[str]:
-    if work.start_data is None:
-        return []
-    return [
-        f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "
-        "that model has seen the forget set."
-    ]
+    notes = [found] if work.spec.methods and (found := work.spec.training().origin) else []
+    if work.start_data is not None:
+        notes.append(
+            f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "
+            "that model has seen the forget set."
+        )
+    return notes

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
-from ..data import DATASETS
+from ..data import dataset_entry, find_recipe
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
 from ..models import parse_model
 from ..perturb.copies import find_attack
-from ..training.recipes import find_recipe
 from ..unlearning import METHODS, Method, find_method
 from ..unlearning.base import find_preset, slug
 
@@ -82,14 +81,23 @@ class Spec:
     title: str = ""
 
     def training(self) -> Recipe:
-        """The recipe with this experiment's own settings on top."""
+        """The recipe with this experiment's own settings on top.
+
+        Networks of one input size are never trained on smaller images, which recipes ask for because it is cheaper.
+
+        Raises:
+            UsageError: that was asked for in so many words.
+        """
         found = find_recipe(self.recipe, self.dataset)
+        one_size = not parse_model(self.model)[0].any_size
+        if one_size and (dict(self.train) | dict(self.pretrain)).get("grow"):
+            raise UsageError(f"The network '{self.model}' takes images of one size only; leave 'grow' at 0.")
 
         def own(config: TrainConfig, settings: tuple[tuple[str, Any], ...]) -> TrainConfig:
-            return TrainConfig.from_dict({**config.to_dict(), **dict(settings)})
+            return TrainConfig.from_dict({**config.to_dict(), **({"grow": 0.0} if one_size else {}), **dict(settings)})
 
         start = own(found.pretrain, self.pretrain) if found.pretrain else None
-        return Recipe(own(found.train, self.train), own(found.reference, self.train), start)
+        return Recipe(own(found.train, self.train), own(found.reference, self.train), start, found.origin)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; :func:`make_spec` reads them back."""
@@ -141,8 +149,8 @@ def make_spec(
             raise UsageError("The training settings must be names with values.")
     if not isinstance(title, str):
         raise UsageError("The title must be text.")
-    entry = DATASETS.get(dataset)
-    model = model or (entry.default_model if entry else "resnet9:16")
+    entry = dataset_entry(dataset)
+    model = model or entry.model
     parse_model(model)
     spec = Spec(
         dataset=dataset,
@@ -151,7 +159,7 @@ def make_spec(
         methods=parse_methods(methods, dataset, presets or {}),
         references=whole("references", references, 1, MAX_REFERENCES),
         attacks=parse_attacks(attacks),
-        taus=parse_taus(taus if taus not in ("", None, [], ()) else default_taus(dataset)),
+        taus=parse_taus(taus if taus not in ("", None, [], ()) else entry.taus),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         recipe=recipe,
         train=tuple(sorted((train or {}).items())),
@@ -185,11 +193,6 @@ def spec_from_json(text: str) -> Spec:
         return spec_from_dict(json.loads(text))
     except (json.JSONDecodeError, RecursionError) as error:
         raise UsageError(f"The experiment is not valid JSON ({error}).") from None
-
-
-def default_taus(dataset: str) -> str:
-    """The paper's grid (0 to 8/255) for colour photographs, a wider one where pixels are few."""
-    return "0:0.3:11" if dataset in ("digits", "iris", "moons", "mnist", "fashion_mnist") else "0:0.0314:11"
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:

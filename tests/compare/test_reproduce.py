@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,7 @@ from rurk_core.compare.reproduce import (
     reported,
     reproduce,
 )
+from rurk_core.data import DATASETS
 from rurk_core.errors import UsageError
 from rurk_core.measure.metrics import SHARES
 from rurk_core.store.store import Store
@@ -134,11 +136,9 @@ def test_a_whole_reproduction_and_again_from_the_store(tmp_path):
 
 def test_beside_the_papers_numbers_on_real_images(real_data, tmp_path):
     """Small CIFAR-5 from scratch, so that no pre-training is needed: only the comparison is of interest here."""
-    from rurk_core.training import recipes
-
-    quick = recipes._QUICK | {"small_cifar5": recipes.Recipe(recipes._FINE_TUNE, recipes._FINE_TUNE)}
+    entry = DATASETS["small_cifar5"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(recipes.RECIPES, "quick", quick)
+        patch.setitem(DATASETS, "small_cifar5", replace(entry, quick=replace(entry.quick, pretrain=None)))
         table = reproduce("table_c2", Store(tmp_path), seeds=(1,), overrides=TINY, root=str(real_data))
         curves = reproduce("table_c7", Store(tmp_path), seeds=(1,), overrides=TINY, root=str(real_data))
     line = next(x for x in table["lines"] if x["model"] == "retrained" and x["metric"] == "Unlearn")

@@ -11,11 +11,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.methods import PAPERS, counted, like_small_cifar5
-from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.data import find_recipe, forget_set, load_dataset, to_pixels
 from rurk_core.models import create_model
 from rurk_core.training.fit import fit
 from rurk_core.training.loop import Diverged, steps_per_epoch
-from rurk_core.training.recipes import find_recipe
 from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
 from rurk_core.unlearning.conformance import Subject, small_setting
