@@ -86,9 +86,7 @@ def train_tail(
         model,
         losses(),
         steps,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        config,
         on_step=on_step,
         name=name,
     ).requires_grad_(True)

@@ -82,10 +82,7 @@ def bad_teacher(
         model,
         losses(),
         config.epochs * steps_per_epoch(len(images), config.batch),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        optimizer=config.optimizer,
+        config,
         on_step=on_step,
         name="bad teacher",
     )

@@ -85,10 +85,7 @@ def ga(
         model,
         losses(),
         steps,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        clip=config.clip,
+        config,
         on_step=on_step,
         name="GA",
     )

@@ -47,11 +47,8 @@ def gd(
     return descend(
         original,
         retain,
-        epochs=config.epochs,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        batch=config.batch,
+        forget,
+        config,
         generator=generator,
         on_step=on_step,
         name="GD",

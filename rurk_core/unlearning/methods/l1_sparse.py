@@ -69,9 +69,7 @@ def l1_sparse(
         model,
         losses(),
         config.epochs * steps_per_epoch(len(retain), config.batch),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        config,
         on_step=on_step,
         name="l1-sparse",
     )

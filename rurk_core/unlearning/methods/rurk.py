@@ -17,7 +17,7 @@ from ...config import Config, choice, number
 from ...models import Classifier
 from ...training.loop import OnStep, steps_per_epoch
 from ..base import Samples, register
-from ..descent import Vulnerable, descend
+from ..descent import descend
 from ..loop import bn_choice
 
 
@@ -89,23 +89,14 @@ def rurk(
     on_step: OnStep | None = None,
 ) -> Classifier:
     """Algorithm 1. With λ_a = 0 it is NegGrad+ with β = λ_f; with λ_f = λ_a = 0 it is GD."""
-    vulnerable = Vulnerable(config.search, config.tau, config.v, config.pgd_steps, config.pgd_step_size)
     return descend(
         original,
         retain,
         forget,
+        config,
         lambda_f=config.lambda_f,
         lambda_a=config.lambda_a,
-        vulnerable=vulnerable,
-        epochs=config.epochs,
-        max_iterations=config.max_iterations,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
         schedule="cosine",
-        clip=config.clip,
-        batch=config.batch,
-        bn=config.bn,
         generator=generator,
         on_step=on_step,
         name="RURK",

@@ -16,7 +16,7 @@ from ...errors import UsageError
 from ...models import Classifier
 from ...training.loop import OnStep, report, steps_per_epoch
 from ..base import Samples, register, trainable_copy
-from ..loop import epochs_of, logits_on, minimise, side_stream
+from ..loop import DescentConfig, epochs_of, logits_on, minimise, side_stream
 
 
 @dataclass(frozen=True)
@@ -130,8 +130,8 @@ def unsir(
             model,
             losses(samples, epochs),
             counts[number_],
-            lr=lr,
-            optimizer="adam",
+            DescentConfig(lr=lr, weight_decay=0.0),
+            adam=True,
             on_step=shifted,
             name="UNSIR",
         )

@@ -10,7 +10,7 @@ from rurk_core.data.recipes import TrainConfig
 from rurk_core.models import create_model
 from rurk_core.training.fit import fit
 from rurk_core.unlearning import METHODS, Samples
-from rurk_core.unlearning.descent import Vulnerable
+from rurk_core.unlearning.descent import vulnerable_copies
 from rurk_core.unlearning.methods.gd import GdConfig
 from rurk_core.unlearning.methods.neggrad_plus import NegGradPlusConfig
 from rurk_core.unlearning.methods.rurk import RurkConfig
@@ -69,7 +69,7 @@ def test_one_step_is_the_formula(setting, search):
     order = torch.randperm(30, generator=stream)
     plain = create_model("cnn:4", (1, 8, 8), 3)
     plain.load_state_dict(original.state_dict())
-    copies = Vulnerable(search, 0.05, 3, 2, 2 / 255)(plain, forget.images[order], forget.labels[order], stream)
+    copies = vulnerable_copies(config, plain, forget.images[order], forget.labels[order], stream)
     each = [
         cross_entropy(plain(part), forget.labels[order]) for part in copies.chunk(3)
     ]  # v draws, each over the whole batch
@@ -87,9 +87,8 @@ def test_one_step_is_the_formula(setting, search):
 def test_searches_find_copies_the_model_recognises_better(setting, search):
     """FGSM and PGD minimise CE(x', y): found copies lie in the ball and have a lower loss than the samples."""
     original, _, forget = setting
-    found = Vulnerable(search, 0.05, 1, 10, 2 / 255)(
-        original, forget.images, forget.labels, torch.Generator().manual_seed(0)
-    )
+    config = RurkConfig(search=search, tau=0.05)
+    found = vulnerable_copies(config, original, forget.images, forget.labels, torch.Generator().manual_seed(0))
     assert (found - forget.images).abs().max() <= 0.05 + 1e-6
     assert cross_entropy(original(found), forget.labels) < cross_entropy(original(forget.images), forget.labels)
 
