@@ -3,6 +3,9 @@
 Copies are made once per radius and judged by every model while they are in cache; counts stay on the device
 until the end. Memory does not grow with draws or radii: a chunk of copies is made, judged and forgotten.
 Where bfloat16 is faster the models judge in it, and float32 decides whatever is close (:class:`Judge`).
+
+Beside the counts the mean log-odds of the sample's own label are kept (:func:`log_odds`): counts of 0 or of all copies
+throw away by how much.
 """
 
 from __future__ import annotations
@@ -11,7 +14,9 @@ import copy
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,15 +58,29 @@ WORTH = 16
 """Batches to judge from which on it pays to try whether bfloat16 is faster."""
 GAIN = 1.2
 """How much faster it must be."""
+LOG_ODDS_BOUND = 12.0
+"""Log-odds of one copy are clipped to ± this (p = 6e-6 from certain), so that one copy does not decide a mean."""
+EACH = "each model itself"
+"""The source of copies that were built on every model anew, see :func:`count_on_themselves`."""
+
+
+def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """log p_y − log(1 − p_y) from logits [..., C] and labels [...]: z_y − log Σ_{c ≠ y} exp z_c, clipped.
+
+    Within ±:data:`LOG_ODDS_BOUND`; 0 where it is undefined (logits that are NaN, or infinite on both sides).
+    """
+    own = logits.gather(-1, labels[..., None])
+    others = logits.scatter(-1, labels[..., None], -torch.inf).logsumexp(-1)
+    return (own[..., 0] - others).clamp(-LOG_ODDS_BOUND, LOG_ODDS_BOUND).nan_to_num(0.0)
 
 
 class Judge:
-    """A frozen model that says which class it takes images for: float32's answer, in bfloat16 where that is faster.
+    """A frozen model that says what it takes images for: float32's classes, in bfloat16 where that is faster.
 
     The first full batch is judged both ways: that gives the speed of each and how far off bfloat16 is in the lead of
     its likeliest class over the next. From then on only images whose lead is below :data:`DOUBT` times the largest
     error are asked again in float32 (1 to 10% of them on trained networks, measured), and their errors keep the
-    bound up to date.
+    bound up to date. Logits of all others stay bfloat16's, about 2⁻⁸ of their size off.
 
     Args:
         model: a classifier; images: uint8 or float32 [N, ...], for the memory format.
@@ -79,22 +98,24 @@ class Judge:
         self._untried = try_fast
 
     def __call__(self, images: Tensor, full: int) -> Tensor:
-        """The class of each image: float32 [B, ...] → int64 [B]; ``full`` is the size of a full batch."""
+        """Logits float32 [B, C] of images float32 [B, ...]; ``full`` is the size of a full batch.
+
+        Their largest is at the class that float32 says.
+        """
         if self._untried and 2 * len(images) >= full:
             self._untried = False
             return self._try(images)
         if self.fast is None:
-            return self.exact(images).argmax(1)
+            return self.exact(images)
         quick = self.fast(images.bfloat16()).float()
-        top, likeliest = quick.topk(2)
-        taken = likeliest[:, 0].clone()
+        top = quick.topk(2).values
         unsure = (~(top[:, 0] - top[:, 1] >= self.doubt)).nonzero()[:, 0]  # an undefined lead is unsure as well
         if len(unsure):
             asked = images[unsure].contiguous(memory_format=memory_format(images))
             exact = self.exact(asked)
-            taken[unsure] = exact.argmax(1)
             self._learn(exact, quick[unsure])
-        return taken
+            quick[unsure] = exact
+        return quick
 
     def _try(self, images: Tensor) -> Tensor:
         """Judge both ways, keep the faster; the answer is float32's."""
@@ -105,11 +126,11 @@ class Judge:
         except torch.OutOfMemoryError:
             raise
         except RuntimeError:  # a program whose operators are bound to float32
-            return exact.argmax(1)
+            return exact
         if GAIN * quicker < slow and exact.shape[1] > 1 and quick.isfinite().all():
             self.fast = fast
             self._learn(exact, quick.float())
-        return exact.argmax(1)
+        return exact
 
     def _learn(self, exact: Tensor, quick: Tensor) -> None:
         """Take into account how far the leads of bfloat16's likeliest class are off; logits [B, C] of both."""
@@ -184,17 +205,21 @@ def count_verdicts(
     counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
     at = torch.tensor([list(models).index(name) for name in references], dtype=torch.int64, device=device)
     agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
+    margins = torch.zeros(len(judges), len(samples), len(taus), device=device)
 
     def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:
         """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
         flat = moved.reshape(-1, *pixel_shape)
         flat = flat.contiguous(memory_format=memory_format(flat))
-        taken = torch.stack(
+        logits = torch.stack(
             [
-                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(weight.shape)
+                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(*weight.shape, -1)
                 for judge_of in judges.values()
             ]
         )
+        taken = logits.argmax(-1)
+        own = labels[here].to(device)[:, None].expand_as(taken)
+        margins[:, here, t] += (log_odds(logits, own) * weight).sum(-1)
         counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
         agreement[:, :, here, t] += ((taken[:, None] == taken[at][None]) * weight).sum(-1)
         if on_chunk:
@@ -236,6 +261,7 @@ def count_verdicts(
                 # what this chunk has counted so far is counted again
                 counts[:, here] = 0
                 agreement[:, :, here] = 0
+                margins[:, here] = 0
                 if on_note:
                     on_note(f"Out of memory on {device}: going on with {batch} copies in a pass.")
             else:
@@ -254,7 +280,33 @@ def count_verdicts(
         references=tuple(references),
         counts=counts.to(torch.int32).cpu().numpy(),
         agreement=agreement.to(torch.int32).cpu().numpy(),
+        margins=(margins / draws).cpu().numpy(),
     )
+
+
+def count_on_themselves(models: Mapping[str, nn.Module], *arguments: Any, **settings: Any) -> Verdicts:
+    """Every model judges copies that were built on itself, by an attack that builds them on a model.
+
+    Copies built on one model treat the others alike but not that one, so an honest re-training would stand out under
+    them. Here each model goes through the same experiment, and a re-training is one more draw of it. Costs as many
+    attacks as there are models; a model's copies are only seen by itself, so there is nothing to agree on.
+
+    Args:
+        arguments, settings: images, labels, samples and all else of :func:`count_verdicts` but references and source.
+
+    Returns:
+        One table with ``source`` :data:`EACH`, all models and no references.
+
+    Raises:
+        UsageError: the attack is not built on a model; else as :func:`count_verdicts`.
+    """
+    if not find_attack(settings["attack"]).uses_model:
+        raise UsageError(f"The attack '{settings['attack']}' is not built on a model; its copies are the same for all.")
+    each = [count_verdicts({name: model}, [], *arguments, source=name, **settings) for name, model in models.items()]
+    parts: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in each]) for name in ("counts", "agreement", "margins")
+    }
+    return replace(each[0], source=EACH, models=tuple(models), **parts)
 
 
 def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
@@ -267,12 +319,14 @@ def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
         "samples": verdicts.samples,
         "labels": verdicts.labels,
     }
+    if verdicts.margins is not None:
+        tensors["margins"] = verdicts.margins
     about = {name: getattr(verdicts, name) for name in ("attack", "source", "draws", "seed", "models", "references")}
     return save_tensors({n: torch.from_numpy(a) for n, a in tensors.items()}, {"verdicts": json.dumps(about)})
 
 
 def verdicts_from_bytes(data: bytes) -> Verdicts:
-    """Read :func:`verdicts_to_bytes` back.
+    """Read :func:`verdicts_to_bytes` back; files of versions that kept no margins have None.
 
     Raises:
         RurkError: the file is damaged or holds something else.
@@ -292,6 +346,7 @@ def verdicts_from_bytes(data: bytes) -> Verdicts:
             references=tuple(about["references"]),
             counts=tensors["counts"].numpy().astype(np.int32),
             agreement=tensors["agreement"].numpy().astype(np.int32),
+            margins=tensors["margins"].numpy() if "margins" in tensors else None,
         )
     except (KeyError, TypeError, ValueError):
         raise RurkError("The verdict file is damaged or of another kind; delete it and run again.") from None
