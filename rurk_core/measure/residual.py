@@ -35,6 +35,8 @@ class Verdicts:
         models: names of the M judging models; references: those of them that are re-trained, K names.
         counts: int32 [M, N, T, C], copies taken for each class; sums to ``draws`` over C.
         agreement: int32 [M, K, N, T], copies on which model and reference give the same class.
+        margins: float32 [M, N, T], mean over the draws of the log-odds of the sample's own label, each clipped to ±12
+            (:func:`rurk_core.measure.verdicts.log_odds`); None in tables of versions that did not keep them.
     """
 
     attack: str
@@ -48,6 +50,11 @@ class Verdicts:
     references: tuple[str, ...]
     counts: Ints
     agreement: Ints
+    margins: Floats | None = None
+
+    def margin(self, model: str) -> Floats | None:
+        """[N, T]: the mean log-odds of ``model``; None where the table has none."""
+        return None if self.margins is None else self.margins[self.models.index(model)]
 
     def recognised(self, model: str) -> Ints:
         """[N, T]: of ``draws`` copies, how many ``model`` gives the sample's own label (u or v)."""

@@ -3,12 +3,17 @@
 Copies are made once per radius and judged by every model while they are in cache; counts stay on the device
 until the end. Memory does not grow with draws or radii: a chunk of copies is made, judged and forgotten.
 Where bfloat16 is faster the models judge in it, and float32 decides whatever is close (:class:`Judge`).
+
+Beside the counts the mean log-odds of the sample's own label are kept (:func:`log_odds`): counts of 0 or of all copies
+throw away by how much.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,6 +29,22 @@ from .residual import Verdicts
 
 OnChunk = Callable[[int, int], None]
 """Called as ``on_chunk(copies judged, copies in all)``; raising in it stops the measurement."""
+
+
+LOG_ODDS_BOUND = 12.0
+"""Log-odds of one copy are clipped to ± this (p = 6e-6 from certain), so that one copy does not decide a mean."""
+EACH = "each model itself"
+"""The source of copies that were built on every model anew, see :func:`count_on_themselves`."""
+
+
+def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
+    """log p_y − log(1 − p_y) from logits [..., C] and labels [...]: z_y − log Σ_{c ≠ y} exp z_c, clipped.
+
+    Within ±:data:`LOG_ODDS_BOUND`; 0 where it is undefined (logits that are NaN, or infinite on both sides).
+    """
+    own = logits.gather(-1, labels[..., None])
+    others = logits.scatter(-1, labels[..., None], -torch.inf).logsumexp(-1)
+    return (own[..., 0] - others).clamp(-LOG_ODDS_BOUND, LOG_ODDS_BOUND).nan_to_num(0.0)
 
 
 def count_verdicts(
@@ -79,17 +100,21 @@ def count_verdicts(
     counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
     at = torch.tensor([list(models).index(name) for name in references], dtype=torch.int64, device=device)
     agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
+    margins = torch.zeros(len(judges), len(samples), len(taus), device=device)
 
     def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:
         """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
         flat = moved.reshape(-1, *pixel_shape)
         flat = flat.contiguous(memory_format=memory_format(flat))
-        taken = torch.stack(
+        logits = torch.stack(
             [
-                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(weight.shape)
+                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(*weight.shape, -1)
                 for judge_of in judges.values()
             ]
         )
+        taken = logits.argmax(-1)
+        own = labels[here].to(device)[:, None].expand_as(taken)
+        margins[:, here, t] += (log_odds(logits, own) * weight).sum(-1)
         counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
         agreement[:, :, here, t] += ((taken[:, None] == taken[at][None]) * weight).sum(-1)
         if on_chunk:
@@ -131,6 +156,7 @@ def count_verdicts(
                 # what this chunk has counted so far is counted again
                 counts[:, here] = 0
                 agreement[:, :, here] = 0
+                margins[:, here] = 0
                 if on_note:
                     on_note(f"Out of memory on {device}: going on with {batch} copies in a pass.")
             else:
@@ -149,7 +175,33 @@ def count_verdicts(
         references=tuple(references),
         counts=counts.to(torch.int32).cpu().numpy(),
         agreement=agreement.to(torch.int32).cpu().numpy(),
+        margins=(margins / draws).cpu().numpy(),
     )
+
+
+def count_on_themselves(models: Mapping[str, nn.Module], *arguments: Any, **settings: Any) -> Verdicts:
+    """Every model judges copies that were built on itself, by an attack that builds them on a model.
+
+    Copies built on one model treat the others alike but not that one, so an honest re-training would stand out under
+    them. Here each model goes through the same experiment, and a re-training is one more draw of it. Costs as many
+    attacks as there are models; a model's copies are only seen by itself, so there is nothing to agree on.
+
+    Args:
+        arguments, settings: images, labels, samples and all else of :func:`count_verdicts` but references and source.
+
+    Returns:
+        One table with ``source`` :data:`EACH`, all models and no references.
+
+    Raises:
+        UsageError: the attack is not built on a model; else as :func:`count_verdicts`.
+    """
+    if not find_attack(settings["attack"]).uses_model:
+        raise UsageError(f"The attack '{settings['attack']}' is not built on a model; its copies are the same for all.")
+    each = [count_verdicts({name: model}, [], *arguments, source=name, **settings) for name, model in models.items()]
+    parts: dict[str, Any] = {
+        name: np.concatenate([getattr(table, name) for table in each]) for name in ("counts", "agreement", "margins")
+    }
+    return replace(each[0], source=EACH, models=tuple(models), **parts)
 
 
 def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
@@ -162,12 +214,14 @@ def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
         "samples": verdicts.samples,
         "labels": verdicts.labels,
     }
+    if verdicts.margins is not None:
+        tensors["margins"] = verdicts.margins
     about = {name: getattr(verdicts, name) for name in ("attack", "source", "draws", "seed", "models", "references")}
     return save_tensors({n: torch.from_numpy(a) for n, a in tensors.items()}, {"verdicts": json.dumps(about)})
 
 
 def verdicts_from_bytes(data: bytes) -> Verdicts:
-    """Read :func:`verdicts_to_bytes` back.
+    """Read :func:`verdicts_to_bytes` back; files of versions that kept no margins have None.
 
     Raises:
         RurkError: the file is damaged or holds something else.
@@ -187,6 +241,7 @@ def verdicts_from_bytes(data: bytes) -> Verdicts:
             references=tuple(about["references"]),
             counts=tensors["counts"].numpy().astype(np.int32),
             agreement=tensors["agreement"].numpy().astype(np.int32),
+            margins=tensors["margins"].numpy() if "margins" in tensors else None,
         )
     except (KeyError, TypeError, ValueError):
         raise RurkError("The verdict file is damaged or of another kind; delete it and run again.") from None

@@ -13,9 +13,18 @@ from torch import nn
 
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.measure.frozen import Judge, frozen_copy
-from rurk_core.measure.verdicts import count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+from rurk_core.measure.verdicts import (
+    EACH,
+    LOG_ODDS_BOUND,
+    count_on_themselves,
+    count_verdicts,
+    log_odds,
+    verdicts_from_bytes,
+    verdicts_to_bytes,
+)
 from rurk_core.models import MODELS, create_model
 from rurk_core.perturb.copies import ATTACKS, copies
+from rurk_core.store.tensors import load_tensors, save_tensors, tensor_metadata
 
 CLASSES = 4
 TAUS = (0.0, 0.05, 0.2)
@@ -98,16 +107,18 @@ def test_judging_in_bfloat16_gives_the_counts_of_float32(name, monkeypatch):
             batch=64,
         )
 
-    monkeypatch.setattr("rurk_core.measure.frozen.fast_bfloat16", lambda device: False)
+    monkeypatch.setattr("rurk_core.measure.verdicts.fast_bfloat16", lambda device: False)
     exact = counted()
     quick, asked = Judge.__call__, []
-    monkeypatch.setattr("rurk_core.measure.frozen.fast_bfloat16", lambda device: True)
+    monkeypatch.setattr("rurk_core.measure.verdicts.fast_bfloat16", lambda device: True)
     monkeypatch.setattr("rurk_core.measure.frozen.WORTH", 0)
     monkeypatch.setattr("rurk_core.measure.frozen.GAIN", 0)
     monkeypatch.setattr(Judge, "__call__", lambda self, *a: (asked.append(self.fast is not None), quick(self, *a))[1])
     fast = counted()
     assert sum(asked) > len(asked) / 2
     assert (fast.counts == exact.counts).all() and (fast.agreement == exact.agreement).all()
+    # untrained networks differ by little, and bfloat16's error of a mean is still small against that
+    assert abs(fast.margins - exact.margins).max() < 0.05 * exact.margins.std(0, ddof=1).mean()
 
 
 def test_a_lead_within_doubt_is_decided_in_float32():
@@ -116,17 +127,73 @@ def test_a_lead_within_doubt_is_decided_in_float32():
     judge.exact.weight.copy_(torch.eye(2))
     judge.fast = copy.deepcopy(judge.exact).to(torch.bfloat16)
     close = torch.tensor([[1.0, 1.001], [1.001, 1.0], [0.0, 1.0]])
-    assert judge(close, 3).tolist() != [1, 0, 1]
+    assert judge(close, 3).argmax(1).tolist() != [1, 0, 1]
     judge.doubt = torch.tensor(0.01)
-    assert judge(close, 3).tolist() == [1, 0, 1]
+    assert judge(close, 3).argmax(1).tolist() == [1, 0, 1]
     assert float(judge.doubt) == pytest.approx(0.01)
     judge.fast.weight.fill_(torch.nan)
-    assert judge(close, 3).tolist() == [1, 0, 1]
+    assert judge(close, 3).argmax(1).tolist() == [1, 0, 1]
 
 
 def test_counts_do_not_depend_on_the_chunk(models, samples):
     one, other = count(models, samples, "gaussian", batch=20), count(models, samples, "gaussian", batch=512)
     assert (one.counts == other.counts).all() and (one.agreement == other.agreement).all()
+    assert one.margins == pytest.approx(
+        other.margins, abs=5e-3
+    )  # batches of 20 are judged in bfloat16 where it is fast
+
+
+def test_log_odds_of_hand_worked_logits():
+    """p = 1/2 is 0; softmax of (log 3, 0) is 3/4, odds 3; certain is the bound; undefined is 0."""
+    logits = torch.tensor([[1.0, 1.0], [math.log(3), 0.0], [99.0, -99.0], [torch.nan, 0.0], [torch.inf, torch.inf]])
+    labels = torch.zeros(5, dtype=torch.int64)
+    expected = [0, math.log(3), LOG_ODDS_BOUND, 0, 0]
+    assert log_odds(logits, labels).tolist() == pytest.approx(expected, abs=1e-6)
+    assert log_odds(logits[:3], labels[:3] + 1).tolist() == pytest.approx([-value for value in expected[:3]], abs=1e-6)
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_margins_equal_the_mean_over_every_copy_one_by_one(attack, models, samples):
+    pixels, labels, ids = samples
+    counted = count(models, samples, attack)
+    attacked = frozen_copy(models["m"], torch.device("cpu"), pixels)
+    for t, tau in enumerate(TAUS):
+        moved = copies(attack, pixels, labels, ids=ids, tau=tau, draws=30, seed=4, classes=CLASSES, model=attacked)
+        for name, model in models.items():
+            with torch.no_grad():
+                p = model(moved.flatten(0, 1)).double().softmax(1)
+            own = p.gather(1, labels.repeat_interleave(30)[:, None])[:, 0]
+            plain = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, 30).mean(1).numpy()
+            assert counted.margin(name)[:, t] == pytest.approx(plain, abs=1e-4)
+
+
+@pytest.mark.parametrize("attack", [name for name, kind in ATTACKS.items() if kind.uses_model])
+def test_on_themselves_every_model_is_the_source(attack, models, samples):
+    pixels, labels, ids = samples
+    settings = {"attack": attack, "taus": TAUS, "draws": 30, "seed": 4, "classes": CLASSES}
+    themselves = count_on_themselves(models, pixels, labels, ids, **settings)
+    assert themselves.models == tuple(models) and themselves.source == EACH and themselves.references == ()
+    for name in models:
+        alone = count(models, samples, attack, source=name)
+        assert (themselves.recognised(name) == alone.recognised(name)).all()
+        assert themselves.margin(name) == pytest.approx(alone.margin(name), abs=1e-5)
+    back = verdicts_from_bytes(verdicts_to_bytes(themselves))
+    assert (back.margins == themselves.margins).all() and back.reference_recognised().shape == (0, 7, 3)
+
+
+def test_on_themselves_needs_an_attack_on_a_model(models, samples):
+    with pytest.raises(UsageError, match="not built on a model"):
+        count_on_themselves(models, *samples, attack="gaussian", taus=TAUS, draws=1, seed=0, classes=CLASSES)
+
+
+def test_a_table_without_margins_stays_readable_and_says_so(models, samples):
+    data = verdicts_to_bytes(count(models, samples, "gaussian"))
+    tensors = load_tensors(data)
+    del tensors["margins"]
+    old = verdicts_from_bytes(save_tensors(tensors, {"verdicts": tensor_metadata(data)["verdicts"]}))
+    assert old.margins is None and old.margin("m") is None
+    assert (old.counts == verdicts_from_bytes(data).counts).all()
+    assert verdicts_from_bytes(verdicts_to_bytes(old)).margins is None
 
 
 def test_uint8_images_are_the_same_as_their_floats(models, samples):
@@ -142,6 +209,7 @@ def test_round_trip(models, samples):
     back = verdicts_from_bytes(verdicts_to_bytes(counted))
     assert back.models == counted.models and back.source == "m" and back.draws == 30
     assert (back.counts == counted.counts).all() and (back.agreement == counted.agreement).all()
+    assert back.margins.dtype == np.float32 and (back.margins == counted.margins).all()
     assert back.taus.tolist() == list(TAUS)
 
 
