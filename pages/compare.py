@@ -8,13 +8,14 @@ from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
-from ui import figures, state
+from ui import figures
+from ui.components.table import table
+from ui.figures.labels import End, beside, name_ends, together
+from ui.figures.look import REFERENCES, Look, looks_of
 from ui.glossary import term
-from ui.labels import End, beside, name_ends, together
-from ui.look import REFERENCES, Look, looks_of
-from ui.runs import empty_state, start
-from ui.state import escape, plain
-from ui.table import table
+from ui.jobs.runs import empty_state, start
+from ui.session import state
+from ui.text import escape, plain
 
 from rurk_core.compare import (
     COLUMNS,

@@ -6,15 +6,17 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
-from ui.forgetting import change, draft, undo
+from ui import figures
+from ui.components.scatter import Points, make_points, scatter
+from ui.components.tiles import tiles
+from ui.figures.look import Look, looks_of
+from ui.figures.sheet import make_sheet
 from ui.glossary import help_of
-from ui.look import Look, looks_of
-from ui.pictures import make_sheet, tiles
-from ui.runs import dataset_of, empty_state, start, watch
-from ui.scatter import Points, make_points, scatter
-from ui.served import images_at
-from ui.view import models_of, residual_order, tables_of
+from ui.jobs.runs import dataset_of, empty_state, start, watch
+from ui.session import state
+from ui.session.forgetting import change, draft, undo
+from ui.session.served import images_at
+from ui.session.view import models_of, residual_order, tables_of
 
 from rurk_core.embedding import LAYERS, METHODS, SPLITS, Map, MapSpec, at_once, encode, load_map, make_map, map_key
 from rurk_core.errors import RurkError

@@ -8,11 +8,12 @@ from urllib.parse import urlencode
 
 import numpy as np
 import streamlit as st
-from ui import state
-from ui.forgetting import change, checked, draft, follow_link, shares, sheet_of, undo
+from ui.components.tiles import tiles
+from ui.figures.sheet import sheet_of
 from ui.glossary import help_of, term
-from ui.pictures import tiles
-from ui.state import plain
+from ui.session import state
+from ui.session.forgetting import change, checked, draft, follow_link, shares, undo
+from ui.text import distinct, plain
 
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.data.forget import parse_indices
@@ -238,7 +239,7 @@ ORDERS = {"index": "by index", "hardest": "hardest first", "easiest": "easiest f
 
 def class_names(dataset: Dataset) -> list[str]:
     """A name per class to choose by; ImageNet, for one, has two classes called “crane”."""
-    return state.distinct(dataset.classes, [f"class {c}" for c in range(len(dataset.classes))])
+    return distinct(dataset.classes, [f"class {c}" for c in range(len(dataset.classes))])
 
 
 def choose_members(dataset: Dataset) -> np.ndarray:

@@ -6,19 +6,21 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import closeup, figures, state
-from ui.closeup import number
-from ui.copies import copies_row, key_of_marks
-from ui.distances import distances
-from ui.forgetting import sheet_of
+from ui import figures
+from ui.components.tiles import tiles
+from ui.figures.look import REFERENCES, looks_of
+from ui.figures.sheet import sheet_of
 from ui.glossary import help_of, term
-from ui.look import REFERENCES, looks_of
-from ui.maps import decision_map
-from ui.pictures import tiles
-from ui.reports import report_buttons
-from ui.runs import dataset_of, empty_state
-from ui.state import escape, plain
-from ui.view import (
+from ui.jobs.reports import report_buttons
+from ui.jobs.runs import dataset_of, empty_state
+from ui.sections import closeup
+from ui.sections.closeup import number
+from ui.sections.copies import copies_row, key_of_marks
+from ui.sections.decision_map import decision_map
+from ui.sections.distances import distances
+from ui.sections.whole_set import stayed
+from ui.session import state
+from ui.session.view import (
     Copies,
     View,
     choose_question,
@@ -30,7 +32,7 @@ from ui.view import (
     telling_copy,
     telling_radius,
 )
-from ui.wholeset import stayed
+from ui.text import escape, plain
 
 from rurk_core.errors import RurkError
 from rurk_core.residual import Verdicts, log_ratio_posterior, reference_band

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
+from ui import figures
+from ui.components.tiles import tiles
+from ui.figures.look import REFERENCES, Look, looks_of
+from ui.figures.sheet import make_sheet
 from ui.glossary import term
-from ui.look import REFERENCES, Look, looks_of
-from ui.pictures import make_sheet, tiles
-from ui.runs import dataset_of, empty_state
-from ui.state import escape, plain
-from ui.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
+from ui.jobs.runs import dataset_of, empty_state
+from ui.session import state
+from ui.session.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
+from ui.text import escape, plain
 
 from rurk_core.errors import RurkError
 from rurk_core.evidence import overall_excess

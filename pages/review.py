@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
-from ui.copies import copies_row, key_of_marks
-from ui.distances import distances
-from ui.forgetting import sheet_of
-from ui.look import REFERENCES, looks_of
-from ui.peers import show_peers
-from ui.pictures import tiles
-from ui.reports import report_buttons
-from ui.runs import dataset_of, empty_state
-from ui.state import escape, plain
-from ui.twins import show_twins
-from ui.view import View, choose_question, copies_of, step_buttons, tables_of, telling_radius
-from ui.wholeset import show_wholeset
+from ui import figures
+from ui.components.tiles import tiles
+from ui.figures.look import REFERENCES, looks_of
+from ui.figures.sheet import sheet_of
+from ui.jobs.reports import report_buttons
+from ui.jobs.runs import dataset_of, empty_state
+from ui.sections.copies import copies_row, key_of_marks
+from ui.sections.distances import distances
+from ui.sections.peers import show_peers
+from ui.sections.twins import show_twins
+from ui.sections.whole_set import show_wholeset
+from ui.session import state
+from ui.session.view import View, choose_question, copies_of, step_buttons, tables_of, telling_radius
+from ui.text import escape, plain
 
 from rurk_core.errors import RurkError
 from rurk_core.findings import SAID, Finding, Findings, find, in_words

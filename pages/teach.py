@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
-from ui.field import field
-from ui.forgetting import indices_rule
+from ui import figures
+from ui.components.field import field
+from ui.figures.look import REFERENCES, Look, looks_of
 from ui.glossary import help_of
-from ui.look import REFERENCES, Look, looks_of
-from ui.runs import start, watch
-from ui.state import plain
+from ui.jobs.runs import start, watch
+from ui.session import state
+from ui.session.forgetting import indices_rule
+from ui.text import plain
 
 from rurk_core.data.forget import parse_indices
 from rurk_core.errors import RurkError

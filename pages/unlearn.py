@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
-from ui import state
-from ui.forgetting import checked, draft, what_to_forget
-from ui.forms import config_form, network_form, perturbation_form
+from ui.figures.look import looks_of
 from ui.glossary import term
-from ui.look import looks_of
-from ui.runs import digits_button, jobs_panel, open_run, speeds_here, start
-from ui.state import escape, plain
-from ui.tune import tune_form, tuned_list
+from ui.jobs.runs import digits_button, jobs_panel, open_run, speeds_here, start
+from ui.jobs.tune import tune_form, tuned_list
+from ui.sections.forgotten import what_to_forget
+from ui.sections.forms import config_form, network_form, perturbation_form
+from ui.session import state
+from ui.session.forgetting import checked, draft
+from ui.text import duration, escape, percent, plain
 
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import RurkError
@@ -200,7 +201,7 @@ def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
     seconds = START_SECONDS + expected_seconds(stages, speeds)
     return (
-        f"It takes <b>about {state.duration(seconds)}</b> here ({source}){queue}. It runs in the "
+        f"It takes <b>about {duration(seconds)}</b> here ({source}){queue}. It runs in the "
         "background; finished stages are kept."
     )
 
@@ -269,7 +270,7 @@ def run_card(entry: Entry) -> None:
             st.markdown(
                 f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
                 f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
-                f"{state.duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
+                f"{duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
                 width="stretch",
             )
             if st.button("Open", key=f"open-{entry.key}", icon=":material/blur_on:"):
@@ -301,8 +302,8 @@ def accuracies(result: dict[str, Any]) -> str:
             cells = f"<td colspan='4'>{escape(row['failed'])}</td>"
         else:
             names = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
-            cells = "".join(f"<td class='num'>{state.percent(row[name])}</td>" for name in names)
-            cells += f"<td class='num quiet'>{state.duration(row['seconds'])}</td>"
+            cells = "".join(f"<td class='num'>{percent(row[name])}</td>" for name in names)
+            cells += f"<td class='num quiet'>{duration(row['seconds'])}</td>"
         rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
     head = (
         f"<tr><th>model</th><th>{term('retain accuracy', 'retain')}</th>"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
-from ui import runs
+from ui.jobs import runs
 
 from rurk_core.audit import audit_job
 from rurk_core.experiment import load_model

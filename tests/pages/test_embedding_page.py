@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
-from ui import runs, served
-from ui.scatter import make_points
+from ui.components.scatter import make_points
+from ui.jobs import runs
+from ui.session import served
 
 from rurk_core.data import load_dataset
 from rurk_core.embedding import embedding_job

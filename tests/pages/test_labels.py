@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ui.labels import LINE, SIDES, End, _box, _common, beside, name_ends, spread, together
+from ui.figures.labels import LINE, SIDES, End, _box, _common, beside, name_ends, spread, together
 
 PLACES = st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=20)
 

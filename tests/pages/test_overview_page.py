@@ -47,7 +47,7 @@ def test_one_button_leads_to_the_sample_it_shows(opened):
 
 
 def test_without_the_data_curve_and_verdict_stay(opened, monkeypatch, tmp_path):
-    from ui import state
+    from ui.session import state
 
     from rurk_core.errors import RurkError
 

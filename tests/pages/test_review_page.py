@@ -10,7 +10,7 @@ import pytest
 import streamlit as st
 from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
-from ui import state
+from ui.session import state
 
 from rurk_core.audit import audit
 from rurk_core.experiment import load_model

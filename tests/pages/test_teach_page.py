@@ -6,7 +6,7 @@ import json
 
 import pytest
 from streamlit.testing.v1 import AppTest
-from ui import runs
+from ui.jobs import runs
 
 from rurk_core import teaching
 from rurk_core.store import Store

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from ui import runs, wholeset
-from ui.view import on_demand
+from ui.jobs import runs
+from ui.sections import whole_set as wholeset
+from ui.session.view import on_demand
 
 from rurk_core import radius
 from rurk_core.data import load_dataset

@@ -9,11 +9,12 @@ import streamlit as st
 
 from rurk_core.perturbations import ATTACKS
 from rurk_core.radius import NORMS
-from ui import figures, state
+from ui import figures
+from ui.figures.look import REFERENCES
 from ui.glossary import help_of, term
-from ui.look import REFERENCES
-from ui.state import escape
-from ui.view import View, models_of
+from ui.session import state
+from ui.session.view import View, models_of
+from ui.text import escape
 
 
 @st.cache_resource(max_entries=2000, show_spinner="Searching the smallest perturbations …")

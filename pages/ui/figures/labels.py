@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from ui.state import escape
+from ui.text import escape
 
 LINE, LETTER = 13.0, 7.0
 """Height of a line of small text, and about the width of a letter in it."""

@@ -13,12 +13,13 @@ from rurk_core.errors import RurkError
 from rurk_core.jobs import JobStatus, list_jobs
 from rurk_core.perturbations import ATTACKS
 from rurk_core.radius import NORMS
-from ui import figures, state
-from ui.forgetting import sheet_of
-from ui.look import REFERENCES, Look
-from ui.pictures import tiles
-from ui.runs import show_jobs, speeds_here, start
-from ui.state import escape, plain
+from ui import figures
+from ui.components.tiles import tiles
+from ui.figures.look import REFERENCES, Look
+from ui.figures.sheet import sheet_of
+from ui.jobs.runs import show_jobs, speeds_here, start
+from ui.session import state
+from ui.text import duration, escape, plain
 
 KINDS = {"strong": "by search", "random": "along random directions"}
 SIGNALS = {"SVC": "dot", "confidence": "solid", "U-LiRA": "dash", "RULI": "dashdot"}
@@ -118,7 +119,7 @@ def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, atta
     like = {"Radii": "original", "Membership signals": "scores", "Verdicts": f"verdicts {attack}"}
     seconds = sum(passes / speed_of(like[name.split(",")[0]], speeds) for name, passes in costs.items())
     return (
-        f"At most about **{state.duration(START_SECONDS + seconds)}** here ({source}), in the background; "
+        f"At most about **{duration(START_SECONDS + seconds)}** here ({source}), in the background; "
         "finished parts are kept."
     )
 

@@ -5,10 +5,8 @@ Everything cached here is keyed by names of stored entries, whose content never 
 
 from __future__ import annotations
 
-import html
 import os
 import traceback
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +16,9 @@ import streamlit as st
 from rurk_core import default_store
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.store import Entry, Store
+from ui.text import distinct, plain
 
-BUNDLED = Path(__file__).parents[2] / "assets" / "demo"
+BUNDLED = Path(__file__).parents[3] / "assets" / "demo"
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -41,20 +40,10 @@ def runs() -> list[Entry]:
 
 
 def names_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """Key → title; equal titles carry the time and the end of the key too (see :func:`distinct`)."""
+    """Key → title; equal titles carry the time and the end of the key too (see :func:`ui.text.distinct`)."""
     titles = [entry.title for entry in entries]
     more = [f"{entry.created[5:16].replace('T', ' ')} · {entry.key[-4:]}" for entry in entries]
     return dict(zip([entry.key for entry in entries], distinct(titles, more), strict=True))
-
-
-def distinct(words: Sequence[str], more: Sequence[str]) -> list[str]:
-    """Words for the options of a selectbox: those that occur twice get ``more`` behind them.
-
-    A selectbox tells its options apart by their words alone: a choice among equal ones comes back as another of them
-    with the next interaction.
-    """
-    often = Counter(words)
-    return [word if often[word] == 1 else f"{word} · {extra}" for word, extra in zip(words, more, strict=True)]
 
 
 def result_of(key: str) -> dict[str, Any]:
@@ -251,30 +240,4 @@ def show(error: BaseException) -> None:
         f"Something unexpected happened ({type(error).__name__}); reload the page, and if it happens again look at "
         "the server's log.",
         icon=":material/error:",
-    )
-
-
-def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows as it is."""
-    return "".join(f"\\{c}" if c in "\\`*_{}[]()<>#+!|~$:^" else c for c in text)
-
-
-def escape(text: Any) -> str:
-    """Text that HTML shows as it is."""
-    return html.escape(str(text))
-
-
-def percent(share: float) -> str:
-    """0.9861 → "98.6%"."""
-    return f"{100 * share:.1f}%"
-
-
-def duration(seconds: float) -> str:
-    """12.3 → "12 s", 150 → "2.5 min"."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.1f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
     )

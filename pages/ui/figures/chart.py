@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from ui.look import Look
-from ui.state import escape
+from ui.figures.look import Look
+from ui.text import escape
 
 TAU_TITLE = "radius τ (pixel units, pixels run from 0 to 1)"
 

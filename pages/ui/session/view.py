@@ -11,9 +11,9 @@ import streamlit as st
 
 from rurk_core.perturbations import ATTACKS
 from rurk_core.residual import Verdicts
-from ui import state
-from ui.look import REFERENCES, Look
-from ui.pictures import Sheet, make_sheet
+from ui.figures.look import REFERENCES, Look
+from ui.figures.sheet import Sheet, make_sheet
+from ui.session import state
 
 SHOWN = 100
 """Copies drawn as thumbnails; counts are always of all of them."""

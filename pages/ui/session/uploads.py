@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rurk_core.errors import RurkError
 from rurk_core.store import explain
-from ui import state
+from ui.session import state
 
 KEEP_SECONDS = 24 * 3600
 

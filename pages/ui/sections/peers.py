@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from ui import state
-from ui.view import View
+from ui.session import state
+from ui.session.view import View
 
 WORDS = {
     "residual": "It is recognised more than nearly all of them: something of it seems to be left.",

@@ -21,18 +21,15 @@ from rurk_core.slices import (
     plane,
     random_direction,
 )
-from ui import figures, state
+from ui import figures
+from ui.figures.look import FILLS, INK, REFERENCES, REST
 from ui.glossary import help_of, term
-from ui.look import REFERENCES
-from ui.state import escape, plain
-from ui.view import Copies, View, models_of
+from ui.session import state
+from ui.session.view import Copies, View, models_of
+from ui.text import escape, plain
 
-FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
-"""Paul Tol's light colours, made to be told apart as areas under dark text; the sample's own class has the first."""
-REST = "#C9CDD4"
 REACHES = (0.5, 1.25, 2.5, 5.0)
 """How far the map reaches, in largest radii of the run."""
-INK = "#14171D"
 
 
 @dataclass(frozen=True)

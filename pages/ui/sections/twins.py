@@ -6,10 +6,10 @@ from typing import Any
 
 import streamlit as st
 
-from ui import state
-from ui.forgetting import sheet_of
-from ui.pictures import tiles
-from ui.view import View, models_of
+from ui.components.tiles import tiles
+from ui.figures.sheet import sheet_of
+from ui.session import state
+from ui.session.view import View, models_of
 
 HEAVY = 3e9
 """Parameters times samples above which neighbours are only looked for when asked for."""

@@ -12,9 +12,10 @@ from rurk_core.spec import Spec, make_spec
 from rurk_core.store import Entry
 from rurk_core.tuning import MAX_PROCESSES, MAX_TRIALS, against_references, searched
 from rurk_core.unlearning import METHODS, Method
-from ui import figures, state
-from ui.runs import start
-from ui.state import escape, plain
+from ui import figures
+from ui.jobs.runs import start
+from ui.session import state
+from ui.text import escape, percent, plain
 
 FOUND, REST, CHOSEN = "#0072B2", "#8A93A3", "#D55E00"
 
@@ -205,7 +206,7 @@ def judged_table(result: dict[str, Any]) -> str:
     kept = result["references"]
     rows = [
         "<tr><td>re-trained models, the target</td><td class='num'></td>"
-        + "".join(f"<td class='num'>{state.percent(kept[part])}</td>" for part in ("retain", "test"))
+        + "".join(f"<td class='num'>{percent(kept[part])}</td>" for part in ("retain", "test"))
         + "</tr>"
     ]
     for number, judged in result["judged"].items():
@@ -215,8 +216,7 @@ def judged_table(result: dict[str, Any]) -> str:
             continue
         cells = [f"{judged['distance']:.4f}"]
         cells += [
-            f"{state.percent(judged[part])} ({apart:+.1f})"
-            for part, apart in against_references(result, judged).items()
+            f"{percent(judged[part])} ({apart:+.1f})" for part, apart in against_references(result, judged).items()
         ]
         rows.append(f"<tr><td>{which}</td>" + "".join(f"<td class='num'>{cell}</td>" for cell in cells) + "</tr>")
     head = (

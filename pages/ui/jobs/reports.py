@@ -8,7 +8,7 @@ import streamlit as st
 
 from rurk_core.errors import RurkError
 from rurk_core.store import Store
-from ui import state
+from ui.session import state
 
 
 def report_buttons(run: str, sample: int | None) -> None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from rurk_core.pictures import as_pictures
+from ui.figures.look import Look
 from ui.glossary import term
-from ui.look import Look
-from ui.pictures import as_pictures
-from ui.state import escape
+from ui.text import escape
 
 LESS, MORE = (94, 60, 153), (230, 97, 1)
 """Ends of the signed colour scale, purple for darker and orange for brighter (told apart by colour-blind eyes)."""

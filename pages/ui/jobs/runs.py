@@ -19,8 +19,8 @@ from rurk_core.jobs import (
     start_job,
 )
 from rurk_core.store import Store
-from ui import state
-from ui.state import plain
+from ui.session import state
+from ui.text import duration, plain
 
 STATES = {
     "queued": ("waiting", "gray", ":material/hourglass_empty:"),
@@ -224,7 +224,7 @@ def _progress(job: JobStatus) -> None:
     if isinstance(total, int) and isinstance(done, int) and total > 1:
         unit = next((unit for of, unit in UNITS.items() if where.startswith(of)), "steps")
         where += f", {done:,} of {total:,} {unit}"
-    left = f" · about {state.duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
+    left = f" · about {duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
     st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
     live_curves(job)
 

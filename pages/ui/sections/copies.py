@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ui.look import REFERENCES
-from ui.pictures import tiles
-from ui.state import escape
-from ui.view import Copies, View
+from ui.components.tiles import tiles
+from ui.figures.look import REFERENCES
+from ui.session.view import Copies, View
+from ui.text import escape
 
 
 def copies_row(view: View, shown: list[str], found: Copies, *, chosen: int | None = None, count: int = 0) -> int | None:
