@@ -42,3 +42,8 @@ def distinct(words: Sequence[str], more: Sequence[str]) -> list[str]:
     """
     often = Counter(words)
     return [word if often[word] == 1 else f"{word} · {extra}" for word, extra in zip(words, more, strict=True)]
+
+
+def number(value: float) -> str:
+    """A count, or a mean of counts with one decimal."""
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"

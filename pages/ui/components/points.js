@@ -1,10 +1,19 @@
+// The points of a map, kept for the page: the message that brings them does not change, so it comes once.
+import { bytes } from "./shapes.js";
+
+const KEPT = 4;
+
 export default function ({ data }) {
-  const all = (window.rkPoints ||= {});
+  window.rkPoints ||= {};
+  const all = window.rkPoints;
   if (!all[data.version]) {
-    const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer;
-    all[data.version] = { xy: new Uint16Array(bytes(data.xy)), ids: new Int32Array(bytes(data.ids)),
-      labels: new Uint16Array(bytes(data.labels)), starts: data.starts };
-    for (const old of Object.keys(all).slice(0, -4)) delete all[old];
+    all[data.version] = {
+      xy: new Uint16Array(bytes(data.xy).buffer),
+      ids: new Int32Array(bytes(data.ids).buffer),
+      labels: new Uint16Array(bytes(data.labels).buffer),
+      starts: data.starts,
+    };
+    for (const old of Object.keys(all).slice(0, -KEPT)) delete all[old];
   }
-  window.dispatchEvent(new CustomEvent('rk-points'));
+  window.dispatchEvent(new CustomEvent("rk-points"));
 }

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from ui.components.assets import component
-from ui.figures.sheet import Sheet
+from ui.figures.sheet import Sheet, sheet_of
 
 _tiles = component(
     "rurk_tiles",
@@ -74,3 +75,12 @@ def tiles(
     )
     picked = found.get("pick")
     return picked if isinstance(picked, int) and picked in ids else None
+
+
+def sample_tiles(
+    key: str, dataset: Any, samples: Sequence[int], names: Sequence[str] = (), *, label: str, **options: Any
+) -> int | None:
+    """Training samples as :func:`tiles`, which ``options`` are for; each says its number and class, or its name."""
+    names = names or [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in samples]
+    sheet = sheet_of(dataset.fingerprint, tuple(samples), dataset)
+    return tiles(key, sheet, samples, names, label=label, **options)

@@ -10,8 +10,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from ui.figures.look import Look
-from ui.text import escape
+from ui.figures.look import GREEN, LEVEL, Look, faded
+from ui.text import escape, number
 
 TAU_TITLE = "radius τ (pixel units, pixels run from 0 to 1)"
 
@@ -46,18 +46,7 @@ def curve(
     # made of plain dictionaries in one call: adding trace by trace costs the server three times as long
     traces: list[dict[str, Any]] = []
     if band is not None and not np.isnan(band[0]).all():
-        edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": "band"}
-        traces = [
-            {"x": taus, "y": band[1], "showlegend": False, **edge},
-            {
-                "x": taus,
-                "y": band[0],
-                "fill": "tonexty",
-                "fillcolor": "rgba(0,158,115,0.20)",
-                "name": band_name,
-                **edge,
-            },
-        ]
+        traces = between(taus, *band, faded(GREEN, 0.2), band_name)
     traces += [
         {
             "type": "scatter",
@@ -72,16 +61,51 @@ def curve(
         }
         for line in lines
     ]
-    rule = {"type": "line", "line": {"color": "#8B95A5", "width": 1.5, "dash": "dot"}}
+    rule = {"type": "line", "line": {"color": LEVEL, "width": 1.5, "dash": "dot"}}
     shapes = [] if tau is None else [{**rule, "x0": tau, "x1": tau, "y0": 0, "y1": 1, "yref": "y domain"}]
     if one:
-        level = {**rule, "line": {"color": "#8B95A5", "width": 1}}
+        level = {**rule, "line": {"color": LEVEL, "width": 1}}
         shapes.append({**level, "x0": 0, "x1": 1, "xref": "x domain", "y0": 1, "y1": 1})
     up: dict[str, Any] = {"title": {"text": title}, "rangemode": "tozero", "zeroline": False}
     if top is not None:
         up["range"] = [-0.02 * top, 1.04 * top]
     along = {"title": {"text": across}, "zeroline": False, "tickformat": "~g"}
     return go.Figure(traces, {**shared("x unified"), "shapes": shapes, "xaxis": along, "yaxis": up})
+
+
+def between(
+    x: Sequence[Any], low: Sequence[Any], high: Sequence[Any], colour: str, name: str = ""
+) -> list[dict[str, Any]]:
+    """The area between two lines, as traces; in the legend where it has a name."""
+    edge = {"type": "scatter", "x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": name}
+    area = {"fill": "tonexty", "fillcolor": colour, "name": name, "showlegend": bool(name)}
+    return [{**edge, "y": high, "showlegend": False}, {**edge, "y": low, **area}]
+
+
+def recognised(
+    taus: Sequence[float],
+    counts: Sequence[tuple[Look, np.ndarray]],
+    band: tuple[np.ndarray, np.ndarray] | None,
+    tau: float,
+    of: int,
+    **options: Any,
+) -> tuple[go.Figure, list[Line]]:
+    """Copies recognised in per cent of ``of``, over τ, and its lines; ``band`` is in copies too.
+
+    Args:
+        counts: look and copies recognised [T] of each model; options: for :func:`curve`.
+    """
+    lines = [
+        Line(look, 100 * values / of, [f"{look.letter}: {number(value)} of {of}" for value in values])
+        for look, values in counts
+    ]
+    share = band and (100 * band[0] / of, 100 * band[1] / of)
+    return curve(taus, lines, share, tau, title="copies recognised (%)", top=100.0, **options), lines
+
+
+def span(each: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Lowest and highest [T] of several re-trained models [K, T]; None for fewer than two, which span nothing."""
+    return (each.min(0), each.max(0)) if len(each) > 1 else None
 
 
 def draw(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rurk_core.looks import REFERENCES, Look, looks_of
 
-__all__ = ["CSS", "FILLS", "GREEN", "GREY", "INK", "REFERENCES", "REST", "Look", "faded", "looks_of"]
+__all__ = ["CSS", "FILLS", "GREEN", "INK", "LEVEL", "REFERENCES", "REST", "Look", "faded", "looks_of"]
 
 CSS = Path(__file__).with_suffix(".css")
 """The style of all pages, for ``st.html``."""
@@ -18,8 +18,8 @@ INK = "#14171D"
 """Lines and letters on those areas, in the light theme and in the dark one."""
 GREEN = "#009E73"
 """The re-trained models."""
-GREY = "#8B95A5"
-"""What belongs to no model: levels, marks on an axis."""
+LEVEL = "#8B95A5"
+"""Levels and marks on an axis, which belong to no model."""
 
 
 def faded(colour: str, opacity: float) -> str:

@@ -275,7 +275,7 @@ def _buttons(job: JobStatus) -> None:
         return
     if job.state == "done" and job.result.startswith("run-") and store.has(job.result):
         if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):
-            open_run(job.result)
+            state.open_run(job.result)
     elif job.state != "done":
         st.button(
             "Resume",
@@ -325,33 +325,3 @@ def _readable(key: str) -> dict[str, Any] | None:
         return state.result_of(key)
     except RurkError:  # damaged; the list says so
         return None
-
-
-def dataset_of(result: dict[str, Any]) -> Any:
-    """The data of a run, if they can be read and are the same; a sentence on the page and None otherwise."""
-    try:
-        found = state.dataset(result["spec"]["dataset"])
-    except RurkError as error:
-        st.warning(
-            f"{plain(str(error))} Counts and curves are shown without pictures; the data root is under Settings in the "
-            "sidebar.",
-            icon=":material/image_not_supported:",
-        )
-        return None
-    if found.fingerprint != result["dataset"]["fingerprint"]:
-        st.warning(
-            f"The data set “{plain(found.name)}” here is not the one this experiment ran on (fingerprint "
-            f"{found.fingerprint}, not {result['dataset']['fingerprint']}), so its pictures are not shown.",
-            icon=":material/image_not_supported:",
-        )
-        return None
-    return found
-
-
-def open_run(key: str) -> None:
-    """Put a finished run in view and go to its neighbourhoods."""
-    for name in ("sample", "tau", "method", "attack"):
-        st.session_state.get("choices", {}).pop(name, None)
-        st.session_state.pop(f"view_{name}", None)
-    st.session_state.setdefault("choices", {})["run"] = key
-    st.switch_page("neighbourhood.py", query_params={"run": key})

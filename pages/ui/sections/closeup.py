@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import numpy as np
 
-from rurk_core.pictures import as_pictures
+from rurk_core.pictures import as_pictures, png_uri
 from ui.figures.look import Look
 from ui.glossary import term
-from ui.text import escape
+from ui.text import escape, number
 
 LESS, MORE = (94, 60, 153), (230, 97, 1)
 """Ends of the signed colour scale, purple for darker and orange for brighter (told apart by colour-blind eyes)."""
@@ -45,15 +43,6 @@ def signed_picture(change: np.ndarray) -> tuple[np.ndarray, float]:
     return (255 + np.abs(share) * (end - 255.0)).round().astype(np.uint8), full
 
 
-def as_uri(pixels: np.ndarray) -> str:
-    """uint8 H×W×3 → the picture as a data URI, without loss."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(pixels).save(out, "PNG")
-    return "data:image/png;base64," + base64.b64encode(out.getvalue()).decode()
-
-
 def pictures(image: np.ndarray, change: np.ndarray, number: int, tau: float) -> str:
     """Sample, copy and change side by side, as HTML.
 
@@ -75,7 +64,7 @@ def pictures(image: np.ndarray, change: np.ndarray, number: int, tau: float) -> 
         (difference, f"the change, {gain}", scale),
     ]
     cells = "".join(
-        f'<figure><img src="{as_uri(pixels)}" alt="{escape(words)}"><figcaption>{escape(words)}{more}</figcaption>'
+        f'<figure><img src="{png_uri(pixels)}" alt="{escape(words)}"><figcaption>{escape(words)}{more}</figcaption>'
         "</figure>"
         for pixels, words, more in shown
     )
@@ -135,8 +124,3 @@ def taken_for(classes: list[str], own: int, bars: list[tuple[Look, np.ndarray]],
         )
     scale = f"<div class='rk-ends'><span>0</span><span>copies</span><span>{draws}</span></div>"
     return f"<table class='rk-table'>{''.join(rows)}<tr><td></td><td>{scale}</td></tr></table>"
-
-
-def number(value: float) -> str:
-    """A count, or a mean of counts with one decimal."""
-    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"

@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from rurk_core.errors import RurkError
 from rurk_core.perturbations import ATTACKS
 from rurk_core.slices import (
-    Plane,
     adversarial_direction,
-    ball_outline,
-    borders,
     decide,
     grid,
     plane,
     random_direction,
 )
 from ui import figures
-from ui.figures.look import FILLS, INK, REFERENCES, REST
+from ui.figures.look import FILLS, REFERENCES
 from ui.glossary import help_of, term
+from ui.sections.decision_panel import Map, class_colours, panel
 from ui.session import state
 from ui.session.view import Copies, View, models_of
 from ui.text import escape, plain
 
 REACHES = (0.5, 1.25, 2.5, 5.0)
 """How far the map reaches, in largest radii of the run."""
-
-
-@dataclass(frozen=True)
-class Map:
-    """A cut and what the models say on it: classes int16 and probabilities float32 [models, steps, steps]."""
-
-    cut: Plane
-    extent: float
-    classes: np.ndarray
-    probability: np.ndarray
 
 
 @st.cache_resource(max_entries=48, show_spinner="Drawing the map …")
@@ -81,57 +67,21 @@ def decision_map(view: View, shown: list[str], found: Copies) -> None:
     if not shown:
         st.caption("Choose at least one model above.")
         return
-    v = view.verdicts
     one, two, three, four = st.columns([1.5, 1, 1, 1], gap="medium", vertical_alignment="bottom")
     through, turn = _choose_cut(view, one, two, three)
-    reach = 0.0
-    if not through:
-        with three:
-            reach = state.bound(
-                st.select_slider,
-                "Reach",
-                "reach",
-                state.choice("reach", REACHES[1], state.nearest(REACHES)),
-                options=REACHES,
-                format_func=lambda value: f"{value:g} × largest τ",
-                help="How far the map goes from the sample.",
-            )
-    number = 1
-    if REFERENCES in shown and len(v.references) > 1:
-        with four:
-            number = state.bound(
-                st.selectbox,
-                "Re-trained model",
-                "reference",
-                state.choice("reference", 1, state.whole_of(range(1, len(v.references) + 1))),
-                options=range(1, len(v.references) + 1),
-                help=help_of("reference"),
-            )
-    names = tuple(v.references[number - 1] if name == REFERENCES else name for name in shown)
-    extent = reach * max(float(v.taus[-1]), 1e-3)
+    reach = 0.0 if through else _choose_reach(three)
+    names = _choose_reference(view, shown, four)
+    url, extent = state.store().url, reach * max(float(view.verdicts.taus[-1]), 1e-3)
+    cut = (view.method, view.sample, view.label, through, turn, extent)
     try:
-        drawn = decided(
-            state.store().url,
-            view.run,
-            names,
-            view.method,
-            view.sample,
-            view.label,
-            through,
-            turn,
-            extent,
-            view.result,
-            view.dataset,
-        )
+        drawn = decided(url, view.run, names, *cut, view.result, view.dataset)
     except RurkError as error:
         state.show(error)
         return
     colours = class_colours(drawn.classes, view.label)
     st.html(_legend(view, colours))
-    axes = ("through A", "through B") if through else ("adversarial direction", "random direction")
     for start in range(0, len(names), 3):
-        columns = st.columns(3, gap="small")
-        for column, at in zip(columns, range(start, min(start + 3, len(names))), strict=False):
+        for column, at in zip(st.columns(3, gap="small"), range(start, min(start + 3, len(names))), strict=False):
             with column:
                 look = view.looks[names[at]]
                 middle = drawn.classes.shape[1] // 2
@@ -139,10 +89,40 @@ def decision_map(view: View, shown: list[str], found: Copies) -> None:
                 st.html(
                     f'<div class="rk-panel">{look.label()} <span class="rk-quiet">takes it for “{says}”</span></div>'
                 )
-                figure = panel(view, drawn, at, names[at], colours, axes, found, through)
+                figure = panel(view, drawn, at, names[at], colours, found, through)
                 figures.draw(figure, f"map-{at}", f"map-{view.sample}-{names[at]}", f"Decision map of {look.title}")
     st.html(f'<div class="rk-see">{_see(view, bool(through))}</div>')
     figures.download(lambda: _rows(view, drawn, names), f"map-{view.sample}", "map_csv")
+
+
+def _choose_reach(column: Any) -> float:
+    """How far the map goes, in largest radii of the run."""
+    with column:
+        return state.bound(
+            st.select_slider,
+            "Reach",
+            "reach",
+            state.choice("reach", REACHES[1], state.nearest(REACHES)),
+            options=REACHES,
+            format_func=lambda value: f"{value:g} × largest τ",
+            help="How far the map goes from the sample.",
+        )
+
+
+def _choose_reference(view: View, shown: list[str], column: Any) -> tuple[str, ...]:
+    """The models shown, one re-trained model in place of all of them together."""
+    references, number = view.verdicts.references, 1
+    if REFERENCES in shown and len(references) > 1:
+        with column:
+            number = state.bound(
+                st.selectbox,
+                "Re-trained model",
+                "reference",
+                state.choice("reference", 1, state.whole_of(range(1, len(references) + 1))),
+                options=range(1, len(references) + 1),
+                help=help_of("reference"),
+            )
+    return tuple(references[number - 1] if name == REFERENCES else name for name in shown)
 
 
 def _choose_cut(view: View, one: Any, two: Any, three: Any) -> tuple[tuple[int, ...], int]:
@@ -192,132 +172,6 @@ def _neighbours(view: View) -> tuple[int, int]:
         other = (view.label + 1) % len(view.classes)
     own = np.flatnonzero((labels == view.label) & (np.arange(len(labels)) != view.sample))
     return int(np.flatnonzero(labels == other)[0]), int(own[0])
-
-
-def class_colours(classes: np.ndarray, own: int) -> dict[int, str]:
-    """A fill for every class on the map: the sample's own first, then those with the largest regions."""
-    present, cells = np.unique(classes, return_counts=True)
-    others = [int(c) for c in present[np.argsort(-cells, kind="stable")] if c != own]
-    return {c: FILLS[at] if at < len(FILLS) else REST for at, c in enumerate([own, *others])}
-
-
-def panel(
-    view: View,
-    drawn: Map,
-    at: int,
-    name: str,
-    colours: dict[int, str],
-    axes: tuple[str, str],
-    found: Copies,
-    through: tuple[int, ...],
-) -> go.Figure:
-    """One model's map: regions, borders, ball, sample, and copies or other samples."""
-    from rurk_core.data import to_pixels
-
-    classes, side = drawn.classes[at], grid(drawn.extent, drawn.classes.shape[1])
-    order = list(colours)
-    place = np.zeros(max(order) + 1, np.uint8)
-    place[order] = range(len(order))
-    scale = [[edge / len(order), colours[c]] for k, c in enumerate(order) for edge in (k, k + 1)]
-    names = np.array([escape(text) for text in view.classes])
-    figure = go.Figure()
-    figure.add_heatmap(
-        x=side,
-        y=side,
-        z=place[classes],
-        zmin=-0.5,
-        zmax=len(order) - 0.5,
-        colorscale=scale,
-        showscale=False,
-        text=names[classes],
-        customdata=np.round(100 * drawn.probability[at]).astype(np.uint8),
-        hovertemplate=f"%{{text}}<br>“{names[view.label]}” with %{{customdata}}%<extra></extra>",
-    )
-    xs, ys = borders(classes, drawn.extent)
-    quiet = {"hoverinfo": "skip", "showlegend": False}
-    figure.add_scatter(x=xs, y=ys, mode="lines", line={"color": INK, "width": 1.2}, **quiet)
-    outline = ball_outline(drawn.cut, ATTACKS[view.attack].ball, view.tau)
-    if view.tau > 0:
-        for colour, width, dash in (("#FFFFFF", 3.4, "solid"), (INK, 1.8, "dash")):
-            figure.add_scatter(
-                x=outline[:, 0],
-                y=outline[:, 1],
-                mode="lines",
-                line={"color": colour, "width": width, "dash": dash},
-                **quiet,
-            )
-    for text, x, y in _labels(classes, side, view.classes):
-        figure.add_annotation(x=x, y=y, text=escape(text), showarrow=False, font={"color": INK, "size": 13})
-    look, model = view.looks[name], view.verdicts.models.index(name)
-    shift = found.change.reshape(len(found.change), -1).astype(np.float32)
-    axis = np.stack([drawn.cut.across.numpy(), drawn.cut.up.numpy()], 1)
-    dots, taken = shift @ axis / drawn.cut.scale, found.taken[model]
-    figure.add_scatter(
-        x=dots[:, 0],
-        y=dots[:, 1],
-        mode="markers",
-        marker={
-            "symbol": look.symbol,
-            "size": 6,
-            "color": [look.colour if c == view.label else "#FFFFFF" for c in taken],
-            "line": {"width": 1, "color": INK},
-            "opacity": 0.85,
-        },
-        text=[f"copy {i + 1}: {names[c]}" for i, c in enumerate(taken)],
-        hovertemplate="%{text}<extra></extra>",
-        showlegend=False,
-    )
-    marks = [(0.0, 0.0, f"sample {view.sample}", "")]
-    if through:
-        for letter, index, (x, y) in zip(
-            "AB",
-            through,
-            drawn.cut.coordinates(to_pixels(view.dataset.train_images[list(through)])).tolist(),
-            strict=True,
-        ):
-            marks.append((x, y, f"{letter}: sample {index}", letter))
-    figure.add_scatter(
-        x=[mark[0] for mark in marks],
-        y=[mark[1] for mark in marks],
-        mode="markers+text",
-        text=[f"<b>{mark[3]}</b>" for mark in marks],
-        textfont={"color": "#FFFFFF", "size": 11},
-        marker={
-            "symbol": "circle",
-            "size": [8 if not mark[3] else 17 for mark in marks],
-            "color": INK,
-            "line": {"width": 1.5, "color": "#FFFFFF"},
-        },
-        hovertext=[mark[2] for mark in marks],
-        hoverinfo="text",
-        showlegend=False,
-    )
-    limits = [-drawn.extent, drawn.extent]
-    figure.update_xaxes(title=f"{axes[0]} (RMS change of a pixel)", range=limits, zeroline=False, showgrid=False)
-    figure.update_yaxes(
-        title=axes[1], range=limits, zeroline=False, showgrid=False, scaleanchor="x", constrain="domain"
-    )
-    figure.update_xaxes(constrain="domain", nticks=5)
-    return figures.finished(figure, hovermode="closest").update_layout(
-        height=330, margin={"l": 4, "r": 4, "t": 4, "b": 4}
-    )
-
-
-def _labels(classes: np.ndarray, side: np.ndarray, names: list[str]) -> list[tuple[str, float, float]]:
-    """Names of regions with room for them, each where its class is widest."""
-    from scipy.ndimage import distance_transform_edt
-
-    found = []
-    for c in np.unique(classes):
-        inside = np.pad(classes == c, 1)
-        if inside.mean() < 0.03:
-            continue
-        depth = distance_transform_edt(inside)[1:-1, 1:-1]
-        middle = len(side) // 2
-        depth[max(0, middle - 5) : middle + 6, max(0, middle - 5) : middle + 6] = 0  # the sample's mark is there
-        row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
-        found.append((names[int(c)], float(side[column]), float(side[row])))
-    return found
 
 
 def _legend(view: View, colours: dict[int, str]) -> str:

@@ -80,5 +80,15 @@ def distances(view: View, shown: list[str]) -> None:
     figures.download(data, f"smallest-{view.sample}-{norm}", "distances_csv")
 
 
+def distances_box(view: View, shown: list[str], key: str) -> None:
+    """The section folded away: nothing is searched before it is opened."""
+    box = st.expander(
+        "How far until a model changes its mind", icon=":material/straighten:", key=key, on_change="rerun"
+    )
+    if box.open:
+        with box:
+            distances(view, shown)
+
+
 def _length(value: float) -> str:
     return f"{value:.4g}" if np.isfinite(value) else "none found"

@@ -8,10 +8,9 @@ import streamlit as st
 
 from rurk_core.data import DATASETS, Dataset, forget_set
 from rurk_core.errors import RurkError
-from ui.components.tiles import tiles
-from ui.figures.sheet import sheet_of
+from ui.components.tiles import sample_tiles
 from ui.session import state
-from ui.session.forgetting import draft, follow_link, rule_of, shares
+from ui.session.forgetting import change, draft, follow_link, rule_of, shares, undo
 from ui.text import plain
 
 
@@ -29,20 +28,32 @@ def what_to_forget() -> tuple[str, Dataset, str] | None:
     current = draft(dataset)
     rule = rule_of(current) if current.indices else "class:0:0.5"
     indices = current.indices or forget_set(dataset, rule).indices
-    parts = [f"{n} of {whole} “{plain(of)}”" for of, n, whole in shares(dataset, indices)]
-    more = f" and {len(parts) - 3} more classes" if len(parts) > 3 else ""
     default = "" if current.indices else " (the default; choose others on the Forget page)"
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(f"**{plain(title)}** · forget {', '.join(parts[:3])}{more}{default}", width="stretch")
+        st.markdown(f"**{plain(title)}** · forget {which(dataset, indices)}{default}", width="stretch")
         st.page_link("forget.py", label="Change", icon=":material/edit:")
     shown = indices[:100]
-    tiles(
-        "what_strip",
-        sheet_of(dataset.fingerprint, tuple(shown), dataset),
-        shown,
-        [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]}" for i in shown],
-        label="Samples to forget",
-        side=32,
-        strip=True,
-    )
+    sample_tiles("what_strip", dataset, shown, label="Samples to forget", side=32, strip=True)
     return name, dataset, rule
+
+
+def which(dataset: Dataset, indices: tuple[int, ...]) -> str:
+    """A set of samples by class, as Markdown: ``71 of 142 “0”, 3 of 145 “1”``; three classes at most are named."""
+    parts = [f"{n} of {whole} “{plain(name)}”" for name, n, whole in shares(dataset, indices)]
+    return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more classes" if len(parts) > 3 else "")
+
+
+def undo_and_clear(dataset: Dataset, mark: str = "") -> None:
+    """Buttons on the set that is being put together; ``mark`` makes their keys."""
+    current = draft(dataset)
+    st.button(
+        "Undo", on_click=undo, args=(dataset,), disabled=not current.past, icon=":material/undo:", key=f"{mark}undo"
+    )
+    st.button(
+        "Clear",
+        on_click=change,
+        args=(dataset, ()),
+        disabled=not current.indices,
+        icon=":material/delete_sweep:",
+        key=f"{mark}clear",
+    )

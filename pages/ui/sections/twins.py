@@ -6,8 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from ui.components.tiles import tiles
-from ui.figures.sheet import sheet_of
+from ui.components.tiles import sample_tiles
 from ui.session import state
 from ui.session.view import View, models_of
 
@@ -42,9 +41,9 @@ def show_twins(view: View) -> None:
             continue
         chosen = [int(i) for i in found.samples]
         classes = [view.classes[int(view.dataset.train_labels[i])] for i in chosen]
-        tiles(
+        sample_tiles(
             f"twins-{name}",
-            sheet_of(view.dataset.fingerprint, tuple(chosen), view.dataset),
+            view.dataset,
             chosen,
             [
                 f"sample {i}, class {of}\ndistance {d:.3f}"

@@ -10,6 +10,7 @@ import streamlit as st
 from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
 from rurk_core.errors import UsageError
 from ui.session import state
+from ui.text import distinct
 
 MAX_PAST = 100
 
@@ -123,3 +124,21 @@ def follow_link(dataset: Dataset) -> str:
     elif not rule and text is not None:
         del st.query_params["forget"]
     return rule
+
+
+def losses_in_view(dataset: Dataset):
+    """The loss of every training sample under the Original of the experiment in view, if it fits; else None."""
+    from rurk_core.stages import stored_scores
+
+    result = state.result_in_view()
+    if result is None:
+        return None
+    scores = next((row.get("scores") for row in result["models"] if row["role"] == "original"), None)
+    if result["dataset"]["fingerprint"] != dataset.fingerprint or scores is None or not state.store().has(scores):
+        return None
+    return stored_scores(state.store(), scores)["train_loss"]
+
+
+def class_names(dataset: Dataset) -> list[str]:
+    """A name per class to choose by; ImageNet, for one, has two classes called “crane”."""
+    return distinct(dataset.classes, [f"class {c}" for c in range(len(dataset.classes))])

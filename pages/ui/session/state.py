@@ -91,6 +91,27 @@ def dataset(name: str):
     return _dataset(name, data_root())
 
 
+def dataset_of(result: dict[str, Any]) -> Any:
+    """The data of a run, if they can be read and are the same; a sentence on the page and None otherwise."""
+    try:
+        found = dataset(result["spec"]["dataset"])
+    except RurkError as error:
+        st.warning(
+            f"{plain(str(error))} Counts and curves are shown without pictures; the data root is under Settings in the "
+            "sidebar.",
+            icon=":material/image_not_supported:",
+        )
+        return None
+    if found.fingerprint != result["dataset"]["fingerprint"]:
+        st.warning(
+            f"The data set “{plain(found.name)}” here is not the one this experiment ran on (fingerprint "
+            f"{found.fingerprint}, not {result['dataset']['fingerprint']}), so its pictures are not shown.",
+            icon=":material/image_not_supported:",
+        )
+        return None
+    return found
+
+
 def data_root() -> str:
     """Where data sets lie: the sidebar's setting, else the variable RURK_DATA."""
     return (st.session_state.get("data_root") or os.environ.get("RURK_DATA") or "").strip()
@@ -199,6 +220,15 @@ def result_in_view() -> dict[str, Any] | None:
         return None
 
 
+def open_run(key: str) -> None:
+    """Put a finished run in view and go to its neighbourhoods."""
+    for name in ("sample", "tau", "method", "attack"):
+        st.session_get("choices", {}).pop(name, None)
+        st.session_pop(f"view_{name}", None)
+    st.session_setdefault("choices", {})["run"] = key
+    st.switch_page("neighbourhood.py", query_params={"run": key})
+
+
 def dataset_choice() -> str:
     """The data set to choose from: a registered name (also from a link), or a path typed in this session.
 
@@ -217,7 +247,7 @@ def dataset_choice() -> str:
     return choice("data", default if default in DATASETS else "digits", one_of(list(DATASETS)), always=True)
 
 
-# --- words for people ---------------------------------------------------------------------------------------
+# --- sentences ---------------------------------------------------------------------------------------
 
 
 def note(text: str) -> None:

@@ -13,6 +13,7 @@ from rurk_core.perturbations import ATTACKS
 from rurk_core.residual import Verdicts
 from ui.figures.look import REFERENCES, Look
 from ui.figures.sheet import Sheet, make_sheet
+from ui.glossary import help_of
 from ui.session import state
 
 SHOWN = 100
@@ -68,6 +69,13 @@ class View:
     def unlearned(self) -> list[str]:
         """The judging models that are not re-trained, in the order of the run."""
         return [name for name in self.verdicts.models if name not in self.verdicts.references]
+
+    @property
+    def principal(self) -> list[str]:
+        """The Original, the re-trained models together and the model in question, as far as they judge."""
+        v, together = self.verdicts, [REFERENCES] if self.verdicts.references else []
+        names = dict.fromkeys(["original", *together, self.method])
+        return [name for name in names if name in (*v.models, *together)]
 
     def members(self, name: str) -> list[int]:
         """Places of a model among the judging ones; of all re-trained models for them together."""
@@ -136,6 +144,20 @@ def choose_question(
             help=f"How copies are made: {ATTACKS[attack].summary}.",
         )
     return method, attack
+
+
+def tau_slider(taus: Sequence[float], tau: float) -> None:
+    """The radius in view, where there is more than one."""
+    if len(taus) > 1:
+        state.bound(
+            st.select_slider,
+            "Radius τ",
+            "tau",
+            tau,
+            options=taus,
+            format_func=lambda value: f"{value:.4g}",
+            help=help_of("radius"),
+        )
 
 
 def step_buttons(samples: Sequence[int], here: int) -> None:
