@@ -47,7 +47,8 @@ function stroke(pen, { X, Y }, segments, colour, width) {
 function borders(pen, { lesson, my, data }) {
   const { original, references, unlearned } = data.looks;
   if (my.on.original) for (const line of lesson.borders("original")) stroke(pen, my.map, line, original.colour, 2.6);
-  if (my.on.references) for (const line of lesson.borders("references")) stroke(pen, my.map, line, references.colour, 2.2);
+  if (my.on.references)
+    for (const line of lesson.borders("references")) stroke(pen, my.map, line, references.colour, 2.2);
   if (my.on.unlearned) stroke(pen, my.map, lesson.border("unlearned", my.frame), unlearned.colour, 3.6);
 }
 

@@ -3,7 +3,12 @@ const [script, ...styles] = ["ADDRESSES"].map((place) => new URL(place, document
 const worn = (href) =>
   new Promise((done) => {
     if (document.querySelector(`link[href="${href}"]`)) return done();
-    const link = Object.assign(document.createElement("link"), { rel: "stylesheet", href, onload: done, onerror: done });
+    const link = Object.assign(document.createElement("link"), {
+      rel: "stylesheet",
+      href,
+      onload: done,
+      onerror: done,
+    });
     document.head.append(link);
   });
 const [{ default: show }] = await Promise.all([import(script), ...styles.map(worn)]);

@@ -1,6 +1,7 @@
 // A map of samples, a panel per model: tools, legend, and when it is drawn.
-import { drawMarks } from "./scatter_marks.js";
+
 import { ScatterMap, SPLITS } from "./scatter_map.js";
+import { drawMarks } from "./scatter_marks.js";
 import { listen } from "./scatter_pointer.js";
 import { drawPoints } from "./scatter_points.js";
 import { SHAPES } from "./shapes.js";
@@ -77,9 +78,11 @@ function legend(map) {
   const { my, data, points } = map;
   const counts = points ? SPLITS.map((_, at) => points.starts[at + 1] - points.starts[at]) : data.counts;
   const colour = data.panels[0].colour;
-  const box = (attributes, on, words) => `<label><input type="checkbox" ${attributes} ${on ? "checked" : ""}>${words}</label>`;
+  const box = (attributes, on, words) =>
+    `<label><input type="checkbox" ${attributes} ${on ? "checked" : ""}>${words}</label>`;
   const layer = (name, at) => {
-    const mark = my.by === "class" ? icon(LAYER_SHAPES[at], "none", "currentColor") : icon(LAYER_SHAPES[at], map.ink(name));
+    const mark =
+      my.by === "class" ? icon(LAYER_SHAPES[at], "none", "currentColor") : icon(LAYER_SHAPES[at], map.ink(name));
     const words = `${mark}${data.layers[name].title} (${counts[at].toLocaleString("en")})`;
     return box(`data-layer="${name}"`, my.on[name], words);
   };

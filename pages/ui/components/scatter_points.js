@@ -1,6 +1,7 @@
 // The points of all panels on one canvas: WebGL, or plain drawing where there is none.
-import { hex } from "./shapes.js";
+
 import { FORGET, SPLITS } from "./scatter_map.js";
+import { hex } from "./shapes.js";
 
 const VERTEX = `attribute vec2 xy; attribute vec4 ink; uniform vec4 view;
 uniform mediump float size; varying vec4 colour;

@@ -1,63 +1,81 @@
-// Every text goes in as text, never as HTML: names and sentences come from users.
-export default function ({ parentElement, data, setTriggerValue }) {
-  const box = parentElement.querySelector('.rk-grid');
-  const make = (tag, className, text) => {
-    const element = document.createElement(tag);
-    if (className) element.className = className;
-    if (text !== undefined) element.textContent = text;
-    return element;
-  };
-  if (box.version !== data.version) { box.version = data.version; box.by = null; box.down = false; }
-  const draw = () => {
-    const head = make('tr');
-    head.append(make('th', '', 'model'));
-    data.columns.forEach((column, at) => {
-      const th = make('th'), button = make('button', '', column.title);
-      button.title = column.help;
-      button.onclick = () => { box.down = box.by === at && !box.down; box.by = at; draw(); };
-      th.setAttribute('aria-sort', box.by === at ? (box.down ? 'descending' : 'ascending') : 'none');
-      th.append(button, box.by === at ? (box.down ? ' ↓' : ' ↑') : '', make('div', 'quiet', column.unit));
-      head.append(th);
+// A table that sorts by a click on a column. Every text goes in as text, never as HTML: names come from users.
+
+function make(tag, className, ...inside) {
+  const element = document.createElement(tag);
+  if (className) element.className = className;
+  element.append(...inside);
+  return element;
+}
+
+/** @param {{by: ?number, down: boolean}} order the column that rows are sorted by, and whether falling */
+function head(data, order, sort) {
+  const row = make("tr", "", make("th", "", "model"));
+  data.columns.forEach((column, at) => {
+    const button = make("button", "", column.title);
+    button.title = column.help;
+    button.onclick = () => sort(at);
+    const here = order.by === at;
+    const th = make("th", "", button, here ? (order.down ? " ↓" : " ↑") : "", make("div", "quiet", column.unit));
+    th.setAttribute("aria-sort", here ? (order.down ? "descending" : "ascending") : "none");
+    row.append(th);
+  });
+  return row;
+}
+
+/** Rows that stay on top, then the others in order; those without a value last. */
+function ordered(rows, { by, down }) {
+  const fixed = rows.filter((row) => row.fixed);
+  const others = rows.filter((row) => !row.fixed);
+  const value = (row) => (row.cells.length ? row.cells[by].sort : null);
+  if (by !== null) {
+    others.sort((a, b) => {
+      const [x, y] = [value(a), value(b)];
+      if (x === null || y === null) return (x === null) - (y === null);
+      return down ? y - x : x - y;
     });
-    box.tHead.replaceChildren(head);
-    const fixed = data.rows.filter((row) => row.fixed), rows = data.rows.filter((row) => !row.fixed);
-    if (box.by !== null) {
-      const value = (row) => row.cells.length ? row.cells[box.by].sort : null;
-      rows.sort((a, b) => {
-        const x = value(a), y = value(b);
-        if (x === null || y === null) return (x === null) - (y === null);
-        return box.down ? y - x : x - y;
-      });
-    }
-    box.tBodies[0].replaceChildren(...fixed.concat(rows).map((row, i) => {
-      const tr = make('tr', (row.name === data.selected ? 'on ' : '') + (i === fixed.length - 1 ? 'fixed' : ''));
-      const td = make('td'), button = make('button');
-      const tag = make('span', 'rk-tag', row.letter);
-      tag.style.background = row.colour; tag.style.color = row.ink;
-      button.append(tag, row.title);
-      button.setAttribute('aria-pressed', row.name === data.selected);
-      button.onclick = () => setTriggerValue('pick', row.name);
-      td.append(button, make('div', 'quiet', row.note));
-      tr.append(td);
-      if (!row.cells.length) {
-        const said = make('td');
-        said.colSpan = data.columns.length;
-        said.append(make('div', 'failed', row.failed));
-        tr.append(said);
-      }
-      row.cells.forEach((cell) => {
-        const td = make('td', cell.mark);
-        const line = make('div');
-        if (cell.glyph) line.append(make('span', 'mark', cell.glyph));
-        line.append(cell.text);
-        td.append(line);
-        if (cell.gap) td.append(make('div', 'quiet', cell.gap));
-        if (cell.interval) td.append(make('div', 'quiet', cell.interval));
-        td.title = cell.help;
-        tr.append(td);
-      });
-      return tr;
-    }));
+  }
+  return [...fixed, ...others];
+}
+
+function cell({ text, gap, interval, glyph, mark, help }) {
+  const line = make("div", "", ...(glyph ? [make("span", "mark", glyph)] : []), text);
+  const below = [gap, interval].filter(Boolean).map((words) => make("div", "quiet", words));
+  const td = make("td", mark, line, ...below);
+  td.title = help;
+  return td;
+}
+
+function body(row, data, last, pick) {
+  const tag = make("span", "rk-tag", row.letter);
+  tag.style.background = row.colour;
+  tag.style.color = row.ink;
+  const button = make("button", "", tag, row.title);
+  button.setAttribute("aria-pressed", row.name === data.selected);
+  button.onclick = () => pick(row.name);
+  const className = (row.name === data.selected ? "on " : "") + (last ? "fixed" : "");
+  const tr = make("tr", className, make("td", "", button, make("div", "quiet", row.note)));
+  if (!row.cells.length) {
+    const said = make("td", "", make("div", "failed", row.failed));
+    said.colSpan = data.columns.length;
+    tr.append(said);
+  }
+  tr.append(...row.cells.map(cell));
+  return tr;
+}
+
+export default function ({ parentElement, data, setTriggerValue }) {
+  const box = parentElement.querySelector(".rk-grid");
+  if (box.version !== data.version) Object.assign(box, { version: data.version, order: { by: null, down: false } });
+  const draw = () => {
+    const sort = (at) => {
+      box.order = { by: at, down: box.order.by === at && !box.order.down };
+      draw();
+    };
+    box.tHead.replaceChildren(head(data, box.order, sort));
+    const rows = ordered(data.rows, box.order);
+    const fixed = rows.filter((row) => row.fixed).length;
+    const pick = (name) => setTriggerValue("pick", name);
+    box.tBodies[0].replaceChildren(...rows.map((row, i) => body(row, data, i === fixed - 1, pick)));
   };
   draw();
 }
