@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ui import glossary
 
-PAGES = Path(__file__).parents[1] / "pages"
+PAGES = Path(__file__).parents[3] / "pages"
 
 
 @pytest.mark.parametrize("name", glossary.TERMS)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from ui.jobs import runs
-from ui.sections import whole_set as wholeset
+from ui.sections import whole_set
 from ui.session.view import on_demand
 
 from rurk_core import radius
@@ -90,7 +90,7 @@ def test_it_is_offered_with_an_estimate_and_starts_in_the_background(app, tiny_s
 )
 def test_a_job_under_way_or_ended_is_shown_instead(app, tiny_store, tiny_run, monkeypatch, state, more, expected):
     found = job(state, tiny_run[1], **more)
-    monkeypatch.setattr(wholeset, "list_jobs", lambda store: [found])
+    monkeypatch.setattr(whole_set, "list_jobs", lambda store: [found])
     monkeypatch.setattr(runs, "job_status", lambda store, name, **_: found)
     monkeypatch.setattr(runs, "read_log", lambda store, name, **_: "")
     test = app("review.py", tiny_store, run=tiny_run[1]["key"])
@@ -104,7 +104,7 @@ def test_a_job_under_way_or_ended_is_shown_instead(app, tiny_store, tiny_run, mo
 def test_progress_says_how_far_it_is(app, tiny_store, tiny_run, monkeypatch):
     events = [{"ev": "step", "stage": "Radii, l2", "done": 3, "total": 21, "overall": 0.2, "eta": 40.0}]
     found = job("running", tiny_run[1], events=events, stage="Radii, l2", progress=0.2, eta_seconds=40.0)
-    monkeypatch.setattr(wholeset, "list_jobs", lambda store: [found])
+    monkeypatch.setattr(whole_set, "list_jobs", lambda store: [found])
     monkeypatch.setattr(runs, "job_status", lambda store, name, **_: found)
     test = app("review.py", tiny_store, run=tiny_run[1]["key"])
     texts = [bar.proto.text for bar in test.get("progress")]
