@@ -23,7 +23,7 @@ async def warm(_: object) -> AsyncIterator[None]:
     import plotly.graph_objects  # noqa: F401
     import torch
 
-    import rurk_core.experiment  # noqa: F401
+    import rurk_core.run.experiment  # noqa: F401
 
     # the page answers short questions; long ones run in processes of their own
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))

@@ -24,16 +24,17 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rurk_core import jobs
-from rurk_core.checkpoints import load_checkpoint
 from rurk_core.data import Dataset, ForgetSet, forget_set, load_dataset
-from rurk_core.engines import find_engine
+from rurk_core.device import find_devices
 from rurk_core.errors import RurkError
+from rurk_core.jobs import control as jobs
+from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.models import create_model
-from rurk_core.spec import make_spec, spec_from_dict, spec_from_json
-from rurk_core.store import Store, load_tensors, save_tensors
-from rurk_core.training import find_devices
-from rurk_core.verdicts import verdicts_from_bytes
+from rurk_core.models.checkpoints import load_checkpoint
+from rurk_core.run.engines import find_engine
+from rurk_core.run.spec import make_spec, spec_from_dict, spec_from_json
+from rurk_core.store.store import Store
+from rurk_core.store.tensors import load_tensors, save_tensors
 
 # --- what people might write ------------------------------------------------------------------------------------
 

@@ -11,8 +11,8 @@ from ui.sections.forms import network_form, perturbation_form
 from ui.session import state, uploads
 from ui.text import plain
 
-from rurk_core.checkpoints import SUFFIXES, checked_file
 from rurk_core.errors import RurkError, UsageError
+from rurk_core.models.checkpoints import SUFFIXES, checked_file
 
 GROUPS = {
     "original": ("Original", "Trained on everything. One file.", 1),

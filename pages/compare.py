@@ -15,13 +15,10 @@ from ui.sections.comparison_table import show_table
 from ui.session import state
 from ui.text import plain
 
-from rurk_core.compare import (
-    RETRAIN,
-    compare,
-    group_key,
-)
+from rurk_core.compare.columns import RETRAIN
+from rurk_core.compare.reproduce import PAPER_SEEDS
+from rurk_core.compare.table import compare, group_key
 from rurk_core.errors import RurkError
-from rurk_core.reproduce import PAPER_SEEDS
 
 
 @st.cache_resource(max_entries=1024, show_spinner=False)

@@ -17,8 +17,8 @@ from ui.session import state
 from ui.session.forgetting import change, draft
 from ui.session.served import images_at
 
-from rurk_core.embedding import LAYERS, METHODS, SPLITS, Map, MapSpec
 from rurk_core.errors import RurkError
+from rurk_core.explore.maps import LAYERS, METHODS, SPLITS, Map, MapSpec
 
 
 @st.cache_resource(max_entries=12, show_spinner=False)

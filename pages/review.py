@@ -21,7 +21,7 @@ from ui.session import state
 from ui.session.view import View, copies_of, step_buttons, tables_of, telling_radius
 from ui.text import escape, plain
 
-from rurk_core.findings import Finding, Findings, in_words
+from rurk_core.evidence.findings import Finding, Findings, in_words
 
 COPIES = 25
 

@@ -14,8 +14,8 @@ from ui.session.forgetting import checked, draft
 
 from rurk_core.data import forget_set
 from rurk_core.errors import RurkError
-from rurk_core.presets import presets_of
-from rurk_core.spec import make_spec
+from rurk_core.run.presets import presets_of
+from rurk_core.run.spec import make_spec
 
 
 def new_run() -> None:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rurk_core.experiment import run
-from rurk_core.spec import Spec, make_spec
-from rurk_core.store import Store
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.store import Store
 
 FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
 DEMO = Path(__file__).parents[1] / "assets" / "demo"

@@ -22,8 +22,8 @@ from ..config import Config
 from ..data import Images, held, joined
 from ..errors import Cancelled, RurkError, UsageError
 from ..models import Classifier
-from ..training import Diverged, OnStep, epoch_batches
-from ..watching import announce
+from ..training.live import announce
+from ..training.loop import Diverged, OnStep, epoch_batches
 
 logger = logging.getLogger("rurk_core.unlearning")
 

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from ..config import Config, choice, number
 from ..data import to_pixels
+from ..device import autocast, memory_format
 from ..models import Classifier
-from ..training import OnStep, autocast, epoch_batches, memory_format, report
+from ..training.loop import OnStep, epoch_batches, report
 from .base import Samples, trainable_copy
 
 Weights = Sequence[nn.Parameter]

@@ -9,9 +9,9 @@ from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 from ui.jobs import runs
 
-from rurk_core.audit import audit_job
-from rurk_core.experiment import load_model
-from rurk_core.store import Store
+from rurk_core.run.audit import audit_job
+from rurk_core.run.stored import load_model
+from rurk_core.store.store import Store
 
 FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
 
@@ -50,7 +50,10 @@ def test_it_starts_an_audit_that_opens_like_an_experiment(files, tmp_path, monke
     assert not sentences(app) and not app.button(key="audit").disabled
     app.button(key="audit").click().run()
     ((job, runner),) = started
-    assert runner == "rurk_core.audit:audit_job" and job["spec"]["unlearned"] == [str(files["gd"]), str(files["rurk"])]
+    assert runner == "rurk_core.run.audit:audit_job" and job["spec"]["unlearned"] == [
+        str(files["gd"]),
+        str(files["rurk"]),
+    ]
     key = audit_job(job, Store(tmp_path / "store"), lambda event: None, lambda: False)
     app = AppTest.from_file(FRAME, default_timeout=60)
     app.query_params["run"] = key
@@ -69,7 +72,7 @@ def test_an_uploaded_file_is_one_of_the_models(files, tmp_path):
 
 
 def load_weights_of(path):
-    from rurk_core.checkpoints import read_checkpoint
+    from rurk_core.models.checkpoints import read_checkpoint
 
     return read_checkpoint(path)
 

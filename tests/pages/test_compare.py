@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rurk_core.store import Store
+from rurk_core.store.store import Store
 
 from .looking import fine
 
@@ -48,7 +48,7 @@ def test_no_experiment_at_all(app):
 
 
 def test_sixteen_methods_can_be_told_apart():
-    from rurk_core.looks import looks_of
+    from rurk_core.report.looks import looks_of
 
     rows = [{"name": f"m{i}", "role": "unlearned"} for i in range(16)]
     looks = [looks_of(rows)[row["name"]] for row in rows]

@@ -15,8 +15,8 @@ from ui.jobs import runs
 from ui.session import served
 
 from rurk_core.data import load_dataset
-from rurk_core.embedding import embedding_job
-from rurk_core.store import Store
+from rurk_core.explore.maps import embedding_job
+from rurk_core.store.store import Store
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_slow_map_is_made_in_the_background(opened, tiny_run, tmp_path, monkey
     assert sent(app) is None
     app.button(key="make").click().run()
     ((job, runner),) = started
-    assert runner == "rurk_core.embedding:embedding_job" and job["spec"]["method"] == "umap"
+    assert runner == "rurk_core.explore.maps:embedding_job" and job["spec"]["method"] == "umap"
     job["spec"]["retain"] = 1000
     embedding_job(job, Store(tmp_path / "store"), lambda event: None, lambda: False)
     assert "UMAP 1 (arbitrary units)" in sent(opened(**query))["axes"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rurk_core.store import Store
+from rurk_core.store.store import Store
 
 from .looking import fine, words
 

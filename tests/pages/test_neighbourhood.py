@@ -10,7 +10,7 @@ from .looking import fine, words
 
 
 def test_the_neighbourhood_says_the_counts_that_were_stored(app, tiny_run):
-    from rurk_core.experiment import load_verdicts
+    from rurk_core.run.stored import load_verdicts
 
     store, result = tiny_run
     entry = next(e for e in result["residual"] if e["method"] == "rurk")
@@ -60,9 +60,9 @@ def test_two_samples_that_span_no_plane_are_one_sentence(app, tiny_run):
 
 def test_the_smallest_changes_are_those_the_core_finds(app, tiny_run):
     from rurk_core.data import load_dataset, to_pixels
-    from rurk_core.experiment import load_model
-    from rurk_core.radius import smallest_radii
-    from rurk_core.stages import derived_seed
+    from rurk_core.measure.radius import smallest_radii
+    from rurk_core.run.plan import derived_seed
+    from rurk_core.run.stored import load_model
 
     store, result = tiny_run
     sample = result["forget"]["indices"][0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rurk_core.evidence import overall_excess
-from rurk_core.stages import load_verdicts
+from rurk_core.evidence.samples import overall_excess
+from rurk_core.run.stored import load_verdicts
 
 
 @pytest.fixture

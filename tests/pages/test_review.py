@@ -12,12 +12,11 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 from ui.session import state
 
-from rurk_core.audit import audit
-from rurk_core.experiment import load_model
-from rurk_core.findings import find
-from rurk_core.reviews import history, latest
-from rurk_core.stages import load_verdicts
-from rurk_core.store import Store
+from rurk_core.evidence.findings import find
+from rurk_core.evidence.reviews import history, latest
+from rurk_core.run.audit import audit
+from rurk_core.run.stored import load_model, load_verdicts
+from rurk_core.store.store import Store
 
 FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
 

@@ -8,10 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from ui.jobs import runs
 
-from rurk_core import teaching
-from rurk_core.store import Store
-from rurk_core.teaching import lesson_job
-from rurk_core.training import TrainConfig
+from rurk_core.data.recipes import TrainConfig
+from rurk_core.explore import lessons as teaching
+from rurk_core.explore.lessons import lesson_job
+from rurk_core.store.store import Store
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def test_a_students_own_points_become_a_job_and_then_a_film(opened, tmp_path, mo
     app = opened(panel="moons", points="3,10-12")
     app.button(key="make").click().run()
     ((job, runner),) = started
-    assert runner == "rurk_core.teaching:lesson_job" and job["spec"]["forget"] == [3, 10, 11, 12]
+    assert runner == "rurk_core.explore.lessons:lesson_job" and job["spec"]["forget"] == [3, 10, 11, 12]
     assert job["device"] == "lesson", "it does not wait for experiments"
     lesson_job(job, Store(tmp_path / "store"), lambda event: None, lambda: False)
     app = opened(panel="moons", points="3,10-12")

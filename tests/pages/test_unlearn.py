@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
-from rurk_core.experiment import run
-from rurk_core.store import Store
+from rurk_core.run.experiment import run
+from rurk_core.store.store import Store
 
 from .looking import fine, words
 

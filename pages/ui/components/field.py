@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.teaching import FLOOR, STEPS, Lesson
+from rurk_core.explore.lessons import FLOOR, STEPS, Lesson
 from ui.components.assets import component
 from ui.figures.look import FILLS, Look
 

@@ -111,7 +111,8 @@ function lasso(map, pen) {
   const { path } = map.my;
   if (!path || path.length < 2) return;
   pen.beginPath();
-  for (const [x, y] of path) pen.lineTo(x, y);
+  pen.moveTo(...path[0]);
+  for (const [x, y] of path.slice(1)) pen.lineTo(x, y);
   pen.closePath();
   pen.fillStyle = pen.strokeStyle = map.data.primary;
   pen.globalAlpha = 0.14;

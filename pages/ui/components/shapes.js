@@ -27,7 +27,8 @@ export function trace(pen, symbol, x, y, r) {
   if (symbol === "square") pen.rect(x - r * 0.88, y - r * 0.88, 1.76 * r, 1.76 * r);
   else if (!corners) pen.arc(x, y, r, 0, 7);
   else {
-    for (let at = 0; at < corners.length; at += 2) pen.lineTo(x + r * corners[at], y + r * corners[at + 1]);
+    pen.moveTo(x + r * corners[0], y + r * corners[1]);
+    for (let at = 2; at < corners.length; at += 2) pen.lineTo(x + r * corners[at], y + r * corners[at + 1]);
     pen.closePath();
   }
 }

@@ -46,7 +46,8 @@ def curve(
     # made of plain dictionaries in one call: adding trace by trace costs the server three times as long
     traces: list[dict[str, Any]] = []
     if band is not None and not np.isnan(band[0]).all():
-        traces = between(taus, *band, faded(GREEN, 0.2), band_name)
+        area = between(taus, *band, faded(GREEN, 0.2), band_name)
+        traces = [trace | {"legendgroup": "band"} for trace in area]
     traces += [
         {
             "type": "scatter",
@@ -77,7 +78,7 @@ def between(
     x: Sequence[Any], low: Sequence[Any], high: Sequence[Any], colour: str, name: str = ""
 ) -> list[dict[str, Any]]:
     """The area between two lines, as traces; in the legend where it has a name."""
-    edge = {"type": "scatter", "x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "legendgroup": name}
+    edge = {"type": "scatter", "x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}
     area = {"fill": "tonexty", "fillcolor": colour, "name": name, "showlegend": bool(name)}
     return [{**edge, "y": high, "showlegend": False}, {**edge, "y": low, **area}]
 

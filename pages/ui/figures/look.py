@@ -1,10 +1,10 @@
-"""How models look on the pages (see :mod:`rurk_core.looks`), colours of areas, and the style of all pages."""
+"""How models look on the pages (see :mod:`rurk_core.report.looks`), colours of areas, and the style of all pages."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from rurk_core.looks import REFERENCES, Look, looks_of
+from rurk_core.report.looks import REFERENCES, Look, looks_of
 
 __all__ = ["CSS", "FILLS", "GREEN", "INK", "LEVEL", "REFERENCES", "REST", "Look", "faded", "looks_of"]
 

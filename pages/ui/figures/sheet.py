@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.pictures import as_pictures
+from rurk_core.report.pictures import as_pictures
 
 MAX_SIDE = 96
 """Larger pictures are shown reduced to this."""

@@ -7,7 +7,7 @@ from functools import partial
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.store import Store
+from rurk_core.store.store import Store
 from ui.session import state
 
 
@@ -44,7 +44,7 @@ def report_buttons(run: str, sample: int | None) -> None:
 
 def _made(store: Store, root: str | None, run: str, sample: int | None, kind: str) -> str:
     """The file; where there can be none, one that says why."""
-    from rurk_core.report import make_report
+    from rurk_core.report.document import make_report
 
     try:
         report = make_report(store, run, sample=sample, root=root)

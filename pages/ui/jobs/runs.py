@@ -7,8 +7,7 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.jobs import (
-    RUNNER,
+from rurk_core.jobs.control import (
     JobStatus,
     cancel_job,
     delete_job,
@@ -18,7 +17,8 @@ from rurk_core.jobs import (
     resume_job,
     start_job,
 )
-from rurk_core.store import Store
+from rurk_core.jobs.files import RUNNER
+from rurk_core.store.store import Store
 from ui.session import state
 from ui.text import duration, plain
 
@@ -34,11 +34,11 @@ STATES = {
 
 RUNNERS = {
     "experiment": RUNNER,
-    "audit": "rurk_core.audit:audit_job",
-    "embedding": "rurk_core.embedding:embedding_job",
-    "lesson": "rurk_core.teaching:lesson_job",
-    "tuning": "rurk_core.tuning:tune_job",
-    "wholeset": "rurk_core.wholeset:wholeset_job",
+    "audit": "rurk_core.run.audit:audit_job",
+    "embedding": "rurk_core.explore.maps:embedding_job",
+    "lesson": "rurk_core.explore.lessons:lesson_job",
+    "tuning": "rurk_core.tune.tune:tune_job",
+    "wholeset": "rurk_core.evidence.whole_set:wholeset_job",
 }
 """What runs a job, by its kind."""
 OWN_PLACE = ("embedding", "lesson", "wholeset")
@@ -58,7 +58,7 @@ def resume(store: Store, job: JobStatus) -> None:
 
 def start_digits() -> None:
     """The digits experiment with its defaults; a seed that is not in the store yet, so that it really runs."""
-    from rurk_core.spec import make_spec
+    from rurk_core.run.spec import make_spec
 
     try:
         seeds = {state.result_of(entry.key)["seed"] for entry in state.runs()}
@@ -301,8 +301,8 @@ def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple
 
     None where nothing tells.
     """
-    from rurk_core.estimate import measured_speeds
-    from rurk_core.training import default_device, device_name
+    from rurk_core.device import default_device, device_name
+    from rurk_core.run.estimate import measured_speeds
 
     device = default_device()
     own = (found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key)))
@@ -315,7 +315,7 @@ def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple
 
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _probed(model: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:
-    from rurk_core.estimate import probed_speeds
+    from rurk_core.run.estimate import probed_speeds
 
     return probed_speeds(model, input_shape, classes)
 

@@ -8,9 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.spec import Spec, make_spec
-from rurk_core.store import Entry
-from rurk_core.tuning import MAX_PROCESSES, MAX_TRIALS, against_references, searched
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.index import Entry
+from rurk_core.tune.aims import against_references
+from rurk_core.tune.search import searched
+from rurk_core.tune.tune import MAX_PROCESSES, MAX_TRIALS
 from rurk_core.unlearning import METHODS, Method
 from ui import figures
 from ui.jobs.runs import start

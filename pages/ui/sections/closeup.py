@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rurk_core.pictures import as_pictures, png_uri
+from rurk_core.report.pictures import as_pictures, png_uri
 from ui.figures.look import Look
 from ui.glossary import term
 from ui.text import escape, number

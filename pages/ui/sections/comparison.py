@@ -9,9 +9,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from rurk_core.compare import (
-    RETRAIN,
-)
+from rurk_core.compare.columns import RETRAIN
 from ui import figures
 from ui.figures.labels import End, name_ends
 from ui.figures.look import Look, faded

@@ -8,10 +8,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from rurk_core.compare import (
-    COLUMNS,
-    RETRAIN,
-)
+from rurk_core.compare.columns import COLUMNS, RETRAIN
 from ui import figures
 from ui.figures.labels import beside, together
 from ui.figures.look import GREEN, LEVEL, faded

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rurk_core.compare import (
-    CURVES,
-)
-from rurk_core.perturbations import ATTACKS
+from rurk_core.compare.table import CURVES
+from rurk_core.perturb.copies import ATTACKS
 from ui import figures
 from ui.figures.look import GREEN, LEVEL, faded
 from ui.sections.comparison import View, letters, lines_of, name_lines, picks

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rurk_core.compare import (
-    RETRAIN,
-    layer_similarity,
-)
+from rurk_core.compare.columns import RETRAIN
+from rurk_core.compare.table import layer_similarity
 from ui import figures
 from ui.glossary import term
 from ui.sections.comparison import View, letters, lines_of, name_lines, picks

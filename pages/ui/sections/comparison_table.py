@@ -6,16 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.compare import (
-    COLUMNS,
-    RETRAIN,
-    cell_text,
-    flat,
-    gap_text,
-    ranks,
-    to_csv,
-    to_latex,
-)
+from rurk_core.compare.columns import COLUMNS, RETRAIN
+from rurk_core.compare.table import ranks
+from rurk_core.compare.texts import cell_text, flat, gap_text, to_csv, to_latex
 from rurk_core.unlearning import METHODS
 from ui.components.table import table
 from ui.glossary import term

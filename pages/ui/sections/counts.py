@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rurk_core.residual import log_ratio_posterior
+from rurk_core.measure.residual import log_ratio_posterior
 from ui.figures.look import REFERENCES
 from ui.glossary import term
 from ui.session.view import (

@@ -7,8 +7,8 @@ import getpass
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.findings import Finding
-from rurk_core.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, judge
+from rurk_core.evidence.findings import Finding
+from rurk_core.evidence.reviews import MAX_AUTHOR, MAX_NOTE, VERDICTS, WITHDRAWN, Judgement, judge
 from ui.sections.queue import WORDS, Queue
 from ui.session import state
 from ui.text import plain

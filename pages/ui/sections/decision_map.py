@@ -8,14 +8,8 @@ import numpy as np
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.perturbations import ATTACKS
-from rurk_core.slices import (
-    adversarial_direction,
-    decide,
-    grid,
-    plane,
-    random_direction,
-)
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.perturb.planes import adversarial_direction, decide, grid, plane, random_direction
 from ui import figures
 from ui.figures.look import FILLS, REFERENCES
 from ui.glossary import help_of, term

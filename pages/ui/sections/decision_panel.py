@@ -7,13 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from rurk_core.perturbations import ATTACKS
-from rurk_core.slices import (
-    Plane,
-    ball_outline,
-    borders,
-    grid,
-)
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.perturb.planes import Plane, ball_outline, borders, grid
 from ui import figures
 from ui.figures.look import FILLS, INK, REST
 from ui.session.view import Copies, View

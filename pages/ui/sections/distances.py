@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.perturbations import ATTACKS
-from rurk_core.radius import NORMS
+from rurk_core.measure.radius import NORMS
+from rurk_core.perturb.copies import ATTACKS
 from ui import figures
 from ui.figures.look import REFERENCES
 from ui.glossary import help_of, term
@@ -25,7 +25,7 @@ def searched(
     import torch
 
     from rurk_core.data import to_pixels
-    from rurk_core.radius import smallest_radii
+    from rurk_core.measure.radius import smallest_radii
 
     (model,) = models_of(_result, (name,))
     pixels = to_pixels(_dataset.train_images[[sample]])

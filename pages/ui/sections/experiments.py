@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.store import Entry
+from rurk_core.store.index import Entry
 from ui.figures.look import looks_of
 from ui.glossary import term
 from ui.session import state

@@ -9,10 +9,10 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.config import Config
-from rurk_core.data import DATASETS
+from rurk_core.data import dataset_entry
 from rurk_core.models import MODELS
-from rurk_core.perturbations import ATTACKS
-from rurk_core.spec import default_taus, parse_taus
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.spec import parse_taus
 
 
 def config_form(config: type[Config], values: dict[str, Any], key: str) -> dict[str, Any]:
@@ -35,11 +35,11 @@ def network_form(dataset: str, first: str, mark: str, left: Any, right: Any) -> 
     Args:
         first: what is chosen at first ("": the data set's own); mark: makes the widgets' keys; left, right: columns.
     """
-    entry = DATASETS.get(dataset)
-    table = entry is not None and entry.kind == "table"
-    own, _, width = (first or (entry.default_model if entry else "resnet9:16")).partition(":")
-    if entry and table and MODELS[own].images_only:
-        own = entry.default_model
+    entry = dataset_entry(dataset)
+    table = entry.kind == "table"
+    own, _, width = (first or entry.model).partition(":")
+    if table and MODELS[own].images_only:
+        own = entry.model
     networks = [key for key, found in MODELS.items() if not (table and found.images_only)]
     model = left.selectbox(
         "Network",
@@ -74,7 +74,7 @@ def perturbation_form(dataset: str, mark: str, attacks: list[str], steps: int, d
         help="Random draws cost one table for all models; attacks are built on each unlearned model in turn.",
         persist_state="session",
     )
-    start, stop, _ = default_taus(dataset).split(":")
+    start, stop, _ = dataset_entry(dataset).taus.split(":")
     one, two, three, four, five = st.columns(5, gap="medium")
     low = one.number_input(
         "τ from", 0.0, 100.0, float(start), format="%.4g", step=0.01, key=f"low-{dataset}", persist_state="session"

@@ -23,7 +23,7 @@ METHODS_SHOWN = ("gd", "neggrad_plus", "rurk")
 @st.cache_resource(max_entries=24, show_spinner=False)
 def shipped(plane: str, method: str) -> Any:
     """A lesson that came with the app."""
-    from rurk_core.teaching import lesson_from_bytes
+    from rurk_core.explore.lessons import lesson_from_bytes
 
     return lesson_from_bytes((SHIPPED / f"{plane}-{method}.bin").read_bytes())
 
@@ -31,13 +31,13 @@ def shipped(plane: str, method: str) -> Any:
 @st.cache_resource(max_entries=24, show_spinner=False)
 def stored(url: str, key: str) -> Any:
     """A lesson that was made on demand."""
-    from rurk_core.teaching import load_lesson
+    from rurk_core.explore.lessons import load_lesson
 
     return load_lesson(state.store(), key)
 
 
 def moons() -> None:
-    from rurk_core.teaching import checked_points, find_plane, lesson_key, telling_point
+    from rurk_core.explore.lessons import checked_points, find_plane, lesson_key, telling_point
     from rurk_core.unlearning import METHODS
 
     st.subheader("Watch a model forget", anchor=False)
@@ -92,7 +92,7 @@ def moons() -> None:
 
 def choose_points(plane: Any, picked: list[int]) -> None:
     """What was clicked in the picture becomes the choice, or a sentence says why it cannot."""
-    from rurk_core.teaching import checked_points
+    from rurk_core.explore.lessons import checked_points
 
     try:
         checked_points(plane, picked)
@@ -137,7 +137,7 @@ def ready(
 
 
 def iris() -> None:
-    from rurk_core.teaching import telling_point
+    from rurk_core.explore.lessons import telling_point
 
     st.subheader("Figure 1 of the paper: seven irises forgotten by gradient descent", anchor=False)
     lesson = shipped("iris", "gd")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.theory import adversarial_failure, share_near_disagreement, share_near_disagreement_bound
+from rurk_core.perturb.theory import adversarial_failure, share_near_disagreement, share_near_disagreement_bound
 from ui import figures
 from ui.figures.look import LEVEL
 from ui.sections.lesson import lettered, said
@@ -143,7 +143,7 @@ def digits(share: float) -> str:
 
 def globe(d: int, tau: float, disagree: float) -> str:
     """A sphere from the side as SVG: the disagreement, all within τ of it, and where random points lie."""
-    from rurk_core.theory import cap_angle
+    from rurk_core.perturb.theory import cap_angle
 
     own = float(cap_angle(d, disagree))
     reach = min(math.pi, own + tau)

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.embedding import LAYERS, METHODS, MapSpec, at_once, make_map, map_key
+from rurk_core.explore.maps import LAYERS, METHODS, MapSpec, at_once, make_map, map_key
 from ui.figures.look import Look
 from ui.jobs.runs import start, watch
 from ui.session import state

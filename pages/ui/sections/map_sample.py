@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.embedding import SPLITS, Map, encode, load_map
-from rurk_core.perturbations import ATTACKS, copies
+from rurk_core.explore.maps import SPLITS, Map, encode, load_map
+from rurk_core.perturb.copies import ATTACKS, copies
 from ui.components.tiles import tiles
 from ui.figures.look import Look
 from ui.figures.sheet import make_sheet

@@ -6,14 +6,18 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.presets import presets_of
-from rurk_core.spec import MAX_REFERENCES
+from rurk_core.data import dataset_entry
+from rurk_core.run.presets import presets_of
+from rurk_core.run.spec import MAX_REFERENCES
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 from ui.sections.forms import config_form, network_form, perturbation_form
 from ui.session import state
 from ui.text import plain
 
+FULL = {"references": 3, "draws": 100, "steps": 11}
+EVERY = FULL | {"methods": list(METHODS)}
+PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {
         "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
@@ -22,43 +26,24 @@ PRESETS: dict[str, dict[str, Any]] = {
         "draws": 30,
         "steps": 6,
     },
-    "Thorough": {
+    "Thorough": FULL
+    | {
         "says": "Three methods and three re-trained models, so that differences can be set against how much "
         "re-training itself varies.",
         "methods": ["gd", "neggrad_plus", "rurk"],
-        "references": 3,
-        "draws": 100,
-        "steps": 11,
     },
-    "Every method": {
-        "says": "All methods with their defaults against three re-trained models, on Gaussian copies.",
-        "methods": list(METHODS),
-        "references": 3,
-        "draws": 100,
-        "steps": 11,
-    },
-    "Paper, small CIFAR-5": {
+    "Every method": EVERY
+    | {"says": "All methods with their defaults against three re-trained models, on Gaussian copies."},
+    "Paper, small CIFAR-5": PAPER
+    | {
         "says": "The paper’s main table: five classes of CIFAR-10, half of the airplanes, ResNet-18, three attacks. "
         "Made for a GPU.",
         "data": "small_cifar5",
-        "methods": list(METHODS),
-        "references": 3,
-        "draws": 100,
-        "steps": 11,
-        "attacks": ["gaussian", "fgsm", "pgd"],
-        "recipe": "paper",
-        "model": "resnet18",
     },
-    "Paper, CIFAR-10": {
+    "Paper, CIFAR-10": PAPER
+    | {
         "says": "All of CIFAR-10, half of the airplanes, ResNet-18 from scratch, three attacks. Made for a GPU.",
         "data": "cifar10",
-        "methods": list(METHODS),
-        "references": 3,
-        "draws": 100,
-        "steps": 11,
-        "attacks": ["gaussian", "fgsm", "pgd"],
-        "recipe": "paper",
-        "model": "resnet18",
     },
 }
 FIRST = "Thorough"
@@ -133,7 +118,7 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         "one alone that cannot be seen.",
         persist_state="session",
     )
-    recipes = ["quick", "paper"] if name in ("small_cifar5", "cifar10") else ["quick"]
+    recipes = ["quick", "paper"] if dataset_entry(name).paper else ["quick"]
     wanted = preset.get("recipe", "quick")
     recipe = four.selectbox(
         "Training",

@@ -46,6 +46,6 @@ def show_peers(view: View) -> None:
 
 @st.cache_resource(max_entries=16, show_spinner="Judging held-out samples …")
 def _peers(url: str, run: str, method: str, attack: str, _dataset: Any) -> Any:
-    from rurk_core.judging import without_references
+    from rurk_core.evidence.unreferenced import without_references
 
     return without_references(state.store(), run, _dataset, method=method, attack=attack)

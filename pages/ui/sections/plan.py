@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rurk_core.data import DATASETS, Dataset, ForgetSet
-from rurk_core.jobs import list_jobs
-from rurk_core.perturbations import ATTACKS
-from rurk_core.spec import Spec
+from rurk_core.data import Dataset, ForgetSet, dataset_entry
+from rurk_core.jobs.control import list_jobs
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.spec import Spec
 from ui.glossary import term
 from ui.jobs.runs import speeds_here
 from ui.session import state
@@ -34,11 +34,11 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """How long it will take, and how that is known."""
-    from rurk_core.estimate import START_SECONDS, missing_stages
-    from rurk_core.stages import Work, expected_seconds
-    from rurk_core.training import default_device
+    from rurk_core.device import default_device
+    from rurk_core.run.estimate import START_SECONDS, missing_stages
+    from rurk_core.run.plan import Work, expected_seconds
 
-    device, start_on = default_device(), DATASETS[spec.dataset].pretrain_on if spec.dataset in DATASETS else None
+    device, start_on = default_device(), dataset_entry(spec.dataset).pretrain_on
     start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
     stages = missing_stages(Work(spec, state.store(), dataset, start_data, device, forget=forget))
     if not stages:

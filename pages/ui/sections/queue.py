@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.findings import SAID, Finding, Findings, find
-from rurk_core.reviews import Judgement, history, latest
+from rurk_core.evidence.findings import SAID, Finding, Findings, find
+from rurk_core.evidence.reviews import Judgement, history, latest
 from ui.components.tiles import sample_tiles
 from ui.figures.look import looks_of
 from ui.session import state

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.residual import reference_band
+from rurk_core.measure.residual import reference_band
 from ui import figures
 from ui.figures.look import REFERENCES, Look
 from ui.session.view import (

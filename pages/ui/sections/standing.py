@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from rurk_core.evidence import overall_excess
-from rurk_core.residual import Verdicts
+from rurk_core.evidence.samples import overall_excess
+from rurk_core.measure.residual import Verdicts
 from ui.figures.look import Look
 from ui.glossary import term
 from ui.session import state

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.residual import Verdicts
+from rurk_core.measure.residual import Verdicts
 from ui.components.tiles import sample_tiles
 from ui.session import state
 from ui.session.view import (

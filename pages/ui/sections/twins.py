@@ -19,7 +19,7 @@ def show_twins(view: View) -> None:
     if view.dataset is None:
         st.caption("The data of the run cannot be read, so its neighbours cannot be looked for.")
         return
-    from rurk_core.twins import candidates
+    from rurk_core.evidence.twins import candidates
 
     import torch  # isort: skip
 
@@ -70,7 +70,7 @@ def _names(view: View) -> list[str]:
 
 @st.cache_resource(max_entries=400, show_spinner=False)
 def _twins(url: str, run: str, name: str, sample: int, label: int, _model: Any, _dataset: Any, _indices: Any) -> Any:
-    from rurk_core.twins import nearest, unit_features
+    from rurk_core.evidence.twins import nearest, unit_features
 
     others = _features(url, run, name, label, _model, _dataset, _indices)
     own = unit_features(_model, _dataset.train_images[[sample]])[0]
@@ -79,6 +79,6 @@ def _twins(url: str, run: str, name: str, sample: int, label: int, _model: Any, 
 
 @st.cache_resource(max_entries=12, show_spinner="Looking at the retained samples …")
 def _features(url: str, run: str, name: str, label: int, _model: Any, _dataset: Any, _indices: Any) -> Any:
-    from rurk_core.twins import unit_features
+    from rurk_core.evidence.twins import unit_features
 
     return unit_features(_model, _dataset.train_images[_indices])

@@ -7,8 +7,8 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.jobs import JobStatus, list_jobs
-from rurk_core.perturbations import ATTACKS
+from rurk_core.jobs.control import JobStatus, list_jobs
+from rurk_core.perturb.copies import ATTACKS
 from ui.figures.look import Look
 from ui.jobs.runs import show_jobs, speeds_here, start
 from ui.sections.whole_set_retained import show_retained
@@ -38,7 +38,7 @@ def show_wholeset(
 
 
 def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
-    from rurk_core.wholeset import wholeset_key
+    from rurk_core.evidence.whole_set import wholeset_key
 
     store = state.store()
     key = wholeset_key(store, run, method=method, attack=attack)
@@ -95,9 +95,9 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:
-    from rurk_core.estimate import START_SECONDS
-    from rurk_core.stages import speed_of
-    from rurk_core.wholeset import wholeset_costs
+    from rurk_core.evidence.whole_set import wholeset_costs
+    from rurk_core.run.estimate import START_SECONDS
+    from rurk_core.run.plan import speed_of
 
     model = result["spec"]["model"]
     speeds, source = speeds_here(model, dataset.input_shape, len(dataset.classes))

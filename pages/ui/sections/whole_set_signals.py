@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.perturbations import ATTACKS
-from rurk_core.radius import NORMS
+from rurk_core.measure.radius import NORMS
+from rurk_core.perturb.copies import ATTACKS
 from ui import figures
 from ui.figures.look import REFERENCES, Look
 from ui.sections.whole_set_figures import GREY, KINDS, diagonal, figure_of
@@ -38,7 +38,7 @@ def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
 
 def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, Look], file: str) -> None:
     """Shares of the forget set that a model says the label of, over the size of a change, against the references."""
-    from rurk_core.wholeset import beyond_words
+    from rurk_core.evidence.words import beyond_words
 
     st.markdown("**Re-recognition radius**")
     found = document["radii"][norm]

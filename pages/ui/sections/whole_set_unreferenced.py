@@ -14,7 +14,7 @@ from ui.text import escape, plain
 
 
 def show_unreferenced(document: dict[str, Any], look: Look, file: str) -> None:
-    from rurk_core.wholeset import unreferenced_words
+    from rurk_core.evidence.words import unreferenced_words
 
     found = document["unreferenced"]
     if found is None:

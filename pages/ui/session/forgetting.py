@@ -128,7 +128,7 @@ def follow_link(dataset: Dataset) -> str:
 
 def losses_in_view(dataset: Dataset):
     """The loss of every training sample under the Original of the experiment in view, if it fits; else None."""
-    from rurk_core.stages import stored_scores
+    from rurk_core.run.stored import stored_scores
 
     result = state.result_in_view()
     if result is None:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rurk_core.data import Dataset
-from rurk_core.pictures import as_pictures
+from rurk_core.report.pictures import as_pictures
 
 SIDE = 128
 """Larger pictures are sent reduced to this."""

@@ -15,7 +15,8 @@ import streamlit as st
 
 from rurk_core import default_store
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.store import Entry, Store
+from rurk_core.store.index import Entry
+from rurk_core.store.store import Store
 from ui.text import distinct, plain
 
 BUNDLED = Path(__file__).parents[3] / "assets" / "demo"
@@ -53,7 +54,7 @@ def result_of(key: str) -> dict[str, Any]:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def _result(url: str, key: str) -> dict[str, Any]:
-    from rurk_core.experiment import load_result
+    from rurk_core.run.result import load_result
 
     return load_result(store(), key)
 
@@ -65,7 +66,7 @@ def verdicts_of(key: str):
 
 @st.cache_resource(max_entries=32, show_spinner=False)
 def _verdicts(url: str, key: str):
-    from rurk_core.experiment import load_verdicts
+    from rurk_core.run.stored import load_verdicts
 
     return load_verdicts(store(), key)
 
@@ -73,8 +74,8 @@ def _verdicts(url: str, key: str):
 @st.cache_resource(max_entries=48, show_spinner=False)
 def frozen_model(url: str, key: str):
     """A stored model ready for measuring: eval mode, no gradients, shared by all visitors and never changed."""
-    from rurk_core.experiment import load_model
-    from rurk_core.verdicts import frozen_copy
+    from rurk_core.measure.frozen import frozen_copy
+    from rurk_core.run.stored import load_model
 
     return frozen_copy(load_model(store(), key), "cpu")
 

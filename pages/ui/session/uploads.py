@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from rurk_core.errors import RurkError
-from rurk_core.store import explain
+from rurk_core.store.names import explain
 from ui.session import state
 
 KEEP_SECONDS = 24 * 3600

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.perturbations import ATTACKS
-from rurk_core.residual import Verdicts
+from rurk_core.measure.residual import Verdicts
+from rurk_core.perturb.copies import ATTACKS
 from ui.figures.look import REFERENCES, Look
 from ui.figures.sheet import Sheet, make_sheet
 from ui.glossary import help_of
@@ -189,7 +189,7 @@ def on_demand(url: str, run: str, attack: str, method: str, sample: int, label: 
     """Verdicts on one sample for an attack that the run did not measure: same models, radii, draws and seed."""
     import torch
 
-    from rurk_core.verdicts import count_verdicts
+    from rurk_core.measure.verdicts import count_verdicts
 
     result = state.result_of(run)
     like = state.verdicts_of(next(key for (_, m), key in tables_of(result).items() if m == method))
@@ -225,7 +225,7 @@ def _copies(url: str, run: str, attack: str, method: str, sample: int, tau: floa
     import torch
 
     from rurk_core.data import to_pixels
-    from rurk_core.perturbations import copies
+    from rurk_core.perturb.copies import copies
 
     v, images = _view.verdicts, _view.dataset.train_images
     models = models_of(_view.result, v.models)

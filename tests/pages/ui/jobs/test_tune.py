@@ -8,10 +8,10 @@ import time
 import pytest
 
 from rurk_core.errors import UsageError
-from rurk_core.jobs import cancel_job, job_status, list_jobs
-from rurk_core.spec import make_spec
-from rurk_core.store import Store
-from rurk_core.tuning import tune
+from rurk_core.jobs.control import cancel_job, job_status, list_jobs
+from rurk_core.run.spec import make_spec
+from rurk_core.store.store import Store
+from rurk_core.tune.tune import tune
 
 
 def test_what_a_search_found_is_shown(app, tmp_path):

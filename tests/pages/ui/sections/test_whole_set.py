@@ -14,12 +14,12 @@ from ui.jobs import runs
 from ui.sections import whole_set
 from ui.session.view import on_demand
 
-from rurk_core import radius
 from rurk_core.data import load_dataset
-from rurk_core.experiment import run
-from rurk_core.jobs import JobStatus, job_status, list_jobs
-from rurk_core.store import Store
-from rurk_core.wholeset import make_wholeset
+from rurk_core.evidence.whole_set import make_wholeset
+from rurk_core.jobs.control import JobStatus, job_status, list_jobs
+from rurk_core.measure import radius
+from rurk_core.run.experiment import run
+from rurk_core.store.store import Store
 
 SCRIPT = "<script>alert(1)</script> *b*"
 

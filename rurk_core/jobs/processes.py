@@ -1,0 +1,80 @@
+"""Children that end with their parent, whatever ends it; and files that several processes share."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from ..errors import RurkError
+from ..store.names import explain
+
+POLL = 0.05
+"""Seconds between two looks at a lock that another process holds."""
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing happens)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def tie_children() -> None:
+    """Processes forked from this one end with it, and on SIGTERM (whose handler here they would inherit)."""
+    parent = os.getpid()
+
+    def in_child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        die_with_parent()
+        if os.getppid() != parent:
+            os._exit(1)
+
+    os.register_at_fork(after_in_child=in_child)
+
+
+@contextlib.contextmanager
+def locked(path: Path, what: str, waiting: Callable[[], None] | None = None) -> Iterator[None]:
+    """Wait until no other process is in here with the same file, which is made where it is missing.
+
+    The lock is the kernel's: a process that is killed gives it back.
+
+    Args:
+        what: begins the sentence of an error.
+        waiting: called a few times a second meanwhile; raising in it ends the wait.
+
+    Raises:
+        RurkError: the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("a")
+    except OSError as error:
+        raise RurkError(explain(error, what, path.parent)) from None
+    with file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if waiting else 0))
+                break
+            except BlockingIOError:
+                assert waiting is not None
+                waiting()
+                time.sleep(POLL)
+        yield
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a file that other processes read: they find the old one or the whole new one; raises OSError."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        fresh.write_text(json.dumps(value))
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
