@@ -132,8 +132,7 @@ def main() -> None:
         return
     st.html(
         '<div class="rk-lead">How models arrange the samples. Where do the forgotten ones lie, and where do their '
-        "copies "
-        "go when they are perturbed?</div>"
+        "copies go when they are perturbed?</div>"
     )
     result = state.result_of(run)
     dataset = state.dataset_of(result)

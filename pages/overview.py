@@ -112,8 +112,7 @@ def third_picture(view: View) -> None:
     )
     st.html(
         '<div class="rk-caption">See: where the unlearned model’s curve lies above the green band of the re-trained '
-        "ones, "
-        f"it knows more than it should: {term('residual knowledge')}.</div>"
+        f"ones, it knows more than it should: {term('residual knowledge')}.</div>"
     )
     rows = [
         {"tau": float(tau), "model": line.look.title, "copies_recognised_percent": float(value)}
@@ -128,10 +127,8 @@ def main() -> None:
     st.title("What does an unlearned model still know?", anchor=False)
     st.html(
         f'<div class="rk-open">{term("unlearned", "Unlearning")} removes training samples from a model without '
-        f"training "
-        "it again. A model can pass every usual test and still recognise slightly changed copies of what it was told "
-        "to "
-        "forget, where a model re-trained without them would not. This is where you see it.</div>"
+        "training it again. A model can pass every usual test and still recognise slightly changed copies of what it "
+        "was told to forget, where a model re-trained without them would not. This is where you see it.</div>"
     )
     run = state.run_in_view()
     if run is None:

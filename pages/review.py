@@ -53,7 +53,7 @@ def show_curve(view: View, found: Findings) -> None:
     ]
     band = None
     if evidence:
-        band = tuple(v.draws * edge[view.place] for edge in (evidence.by_tau.null_low, evidence.by_tau.null_high))
+        band = v.draws * evidence.by_tau.null_low[view.place], v.draws * evidence.by_tau.null_high[view.place]
     name = "One more re-training, 95%"
     figure, _ = figures.recognised(v.taus.tolist(), counts, band, view.tau, v.draws, band_name=name)
     figures.draw(figure, "review_curve", f"review-sample-{view.sample}", "Copies recognised over the radius")

@@ -35,7 +35,7 @@ def main() -> None:
         "panel",
         state.choice("panel", "moons", state.one_of(list(PANELS)), always=True),
         options=list(PANELS),
-        format_func=PANELS.get,
+        format_func=PANELS.__getitem__,
         required=True,
         label_visibility="collapsed",
     )

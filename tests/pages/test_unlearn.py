@@ -54,3 +54,10 @@ def test_a_run_is_renamed(app, tiny_run, tmp_path):
     test.text_input(key=f"title-{result['key']}").set_value("Another <b>name</b>").run()
     test.button(key=f"rename-{result['key']}").click().run()
     assert "Another \\<b\\>name\\</b\\>" in words(fine(test))
+
+
+def test_a_run_that_is_opened_is_in_view_in_neighbourhood(app, tiny_run):
+    store, result = tiny_run
+    test = app("unlearn.py", store=store, method="rurk")
+    test.button(key=f"open-{result['key']}").click().run()
+    assert fine(test).title[0].value == "Neighbourhood" and test.query_params["run"] == result["key"]

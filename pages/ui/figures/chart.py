@@ -75,7 +75,7 @@ def curve(
 
 
 def between(
-    x: Sequence[Any], low: Sequence[Any], high: Sequence[Any], colour: str, name: str = ""
+    x: Sequence[Any], low: Sequence[Any] | np.ndarray, high: Sequence[Any] | np.ndarray, colour: str, name: str = ""
 ) -> list[dict[str, Any]]:
     """The area between two lines, as traces; in the legend where it has a name."""
     edge = {"type": "scatter", "x": x, "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip"}

@@ -175,9 +175,9 @@ def show_jobs(jobs: list[JobStatus]) -> None:
     @st.fragment(run_every=1.0 if alive else None)
     def live() -> None:
         found = []
-        for job in ids:
+        for name in ids:
             try:
-                found.append(job_status(store, job))
+                found.append(job_status(store, name))
             except RurkError:
                 continue  # deleted in another tab
         for job in found:

@@ -30,12 +30,10 @@ def point_names(
     view: View, where: dict[str, tuple[float, float]], across: Sequence[float], up: Sequence[float]
 ) -> dict[str, tuple[str, str]]:
     """Model → (its letter, on which side of its point); of points that lie on each other the first names all."""
-    names, plot = list(where), (420, 330)  # pixels, about
+    names, (width, height) = list(where), (420, 330)  # pixels, about
     pixels = [
-        tuple(
-            size * (value - low) / (high - low) for value, (low, high), size in zip(at, (across, up), plot, strict=True)
-        )
-        for at in where.values()
+        (width * (x - across[0]) / (across[1] - across[0]), height * (y - up[0]) / (up[1] - up[0]))
+        for x, y in where.values()
     ]
     groups = together(pixels, 9)
     texts = [" ".join(view.looks[names[at]].letter for at in group) for group in groups]

@@ -93,7 +93,7 @@ def show_curves(view: View) -> None:
             figure = st.segmented_control(
                 "Figure",
                 options,
-                format_func=SHORT.get,
+                format_func=SHORT.__getitem__,
                 default=options[0],
                 required=True,
                 key=f"which-{options[0]}",

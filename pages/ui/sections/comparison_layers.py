@@ -31,7 +31,7 @@ def show_layers(view: View) -> None:
         kind = st.segmented_control(
             "On",
             ["forget", "retain"],
-            format_func={"forget": "forget samples", "retain": "retain samples"}.get,
+            format_func={"forget": "forget samples", "retain": "retain samples"}.__getitem__,
             default="forget",
             required=True,
             key="layers_on",

@@ -7,9 +7,7 @@ import numpy as np
 from rurk_core.measure.residual import log_ratio_posterior
 from ui.figures.look import REFERENCES
 from ui.glossary import term
-from ui.session.view import (
-    View,
-)
+from ui.session.view import View
 from ui.text import escape, number
 
 MEANINGS = {

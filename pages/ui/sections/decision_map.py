@@ -129,7 +129,7 @@ def _choose_cut(view: View, one: Any, two: Any, three: Any) -> tuple[tuple[int, 
             "cut",
             state.choice("cut", "adversarial", state.one_of(list(cuts))),
             options=list(cuts),
-            format_func=cuts.get,
+            format_func=cuts.__getitem__,
             required=True,
             help=f"{help_of('decision map')} {help_of('adversarial direction')}",
         )

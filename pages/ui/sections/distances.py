@@ -45,7 +45,7 @@ def distances(view: View, shown: list[str]) -> None:
         "norm",
         state.choice("norm", first, state.one_of(list(NORMS))),
         options=list(NORMS),
-        format_func=NORMS.get,
+        format_func=NORMS.__getitem__,
         required=True,
         help=help_of("l∞ ball" if first == "linf" else "l2 ball"),
     )

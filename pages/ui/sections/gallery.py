@@ -66,7 +66,7 @@ def choose_members(dataset: Dataset) -> np.ndarray:
             "order",
             state.choice("order", "index", state.one_of(list(ORDERS))),
             options=list(ORDERS),
-            format_func=ORDERS.get,
+            format_func=ORDERS.__getitem__,
             help=f"Hardest: the Original’s loss is largest. {help_of('loss')}",
         )
     loss = losses.numpy()[members]

@@ -82,11 +82,9 @@ def moons() -> None:
         choose_points(plane, picked)
     said(
         "the orange border leaves the blue one (Original) and moves towards the green ones (re-trained). Where it "
-        "stops "
-        "short, filled dots remain in the ball around a forgotten point: residual knowledge.",
+        "stops short, filled dots remain in the ball around a forgotten point: residual knowledge.",
         "choose NegGrad+ or RURK above and play again: which one stops short, which overshoots? Then choose other "
-        "points "
-        "to forget, and guess the border before you unlearn them.",
+        "points to forget, and guess the border before you unlearn them.",
     )
 
 
@@ -156,6 +154,5 @@ def iris() -> None:
     )
     st.caption(
         "One hidden layer of 100 units on two of Iris’ four measurements, so that what is drawn is all that the "
-        "network "
-        "sees; seven of 150 forgotten over the three species, GD on the others."
+        "network sees; seven of 150 forgotten over the three species, GD on the others."
     )

@@ -56,11 +56,9 @@ def sphere() -> None:
         figures.draw(sphere_figure(d, tau, disagree), "sphere", "near-disagreement", "Share of points against distance")
     said(
         "the more dimensions, the steeper the curve. Nearly all points of a high-dimensional sphere lie along its "
-        "equator, "
-        "so a short walk from almost anywhere crosses the border of the disagreement.",
+        "equator, so a short walk from almost anywhere crosses the border of the disagreement.",
         "let the models disagree on only 0.1% of the sphere. At which d is a walk of τ = 0.1 enough to meet it from "
-        "nearly "
-        "everywhere?",
+        "nearly everywhere?",
     )
     figures.download(sphere_rows(disagree), "near-disagreement", "sphere_csv")
     certificate()
@@ -76,7 +74,7 @@ def choose_sphere() -> tuple[int, float, float]:
             "d",
             state.choice("d", 3, state.whole_of(list(DIMENSIONS))),
             options=list(DIMENSIONS),
-            format_func=DIMENSIONS.get,
+            format_func=DIMENSIONS.__getitem__,
             help="Values of a sample: pixels times colours.",
         )
     with two:

@@ -15,7 +15,7 @@ AMOUNTS = (1000, 3000, 10_000, 30_000, 100_000)
 MANY_MODELS = 6
 
 
-def choose_map(run: str, result: dict[str, Any], looks: dict[str, Look], dataset: Any) -> MapSpec | None:
+def choose_map(run: str, result: dict[str, Any], looks: dict[str, Look], dataset: Any) -> MapSpec:
     """The controls, and the map they ask for."""
     names = [row["name"] for row in result["models"] if "failed" not in row]
     unlearned = [entry["method"] for entry in result["residual"] if entry["method"] != "original"]
@@ -73,7 +73,7 @@ def show_choices(layer: str, made_by: str, amount: int, amounts: list[int], most
             "layer",
             layer,
             options=list(LAYERS),
-            format_func=LAYERS.get,
+            format_func=LAYERS.__getitem__,
             required=True,
             help="Last features: what the last layer works on; their axes belong to each network, so networks trained "
             "apart lie apart. Class scores (logits): one axis a class, the same for all models.",
@@ -85,7 +85,7 @@ def show_choices(layer: str, made_by: str, amount: int, amounts: list[int], most
             "map",
             made_by,
             options=list(METHODS),
-            format_func=METHODS.get,
+            format_func=METHODS.__getitem__,
             required=True,
             help="PCA: a flat shadow along the two directions of greatest variance, at once. UMAP: keeps neighbours "
             "together and bends the rest, made in the background.",

@@ -10,9 +10,7 @@ import streamlit as st
 from rurk_core.measure.residual import reference_band
 from ui import figures
 from ui.figures.look import REFERENCES, Look
-from ui.session.view import (
-    View,
-)
+from ui.session.view import View
 from ui.text import number
 
 
@@ -57,7 +55,7 @@ def _choose(view: View) -> tuple[bool, bool]:
             scope = st.segmented_control(
                 "Of",
                 ["sample", "set"],
-                format_func={"sample": "this sample", "set": f"all {len(view.verdicts.samples)} samples"}.get,
+                format_func={"sample": "this sample", "set": f"all {len(view.verdicts.samples)} samples"}.__getitem__,
                 default="sample",
                 key="curve_scope",
                 **options,
@@ -65,7 +63,7 @@ def _choose(view: View) -> tuple[bool, bool]:
         what = st.segmented_control(
             "Show",
             ["copies", "ratio"],
-            format_func={"copies": "copies recognised", "ratio": "r̂"}.get,
+            format_func={"copies": "copies recognised", "ratio": "r̂"}.__getitem__,
             default="copies",
             key="curve_what",
             **options,

@@ -24,7 +24,7 @@ def rules(dataset: Dataset) -> None:
     kind = st.segmented_control(
         "Rule",
         list(RULES),
-        format_func=RULES.get,
+        format_func=RULES.__getitem__,
         default="share",
         required=True,
         key="rule_kind",

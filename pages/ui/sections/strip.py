@@ -10,9 +10,7 @@ import streamlit as st
 from rurk_core.measure.residual import Verdicts
 from ui.components.tiles import sample_tiles
 from ui.session import state
-from ui.session.view import (
-    step_buttons,
-)
+from ui.session.view import step_buttons
 
 STRIP = 120
 """Samples in the strip at a time."""
@@ -33,7 +31,7 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int | None, dataset: 
         st.segmented_control(
             "Order of the strip",
             ["residual", "index"],
-            format_func={"residual": "most residual first", "index": "by index"}.get,
+            format_func={"residual": "most residual first", "index": "by index"}.__getitem__,
             default="residual",
             required=True,
             key="strip_order",

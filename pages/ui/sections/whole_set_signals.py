@@ -31,7 +31,13 @@ def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
             ("Found", "found", kind, KINDS),
         ):
             state.bound(
-                st.segmented_control, label, name, value, options=list(options), format_func=options.get, required=True
+                st.segmented_control,
+                label,
+                name,
+                value,
+                options=list(options),
+                format_func=options.__getitem__,
+                required=True,
             )
     return norm, kind
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,12 @@ def _verdicts(url: str, key: str):
 @st.cache_resource(max_entries=48, show_spinner=False)
 def frozen_model(url: str, key: str):
     """A stored model ready for measuring: eval mode, no gradients, shared by all visitors and never changed."""
+    import torch
+
     from rurk_core.measure.frozen import frozen_copy
     from rurk_core.run.stored import load_model
 
-    return frozen_copy(load_model(store(), key), "cpu")
+    return frozen_copy(load_model(store(), key), torch.device("cpu"))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
@@ -183,7 +185,7 @@ def one_of(options: Sequence[str]) -> Callable[[str], str]:
     return check
 
 
-def whole_of(options: Sequence[int]) -> Callable[[str], int]:
+def whole_of(options: Container[int]) -> Callable[[str], int]:
     """For :func:`choice`: the text must be a whole number among ``options``."""
 
     def check(text: str) -> int:
@@ -224,9 +226,9 @@ def result_in_view() -> dict[str, Any] | None:
 def open_run(key: str) -> None:
     """Put a finished run in view and go to its neighbourhoods."""
     for name in ("sample", "tau", "method", "attack"):
-        st.session_get("choices", {}).pop(name, None)
-        st.session_pop(f"view_{name}", None)
-    st.session_setdefault("choices", {})["run"] = key
+        st.session_state.get("choices", {}).pop(name, None)
+        st.session_state.pop(f"view_{name}", None)
+    st.session_state.setdefault("choices", {})["run"] = key
     st.switch_page("neighbourhood.py", query_params={"run": key})
 
 
