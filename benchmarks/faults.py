@@ -28,7 +28,7 @@ from typing import Any
 
 import torch
 
-import rurk_core.store.store
+import rurk_core.store.atomic
 from rurk_core.config import Config
 from rurk_core.errors import RurkError
 from rurk_core.jobs import control as jobs
@@ -155,7 +155,7 @@ def killed_while_writing(folder: Path, rng: random.Random) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def work() -> None:
-        rurk_core.store.store._write = half
+        rurk_core.store.atomic._write = half
         run(tiny(), Store(folder))
 
     unharmed()

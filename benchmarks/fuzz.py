@@ -32,7 +32,7 @@ from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.models import create_model
 from rurk_core.models.checkpoints import load_checkpoint
 from rurk_core.run.engines import find_engine
-from rurk_core.run.spec import make_spec, spec_from_dict, spec_from_json
+from rurk_core.run.spec import make_spec, spec_from_dict
 from rurk_core.store.store import Store
 from rurk_core.store.tensors import load_tensors, save_tensors
 
@@ -111,10 +111,6 @@ def _digits() -> Dataset:
 def read_spec(values: Any, folder: Path) -> None:
     spec = spec_from_dict(values)
     assert spec_from_dict(spec.to_dict()) == spec
-
-
-def read_spec_text(text: str, folder: Path) -> None:
-    spec_from_json(text)
 
 
 def read_forget_file(values: Any, folder: Path) -> None:
@@ -273,7 +269,6 @@ LINKS = TEXTS | st.builds(str, NUMBERS) | st.sampled_from(["gd", "3", "0.1", "<b
 SUFFIXES = st.sampled_from([".safetensors", ".pt"])
 TARGETS: dict[str, tuple[Any, Callable[[Any, Path], None]]] = {
     "specs": (SPECS | JSON, read_spec),
-    "spec files": (st.text(max_size=80) | st.builds(json.dumps, SPECS), read_spec_text),
     "forget-set files": (FORGET | st.text(max_size=60), read_forget_file),
     "forget rules": (RULES, read_rule),
     "names in URLs": (TEXTS, read_names),

@@ -8,7 +8,6 @@ most the line that was being written, never one that was there.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RurkError, UsageError
+from ..jobs.processes import locked
 from ..store.names import check_key, clean_title, explain
 from ..store.store import Store
 
@@ -73,19 +73,16 @@ def judge(store: Store, run: str, judgement: Judgement) -> Judgement:
     path = _path(store, run)
     line = json.dumps(asdict(kept), ensure_ascii=False).encode() + b"\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            size = os.fstat(handle).st_size
-            if size and os.pread(handle, 1, size - 1) != b"\n":
-                line = b"\n" + line  # the half line of a crash stays a line of its own
-            if os.write(handle, line) != len(line):
-                os.ftruncate(handle, size)
+        with locked(path.with_suffix(".lock"), "The judgement"), path.open("a+b", buffering=0) as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(-1, os.SEEK_END)
+                if file.read(1) != b"\n":
+                    line = b"\n" + line  # the half line of a crash stays a line of its own
+            if file.write(line) != len(line):
+                file.truncate(size)
                 raise RurkError(f"The judgement could not be kept because the disk is full ({path.parent}).")
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            os.fsync(file.fileno())
     except OSError as error:
         raise RurkError(explain(error, "The judgement", path.parent)) from None
     return kept

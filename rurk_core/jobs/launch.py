@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+
+import psutil
 
 from .files import finish, read_file, recent_events, time_of
 from .processes import write_json
@@ -48,13 +49,19 @@ def note_process(folder: Path, pid: int) -> None:
 
 
 def _start_time(pid: int) -> str | None:
-    """When a process started (boot and clock ticks since then); None if it is gone or a zombie."""
+    """When a process started, so that another one with its number is not taken for it; None if gone or a zombie."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+        process = psutil.Process(pid)
+        if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
+            return None
+        started = f"{process.create_time():.2f}"
+    except psutil.Error:
         return None
-    return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
+    # on Linux in clock ticks since boot, which setting the clock does not change
+    with contextlib.suppress(OSError, IndexError):
+        ticks = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
+        started = f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}:{ticks}"
+    return started
 
 
 def is_alive(folder: Path) -> bool:
@@ -76,8 +83,11 @@ def kill(folder: Path) -> None:
     """End the worker and all processes it started, and wait a moment until it is gone."""
     pid = read_file(folder / "pid.json").get("pid")
     if isinstance(pid, int) and is_alive(folder):
-        with contextlib.suppress(OSError):
-            os.killpg(pid, signal.SIGKILL)
+        with contextlib.suppress(psutil.Error):
+            worker = psutil.Process(pid)
+            for process in (worker, *worker.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
         for _ in range(100):
             if not is_alive(folder):
                 return

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import secrets
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..errors import RurkError
 from ..store.names import explain
@@ -23,7 +23,7 @@ POLL = 0.05
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing happens)."""
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
@@ -37,7 +37,8 @@ def tie_children() -> None:
         if os.getppid() != parent:
             os._exit(1)
 
-    os.register_at_fork(after_in_child=in_child)
+    if hasattr(os, "register_at_fork"):  # where processes cannot be forked there is nothing to tie
+        os.register_at_fork(after_in_child=in_child)
 
 
 @contextlib.contextmanager
@@ -53,21 +54,22 @@ def locked(path: Path, what: str, waiting: Callable[[], None] | None = None) -> 
     Raises:
         RurkError: the file cannot be made.
     """
+    lock = FileLock(path, thread_local=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.open("a")
-    except OSError as error:
-        raise RurkError(explain(error, what, path.parent)) from None
-    with file:
         while True:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if waiting else 0))
+                lock.acquire(timeout=POLL if waiting else -1, poll_interval=POLL)
                 break
-            except BlockingIOError:
+            except Timeout:
                 assert waiting is not None
                 waiting()
-                time.sleep(POLL)
+    except OSError as error:
+        raise RurkError(explain(error, what, path.parent)) from None
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import fcntl
 import importlib
 import math
 import os
 import re
-import resource
 import signal
 import sys
 import threading
@@ -18,6 +16,8 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
+
+from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, RurkError
 from ..store.store import Store
@@ -81,7 +81,9 @@ def _bound_memory() -> None:
         Path("/proc/self/oom_score_adj").write_text("500")
     limit = _finite_text(os.environ.get("RURK_JOB_MEMORY"))
     if limit:
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(ImportError, OSError, ValueError):
+            import resource  # not on Windows
+
             resource.setrlimit(resource.RLIMIT_DATA, (int(limit * 1e9), resource.RLIM_INFINITY))
 
 
@@ -169,16 +171,13 @@ def _turn(folder: Path, devices: list[str], cancelled: Callable[[], bool]) -> It
     with contextlib.ExitStack() as held:
         # in the order of their names, the same for every job: no two jobs wait for each other
         for device in devices:
-            lock = held.enter_context(folder.with_name(f"{device.replace(':', '-')}.lock").open("a"))
+            lock = FileLock(folder.with_name(f"{device.replace(':', '-')}.lock"), thread_local=False)
             while True:
                 ahead = [other for other in ahead if _wants(other, devices)]
                 if not ahead:
-                    try:
-                        # lockf, not flock: forked children of a killed worker must not hold on to it
-                        fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    with contextlib.suppress(Timeout):
+                        held.enter_context(lock.acquire(timeout=0))
                         break
-                    except (BlockingIOError, PermissionError):
-                        pass
                 if cancelled():
                     raise Cancelled("Cancelled while it waited for its turn.")
                 time.sleep(POLL)

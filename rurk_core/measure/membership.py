@@ -236,14 +236,6 @@ def plain_signal(target: Floats, references: Floats, *, name: str) -> Membership
     return MembershipSignal(name, np.asarray(target, float)[None], np.asarray(references, float))
 
 
-def memorisation(original: Floats, references: Floats) -> Floats:
-    """How much of a score [N] is due to having seen the sample: the Original's minus the mean of references [K, N].
-
-    RULI judges the samples with much of it apart, because an average over all hides them.
-    """
-    return np.asarray(original, float) - np.asarray(references, float).mean(0)
-
-
 def signals(
     losses: dict[str, Floats], target: str, references: Sequence[str], inside: Sequence[str] = ()
 ) -> list[MembershipSignal]:

@@ -61,10 +61,6 @@ class Radii:
     strong: NDArray[np.floating]
     random: NDArray[np.floating]
 
-    def regained(self, kind: str = "strong") -> NDArray[np.floating]:
-        """The re-recognition radius [N], found by ``kind``: 0 where the label is said already."""
-        return np.where(self.said, 0.0, getattr(self, kind))
-
     def lost(self) -> NDArray[np.floating]:
         """The radius at which the label is no longer said [N]: 0 where it never was."""
         return np.where(self.said, self.strong, 0.0)

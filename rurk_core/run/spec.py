@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -185,14 +184,6 @@ def spec_from_dict(values: Any) -> Spec:
         if name not in known:
             raise UsageError(f"An experiment has no '{name}'; it has {', '.join(known)}.")
     return make_spec(**values)
-
-
-def spec_from_json(text: str) -> Spec:
-    """The spec in a JSON text; raises UsageError where it is none."""
-    try:
-        return spec_from_dict(json.loads(text))
-    except (json.JSONDecodeError, RecursionError) as error:
-        raise UsageError(f"The experiment is not valid JSON ({error}).") from None
 
 
 def whole(name: str, value: Any, low: int, high: int) -> int:

@@ -11,19 +11,15 @@ last). Nothing stored is ever unpickled; every file is checked against the hash 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import importlib.metadata
 import json
 import os
 import platform
-import secrets
 import shutil
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -33,7 +29,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from .. import __version__
 from ..errors import Damaged, RurkError, UsageError
-from .index import Entries, Entry, create_table
+from .atomic import discard, put_folder, replace_file
+from .index import Entries, Entry, Index
 from .names import FILE_NAME, KEY, canonical_json, check_key, clean_title, explain, one_line
 
 if TYPE_CHECKING:
@@ -84,13 +81,10 @@ class Store:
         self.url = self.root if self.local else text
         self.read_only = read_only
         self._runs = f"{self.root}/runs"
-        self._lock = threading.RLock()
-        self._memory: sqlite3.Connection | None = None
         if self.local and not read_only:
             self._prepare()
-        if not self.local or read_only or not os.access(self.root, os.W_OK):
-            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
-            create_table(self._memory)
+        on_disk = self.local and not read_only and os.access(self.root, os.W_OK)
+        self._index = Index(Path(self.root) if on_disk else None)
         self.bundled = tuple(Store(place, read_only=True) for place in bundled)
 
     def __repr__(self) -> str:
@@ -162,12 +156,12 @@ class Store:
         contents = files | {"spec.json": json.dumps(document, indent=1).encode()}
         try:
             if self.local:
-                self._put_folder(key, contents)
+                put_folder(Path(self._runs, key), contents, lambda: self._present(key))
             else:
                 self._put_objects(key, contents)
         except Exception as error:
             self._fail(error, f"The entry {key}")
-        self._note(lambda db: self._sync(db, {key}, complete=False))
+        self._index.note(lambda db: self._sync(db, {key}, complete=False))
 
     def read(self, key: str, name: str) -> bytes:
         """A file of an entry, checked against the hash noted when it was written.
@@ -228,7 +222,7 @@ class Store:
             raise UsageError(f"The entry {key} comes along with the program and cannot be deleted.")
         try:
             if self.local:
-                self._discard(Path(self._runs, key))
+                discard(Path(self._runs, key))
             else:
                 with contextlib.suppress(FileNotFoundError):
                     self.fs.rm_file(self._path(key, "spec.json"))
@@ -236,7 +230,7 @@ class Store:
                     self.fs.rm(f"{self._runs}/{key}", recursive=True)
         except Exception as error:
             self._fail(error, f"The entry {key}", "deleted")
-        self._note(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
+        self._index.note(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
 
     def rename(self, key: str, title: str) -> None:
         """Give an entry another title. The key stays, since it does not depend on the title."""
@@ -248,39 +242,25 @@ class Store:
         data = clean_title(title).encode()
         try:
             if self.local:
-                fresh = Path(self._path(key, f".title-{secrets.token_hex(4)}"))
-                try:
-                    _write(fresh, data)
-                    os.replace(fresh, self._path(key, "title.txt"))
-                finally:
-                    fresh.unlink(missing_ok=True)
+                replace_file(Path(self._path(key, "title.txt")), data)
             else:
                 self.fs.pipe_file(self._path(key, "title.txt"), data)
         except Exception as error:
             self._fail(error, "The title")
-        self._note(lambda db: self._sync(db, {key}, complete=False))
+        self._index.note(lambda db: self._sync(db, {key}, complete=False))
 
     # --- the list ---
 
     def list(self, kind: str | None = None) -> Entries:
         """All entries, newest first, those of bundled stores included."""
-        own = self._indexed(lambda db: self._listed(db, kind))
+        own = self._index.use(lambda db: self._listed(db, kind))
         found = {entry.key: entry for store in reversed(self.bundled) for entry in store._bundled_list(kind)}
         found |= {entry.key: entry for entry in own}
         return sorted(found.values(), key=lambda entry: (entry.created, entry.key), reverse=True)
 
     def size(self) -> int:
         """Bytes of all entries here, without bundled ones."""
-        return sum(entry.bytes for entry in self._indexed(lambda db: self._listed(db, None)))
-
-    def rebuild_index(self) -> int:
-        """Forget the index and read all entries again; returns how many there are."""
-
-        def rebuild(db: sqlite3.Connection) -> int:
-            db.execute("DELETE FROM entries")
-            return len(self._listed(db, None))
-
-        return self._indexed(rebuild)
+        return sum(entry.bytes for entry in self._index.use(lambda db: self._listed(db, None)))
 
     def _listed(self, db: sqlite3.Connection, kind: str | None) -> Entries:
         self._sync(db, self._keys(), complete=True)
@@ -288,7 +268,7 @@ class Store:
         return [Entry(*row) for row in rows]
 
     def _bundled_list(self, kind: str | None) -> Entries:
-        entries = self._indexed(lambda db: self._listed(db, kind))
+        entries = self._index.use(lambda db: self._listed(db, kind))
         return [Entry(e.key, e.kind, e.created, e.bytes, e.title, bundled=True) for e in entries]
 
     def _keys(self) -> set[str]:
@@ -329,60 +309,6 @@ class Store:
             return None  # deleted while we looked
         return Entry(key, kind, created, size, title)
 
-    # --- the index file ---
-
-    def _indexed(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """``work`` on the index. A broken index is made anew; where none can be had, one in memory serves."""
-        with self._lock:
-            if self._memory is not None:
-                with self._memory as db:
-                    return work(db)
-            for _ in range(2):
-                try:
-                    with self._open_index() as db:
-                        return work(db)
-                except sqlite3.OperationalError:
-                    break  # busy for long, disk full, not writable: deleting it would help nobody
-                except sqlite3.DatabaseError:
-                    with contextlib.suppress(OSError):
-                        self._drop_broken_index()
-            with contextlib.closing(sqlite3.connect(":memory:")) as db:
-                create_table(db)
-                return work(db)
-
-    def _note(self, work: Callable[[sqlite3.Connection], Any]) -> None:
-        """Tell the index of a change; the folders are the truth, so a failure here loses nothing."""
-        with contextlib.suppress(RurkError, sqlite3.Error, OSError):
-            self._indexed(work)
-
-    @contextlib.contextmanager
-    def _open_index(self) -> Iterator[sqlite3.Connection]:
-        # opened for each use (0.1 ms), so that an index deleted by another process is simply made again
-        db = sqlite3.connect(f"{self.root}/index.sqlite", timeout=10)
-        try:
-            with contextlib.suppress(sqlite3.OperationalError):
-                db.execute("PRAGMA journal_mode=WAL")
-            db.execute("PRAGMA synchronous=NORMAL")
-            create_table(db)
-            with db:
-                yield db
-        finally:
-            db.close()
-
-    def _drop_broken_index(self) -> None:
-        with open(f"{self.root}/.index.lock", "w") as lock:
-            fcntl.lockf(lock, fcntl.LOCK_EX)
-            try:
-                with self._open_index() as db:
-                    db.execute("PRAGMA quick_check").fetchall()
-                    db.execute("SELECT count(*) FROM entries").fetchall()
-            except sqlite3.OperationalError:
-                return
-            except sqlite3.DatabaseError:
-                for suffix in ("", "-wal", "-shm"):
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(f"{self.root}/index.sqlite{suffix}")
-
     # --- files ---
 
     def _path(self, key: str, name: str) -> str:
@@ -421,28 +347,6 @@ class Store:
             self._damaged(key, "'spec.json' is not what was written")
         return document
 
-    def _put_folder(self, key: str, contents: dict[str, bytes]) -> None:
-        runs, target = Path(self._runs), Path(self._runs, key)
-        runs.mkdir(parents=True, exist_ok=True)
-        fresh = runs / f".tmp-{secrets.token_hex(8)}"
-        try:
-            fresh.mkdir()
-            for name, data in contents.items():
-                _write(fresh / name, data)
-            _sync_folder(fresh)
-            try:
-                os.rename(fresh, target)
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
-                    raise
-                if self._present(key):
-                    return  # another process was first with the same result
-                self._discard(target)  # remains of a copy that never became an entry
-                os.rename(fresh, target)
-            _sync_folder(runs)
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-
     def _put_objects(self, key: str, contents: dict[str, bytes]) -> None:
         written = []
         try:
@@ -455,18 +359,6 @@ class Store:
                 with contextlib.suppress(Exception):
                     self.fs.rm_file(path)
             raise
-
-    def _discard(self, folder: Path) -> None:
-        """Remove a folder so that it is gone at once for everybody else."""
-        gone = folder.with_name(f".tmp-{secrets.token_hex(8)}")
-        try:
-            os.rename(folder, gone)
-        except FileNotFoundError:
-            return
-        if gone.is_symlink() or gone.is_file():
-            gone.unlink()
-        else:
-            shutil.rmtree(gone)
 
     def _prepare(self) -> None:
         """Make the folder, and sweep what a crash left long ago."""
@@ -507,18 +399,3 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": importlib.metadata.version("torch"),
     }
-
-
-def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

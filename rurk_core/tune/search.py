@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
+
+from filelock import FileLock, Timeout
 
 from ..config import Config
 from ..errors import RurkError, UsageError
@@ -51,27 +52,29 @@ def search(bench: Bench, trials: int, folder: Path) -> list[Trial]:
     found: dict[int, Trial] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / "lock", "a") as lock:
-            while True:
-                found |= _ended(folder, [number for number in range(trials) if number not in found])
-                tracker.step(len(found), trials)
-                if len(found) == trials:
-                    return [found[number] for number in range(trials)]
-                number = _claim(lock, folder, [number for number in range(trials) if number not in found])
-                if number is None:
-                    time.sleep(POLL)  # others are at the last ones, and may yet be killed
-                    continue
-                if number < len(starts):
-                    start, settings = starts[number]
-                else:
-                    seed = derived_seed(bench.work.spec.seed, "trial", number)
-                    start, settings = "", suggest(found.values(), ranges, bench.base, seed)
+        while True:
+            found |= _ended(folder, [number for number in range(trials) if number not in found])
+            tracker.step(len(found), trials)
+            if len(found) == trials:
+                return [found[number] for number in range(trials)]
+            claim = _claim(folder, [number for number in range(trials) if number not in found])
+            if claim is None:
+                time.sleep(POLL)  # others are at the last ones, and may yet be killed
+                continue
+            number, lock = claim
+            if number < len(starts):
+                start, settings = starts[number]
+            else:
+                seed = derived_seed(bench.work.spec.seed, "trial", number)
+                start, settings = "", suggest(found.values(), ranges, bench.base, seed)
 
-                def report(share: float, done: int = len(found)) -> None:
-                    tracker.step(int(1000 * (done + 0.9 * share)), 1000 * trials)
+            def report(share: float, done: int = len(found)) -> None:
+                tracker.step(int(1000 * (done + 0.9 * share)), 1000 * trials)
 
+            try:
                 write_json(folder / f"{number}.json", dataclasses.asdict(_try(bench, number, start, settings, report)))
-                fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)
+            finally:
+                lock.release()
     except OSError as error:
         raise RurkError(explain(error, "The search", folder)) from None
 
@@ -88,16 +91,17 @@ def _ended(folder: Path, numbers: Sequence[int]) -> dict[int, Trial]:
     return found
 
 
-def _claim(lock: IO[str], folder: Path, numbers: Sequence[int]) -> int | None:
-    """The first trial that nobody is at, now locked by this process; None where there is none."""
+def _claim(folder: Path, numbers: Sequence[int]) -> tuple[int, FileLock] | None:
+    """The first trial that nobody is at, and its lock, held; None where there is none."""
     for number in numbers:
+        lock = FileLock(folder / f"{number}.lock")
         try:
-            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
-        except (BlockingIOError, PermissionError):
+            lock.acquire(timeout=0)
+        except Timeout:
             continue
         if not _ended(folder, [number]):
-            return number
-        fcntl.lockf(lock, fcntl.LOCK_UN, 1, number)  # it ended between two looks
+            return number, lock
+        lock.release()  # it ended between two looks
     return None
 
 

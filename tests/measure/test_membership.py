@@ -14,7 +14,6 @@ from rurk_core.measure.membership import (
     confidence,
     likelihood_ratio,
     logit_confidence,
-    memorisation,
     per_sample_attack,
     signals,
     svc_attack,
@@ -143,10 +142,6 @@ def test_what_cannot_be_attacked_is_refused():
         per_sample_attack(np.zeros(3), np.zeros((2, 3)))
     with pytest.raises(UsageError, match="no density"):
         likelihood_ratio(np.zeros(3), None, np.zeros((2, 3)), density="cubic")
-
-
-def test_memorisation_is_what_seeing_adds():
-    assert memorisation(np.array([3.0, 1.0]), np.array([[1.0, 1.0], [2.0, 1.0]])).tolist() == [1.5, 0.0]
 
 
 def test_the_signals_of_an_experiment():

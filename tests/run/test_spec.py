@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.run.spec import make_spec, parse_methods, parse_taus, spec_from_dict, spec_from_json
+from rurk_core.run.spec import make_spec, parse_methods, parse_taus, spec_from_dict
 
 
 def test_defaults_are_the_embedded_example():
@@ -26,7 +26,7 @@ def test_the_papers_grid_for_photographs():
 
 def test_round_trip():
     spec = make_spec(methods="gd,rurk@quick look:tau=0.1:v=2", attacks="gaussian,fgsm", train={"epochs": 3})
-    assert spec_from_json(json.dumps(spec.to_dict())) == spec
+    assert spec_from_dict(json.loads(json.dumps(spec.to_dict()))) == spec
 
 
 def test_method_settings_and_presets():
@@ -112,11 +112,3 @@ def test_any_json_is_a_spec_or_a_sentence(values):
         assert str(error)
         return
     assert spec_from_dict(spec.to_dict()) == spec
-
-
-@given(st.text(max_size=60))
-def test_any_text_is_a_spec_or_a_sentence(text):
-    try:
-        spec_from_json(text)
-    except RurkError as error:
-        assert str(error)

@@ -19,7 +19,7 @@ from rurk_core.errors import Cancelled, UsageError
 from rurk_core.run.presets import list_presets, presets_of, save_preset
 from rurk_core.run.spec import make_spec, spec_from_dict
 from rurk_core.store.store import Store
-from rurk_core.tune import tune as tuning
+from rurk_core.tune import bench
 from rurk_core.tune.aims import Trial, band_distance, choose, front, halves
 from rurk_core.tune.search import searched
 from rurk_core.tune.tune import tune
@@ -109,7 +109,7 @@ def test_the_numbers_of_a_trial_are_those_of_the_unlearned_model(tuned, spec):
 def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tuned, spec, tmp_path, monkeypatch):
     _, whole = tuned
     store, seen = Store(tmp_path), []
-    real = tuning.unlearn
+    real = bench.unlearn
 
     def counted(*arguments, **more):
         seen.append(len(seen))
@@ -117,7 +117,7 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(tuned, spec, tm
             raise Cancelled("stop")
         return real(*arguments, **more)
 
-    monkeypatch.setattr(tuning, "unlearn", counted)
+    monkeypatch.setattr(bench, "unlearn", counted)
     with pytest.raises(Cancelled):
         tune(spec, store, trials=8)
     assert not store.list("tuning") and not list_presets(store)
@@ -151,7 +151,7 @@ def in_child(work):
 
 def test_two_processes_share_one_search(started, spec, tmp_path, monkeypatch):
     """Nobody tries what another one is at; together they try as many settings as were asked for."""
-    real = tuning.unlearn
+    real = bench.unlearn
 
     def noted(*arguments, **more):
         with open(tmp_path / "who.txt", "a") as file:
@@ -159,7 +159,7 @@ def test_two_processes_share_one_search(started, spec, tmp_path, monkeypatch):
         time.sleep(0.05)
         return real(*arguments, **more)
 
-    monkeypatch.setattr(tuning, "unlearn", noted)
+    monkeypatch.setattr(bench, "unlearn", noted)
     processes = [in_child(lambda: tune(spec, started, trials=10)) for _ in range(2)]
     for process in processes:
         process.join(120)
@@ -174,7 +174,7 @@ def test_two_processes_share_one_search(started, spec, tmp_path, monkeypatch):
 
 def test_a_search_whose_process_was_killed_goes_on(tuned, started, spec, monkeypatch):
     _, whole = tuned
-    real, seen = tuning.unlearn, []
+    real, seen = bench.unlearn, []
 
     def fatal(*arguments, **more):
         seen.append(1)
@@ -182,11 +182,11 @@ def test_a_search_whose_process_was_killed_goes_on(tuned, started, spec, monkeyp
             os.kill(os.getpid(), signal.SIGKILL)
         return real(*arguments, **more)
 
-    monkeypatch.setattr(tuning, "unlearn", fatal)
+    monkeypatch.setattr(bench, "unlearn", fatal)
     process = in_child(lambda: tune(spec, started, trials=8))
     process.join(120)
     assert process.exitcode == -signal.SIGKILL and not started.list("tuning") and not seen
-    monkeypatch.setattr(tuning, "unlearn", lambda *arguments, **more: seen.append(1) or real(*arguments, **more))
+    monkeypatch.setattr(bench, "unlearn", lambda *arguments, **more: seen.append(1) or real(*arguments, **more))
     resumed = tune(spec, started, trials=8)
     assert len(seen) == 8 - 3 + len(resumed["judged"])
     assert resumed["trials"] == whole["trials"] and resumed["chosen"] == whole["chosen"]
