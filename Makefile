@@ -20,9 +20,11 @@ lint: lint-js $(STAMP)
 
 # scripts and styles of the pages; a machine without npm goes on without, continuous integration does not
 lint-js:
-	@if command -v npm >/dev/null; then npm exec --yes --package=@biomejs/biome@2.6.8 -- biome check --error-on-warnings; \
+	@if command -v npm >/dev/null; then \
+	npm exec --yes --package=@biomejs/biome@2.6.8 -- biome check --error-on-warnings && \
+	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json; \
 	elif [ -n "$$CI" ]; then echo "lint-js: npm is missing, and continuous integration checks scripts and styles" >&2; exit 1; \
-	else echo "lint-js: skipped, there is no npm to get the checker of scripts and styles with"; fi
+	else echo "lint-js: skipped, there is no npm to get the checkers of scripts and styles with"; fi
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -132,12 +132,20 @@ function press(plane, event) {
 export default function ({ parentElement, data, setStateValue }) {
   const root = parentElement.querySelector(".rk-field");
   const my = remember(root, data);
-  const plane = { root, data, my, lesson: my.lesson, canvas: root.querySelector("canvas"), say: setStateValue };
-  plane.part = (name) => root.querySelector(`.rk-${name}`);
-  plane.refresh = my.refresh = () => {
-    draw(plane);
-    tell(plane);
+  const plane = {
+    root,
+    data,
+    my,
+    lesson: my.lesson,
+    canvas: root.querySelector("canvas"),
+    part: (name) => root.querySelector(`.rk-${name}`),
+    say: setStateValue,
+    refresh: () => {
+      draw(plane);
+      tell(plane);
+    },
   };
+  my.refresh = plane.refresh;
   modes(plane);
   lines(plane);
   legend(plane);

@@ -1,5 +1,6 @@
 // A map of samples, a panel per model: tools, legend, and when it is drawn.
 
+import { arrivals } from "./points.js";
 import { ScatterMap, SPLITS } from "./scatter_map.js";
 import { drawMarks } from "./scatter_marks.js";
 import { listen } from "./scatter_pointer.js";
@@ -118,11 +119,11 @@ function watch(map) {
     map.refresh();
   };
   size.observe(stage);
-  window.addEventListener("rk-points", came);
+  arrivals.addEventListener("points", came);
   dark.addEventListener("change", turned);
   my.end = () => {
     size.disconnect();
-    window.removeEventListener("rk-points", came);
+    arrivals.removeEventListener("points", came);
     dark.removeEventListener("change", turned);
     my.end = null;
   };

@@ -1,4 +1,5 @@
 // Where the things of a map are on the screen. All panels share one view: its scale and its centre.
+import { points } from "./points.js";
 
 export const SPLITS = ["retain", "test", "forget"];
 export const TEST = 1;
@@ -16,7 +17,10 @@ export class ScatterMap {
       tool: "move",
     };
     this.my = root.my;
-    [this.back, this.over, this.stage, this.card] = ["gl", "over", "stage", "card"].map((name) => this.part(name));
+    this.back = this.part("gl");
+    this.over = this.part("over");
+    this.stage = this.part("stage");
+    this.card = this.part("card");
     this.spanX = Math.min(1, data.aspect);
     this.spanY = Math.min(1, 1 / data.aspect);
     if (this.my.shown !== data.version) {
@@ -32,7 +36,7 @@ export class ScatterMap {
 
   /** What points.js keeps; undefined until it has come. */
   get points() {
-    return window.rkPoints?.[this.data.version];
+    return points[this.data.version];
   }
 
   layerOf(i) {
@@ -103,12 +107,17 @@ export class ScatterMap {
     return name === "forget" ? Math.max(9, base * 1.9) : base;
   }
 
+  /** The panel at a spot of the stage, or -1.
+   * @param {number[]} spot
+   */
   panelAt([x, y]) {
     const inside = (b) => x >= b.x && x <= b.x + b.w && y >= b.y && y <= b.y + b.h;
     return this.my.boxes ? this.my.boxes.findIndex(inside) : -1;
   }
 
-  /** Fit a canvas to the stage; returns [pixels per CSS pixel, width, height of the stage]. */
+  /** Fit a canvas to the stage.
+   * @returns {[number, number, number]} pixels per CSS pixel, width and height of the stage
+   */
   fill(canvas) {
     const ratio = devicePixelRatio || 1;
     const { clientWidth: w, clientHeight: h } = this.stage;
@@ -123,6 +132,7 @@ export class ScatterMap {
     Object.assign(this.my, { k: 1, cx: 0.5, cy: 0.5 });
   }
 
+  /** @param {number} by @param {number[]} [spot] what stays where it is; else the middle of the first panel */
   zoom(by, spot) {
     const { my } = this;
     const m = spot ? this.panelAt(spot) : 0;

@@ -1,7 +1,10 @@
 // What mouse, finger and keyboard do on a map: point, move, zoom, choose, draw around.
 import { FORGET, SPLITS, TEST } from "./scatter_map.js";
 
-/** The row within `reach` pixels of a spot that is nearest to it, or null; those to forget are a little nearer. */
+/**
+ * The row within `reach` pixels of a spot that is nearest to it, or null; those to forget are a little nearer.
+ * @param {import("./scatter_map.js").ScatterMap} map @param {number[]} spot @param {number} reach
+ */
 function nearest(map, spot, reach) {
   const m = map.panelAt(spot);
   if (m < 0 || !map.points) return null;

@@ -30,7 +30,7 @@ function ordered(rows, { by, down }) {
   if (by !== null) {
     others.sort((a, b) => {
       const [x, y] = [value(a), value(b)];
-      if (x === null || y === null) return (x === null) - (y === null);
+      if (x === null || y === null) return Number(x === null) - Number(y === null);
       return down ? y - x : x - y;
     });
   }
