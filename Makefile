@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 AXE := .tools/axe-core-4.14.1/axe.min.js
 
-.PHONY: app test lint bench demo teaching screenshots clean
+.PHONY: app test lint lint-js bench demo teaching screenshots clean
 
 app: $(STAMP)
 	$(BIN)/streamlit run app.py
@@ -13,10 +13,18 @@ app: $(STAMP)
 test: lint $(AXE)
 	$(BIN)/pytest
 
-lint: $(STAMP)
+lint: lint-js $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# scripts and styles of the pages; a machine without npm goes on without, continuous integration does not
+lint-js:
+	@if command -v npm >/dev/null; then \
+	npm exec --yes --package=@biomejs/biome@2.6.8 -- biome check --error-on-warnings && \
+	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json; \
+	elif [ -n "$$CI" ]; then echo "lint-js: npm is missing, and continuous integration checks scripts and styles" >&2; exit 1; \
+	else echo "lint-js: skipped, there is no npm to get the checkers of scripts and styles with"; fi
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

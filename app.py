@@ -62,6 +62,9 @@ class ContentSecurity:
 PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
-from ui.served import ROUTES  # noqa: E402
+from ui.components import assets  # noqa: E402
+from ui.session import served  # noqa: E402
 
-app = st.App(PAGES / "frame.py", lifespan=warm, routes=ROUTES, middleware=[Middleware(ContentSecurity)])
+app = st.App(
+    PAGES / "frame.py", lifespan=warm, routes=[*served.ROUTES, *assets.ROUTES], middleware=[Middleware(ContentSecurity)]
+)

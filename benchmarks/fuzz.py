@@ -156,7 +156,7 @@ def _page_state() -> Any:
     pages = str(Path(__file__).parents[1] / "pages")
     if pages not in sys.path:
         sys.path.insert(0, pages)
-    return import_module("ui.state")
+    return import_module("ui.session.state")
 
 
 def read_link(drawn: tuple[str, str, str, bool], folder: Path) -> None:

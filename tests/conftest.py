@@ -80,9 +80,9 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
     ) -> AppTest:
         place = store.url if isinstance(store, Store) else store or tmp_path / "store"
         monkeypatch.setenv("RURK_STORE", str(place))
-        import ui.state
+        import ui.session.state
 
-        monkeypatch.setattr(ui.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        monkeypatch.setattr(ui.session.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
         test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             test.query_params[name] = value
