@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 from .data import Dataset, ForgetSet, load_dataset, to_pixels
-from .errors import RurkError, UsageError
+from .errors import RurkError, UsageError, need
 from .progress import Progress, Tracker
 from .scores import map_samples
 from .spec import whole
@@ -317,6 +317,7 @@ def umap(points: Tensor, seed: int, on_step: Callable[[int, int], None] | None =
     """
     import warnings
 
+    need("umap", "A UMAP map", "umap-learn")
     from umap import UMAP
 
     class Listener:

@@ -39,7 +39,7 @@ from torch import Tensor
 from .config import Config
 from .data import Dataset, ForgetSet, load_dataset
 from .engines import find_engine
-from .errors import RurkError, UsageError
+from .errors import RurkError, UsageError, need
 from .experiment import finish_stages, load_result
 from .models import Classifier
 from .perturbations import ATTACKS
@@ -137,6 +137,7 @@ def tune(
     for what, number, most in (("trials", trials, MAX_TRIALS), ("processes", processes, MAX_PROCESSES)):
         if not 1 <= number <= most:
             raise UsageError(f"'{what}' must be a whole number from 1 to {most}, not {number}.")
+    need("optuna", "A search of settings")  # here, not when the first trials have been made
     if processes > 1 and store.url.startswith("memory://"):
         raise UsageError(f"Several processes cannot share the store {store.url}; name a folder.")
     run, method = spec.methods[0], METHODS[spec.methods[0].key]

@@ -12,13 +12,12 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from ..errors import RurkError, UsageError
+from ..errors import RurkError, need
 from ..processes import tie_children
 from ..progress import Tracker
 from ..stages import Stage, Work, expected_seconds
@@ -126,8 +125,7 @@ def _task(order: Order, stage: Stage, threads: int, events: Any, *needed: dict[s
 
 def _connect() -> tuple[Any, bool]:
     """Ray, and whether this call has connected to the cluster."""
-    if not find_spec("ray"):
-        raise UsageError("The engine 'ray' needs the package ray: pip install 'rurk-explorer[ray]'.")
+    need("ray", "The engine 'ray'")
     import ray
 
     if ray.is_initialized():
