@@ -415,7 +415,7 @@ def show_curves(view: View) -> None:
             figure = st.segmented_control(
                 "Figure",
                 options,
-                format_func=SHORT.get,
+                format_func=SHORT.__getitem__,
                 default=options[0],
                 required=True,
                 key=f"which-{options[0]}",
@@ -436,13 +436,10 @@ def point_names(
     view: View, where: dict[str, tuple[float, float]], across: Sequence[float], up: Sequence[float]
 ) -> dict[str, tuple[str, str]]:
     """Model → (its letter, on which side of its point); of points that lie on each other the first names all."""
-    names, plot = list(where), (420, 330)  # pixels, about
-    pixels = [
-        tuple(
-            size * (value - low) / (high - low) for value, (low, high), size in zip(at, (across, up), plot, strict=True)
-        )
-        for at in where.values()
-    ]
+    names = list(where)
+    (left, right), (low, high) = across, up
+    width, height = 420, 330  # pixels, about
+    pixels = [(width * (x - left) / (right - left), height * (y - low) / (high - low)) for x, y in where.values()]
     groups = together(pixels, 9)
     texts = [" ".join(view.looks[names[at]].letter for at in group) for group in groups]
     sides = beside(pixels, [group[0] for group in groups], texts, 12)
@@ -603,7 +600,7 @@ def show_layers(view: View) -> None:
         kind = st.segmented_control(
             "On",
             ["forget", "retain"],
-            format_func={"forget": "forget samples", "retain": "retain samples"}.get,
+            format_func={"forget": "forget samples", "retain": "retain samples"}.__getitem__,
             default="forget",
             required=True,
             key="layers_on",

@@ -185,7 +185,7 @@ def choose_sample(result: dict[str, Any], found: Map, labels: np.ndarray) -> tup
     train = found.splits.numpy() != SPLITS.index("test")
     rows = {int(i): at for at, i in enumerate(found.ids.tolist()) if train[at]}
     forget = result["forget"]["indices"]
-    sample = state.choice("sample", first_sample(result), state.whole_of(rows), always=True)
+    sample = state.choice("sample", first_sample(result), state.whole_of(list(rows)), always=True)
     options = sorted({*forget, sample})
     state.bound(
         st.selectbox,
@@ -390,6 +390,8 @@ def main() -> None:
     looks = looks_of(result["models"])
     with st.container(border=True, key="map_controls"):
         spec = choose_map(run, result, looks, dataset)
+    if spec is None:
+        return
     try:
         key = ready_map(spec, result, dataset)
         if key is not None:

@@ -127,7 +127,7 @@ def rules(dataset: Dataset) -> None:
     kind = st.segmented_control(
         "Rule",
         list(RULES),
-        format_func=RULES.get,
+        format_func=RULES.__getitem__,
         default="share",
         required=True,
         key="rule_kind",
@@ -287,7 +287,7 @@ def choose_members(dataset: Dataset) -> np.ndarray:
             "order",
             state.choice("order", "index", state.one_of(list(ORDERS))),
             options=list(ORDERS),
-            format_func=ORDERS.get,
+            format_func=ORDERS.__getitem__,
             help=f"Hardest: the Original’s loss is largest. {help_of('loss')}",
         )
     loss = losses.numpy()[members]

@@ -99,7 +99,7 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int | None, classes: 
         st.segmented_control(
             "Order of the strip",
             ["residual", "index"],
-            format_func={"residual": "most residual first", "index": "by index"}.get,
+            format_func={"residual": "most residual first", "index": "by index"}.__getitem__,
             default="residual",
             required=True,
             key="strip_order",
@@ -300,7 +300,7 @@ def show_curve(view: View, shown: list[str]) -> None:
             scope = st.segmented_control(
                 "Of",
                 ["sample", "set"],
-                format_func={"sample": "this sample", "set": f"all {len(v.samples)} samples"}.get,
+                format_func={"sample": "this sample", "set": f"all {len(v.samples)} samples"}.__getitem__,
                 default="sample",
                 required=True,
                 key="curve_scope",
@@ -310,7 +310,7 @@ def show_curve(view: View, shown: list[str]) -> None:
         what = st.segmented_control(
             "Show",
             ["copies", "ratio"],
-            format_func={"copies": "copies recognised", "ratio": "r̂"}.get,
+            format_func={"copies": "copies recognised", "ratio": "r̂"}.__getitem__,
             default="copies",
             required=True,
             key="curve_what",

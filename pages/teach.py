@@ -546,8 +546,10 @@ def radius_figure(found: dict[str, Any], run: dict[str, Any], radius: float) -> 
             for u, v, r in zip(values["numerator"], below, ratio, strict=True)
         ]
         lines.append(figures.Line(look, ratio, hover))
-    band = tuple(np.array([edge[i] for edge in found["band"]], float) for i in (0, 1))
-    figure = figures.curve(found["radii"], lines, band, radius, title="ratio of means over the forget set", one=True)
+    low, high = np.array(found["band"], float).T
+    figure = figures.curve(
+        found["radii"], lines, (low, high), radius, title="ratio of means over the forget set", one=True
+    )
     return lettered(figure)
 
 

@@ -150,7 +150,7 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         recipes,
         index=recipes.index(wanted) if wanted in recipes else 0,
         key=f"recipe-{mark}-{name}",
-        format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.get,
+        format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.__getitem__,
         persist_state="session",
     )
     draws = perturbation_form(name, mark, preset.get("attacks", ["gaussian"]), preset["steps"], preset["draws"])

@@ -84,10 +84,12 @@ def _verdicts(url: str, key: str):
 @st.cache_resource(max_entries=48, show_spinner=False)
 def frozen_model(url: str, key: str):
     """A stored model ready for measuring: eval mode, no gradients, shared by all visitors and never changed."""
+    import torch
+
     from rurk_core.experiment import load_model
     from rurk_core.verdicts import frozen_copy
 
-    return frozen_copy(load_model(store(), key), "cpu")
+    return frozen_copy(load_model(store(), key), torch.device("cpu"))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
