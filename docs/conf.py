@@ -15,9 +15,9 @@ myst_heading_anchors = 3
 
 autoapi_dirs = ["../rurk_core"]
 autoapi_root = "api"
-autoapi_options = ["members", "show-module-summary"]
+autoapi_options = ["members"]
 autoapi_add_toctree_entry = False
-autoapi_keep_files = False
+autoapi_keep_files = True
 autoapi_python_class_content = "class"
 suppress_warnings = ["autoapi.python_import_resolution"]  # names that come from other packages
 
@@ -27,6 +27,6 @@ def setup(app):
 
     def magnitudes(app, page, source):
         if page.startswith("api/"):
-            source[0] = re.sub(r"(?<![^\s(])\|(?=\S)", r"\|", source[0])
+            source[0] = re.sub(r"(``.*?``)|(?<! )\||\|(?! )", lambda found: found[1] or r"\|", source[0])
 
     app.connect("source-read", magnitudes)
