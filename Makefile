@@ -1,21 +1,29 @@
-# Two commands do everything: `make app` and `make test`. Both use one virtual environment, made on first use.
+# Two commands do everything: `make app` and `make test`. They need Python 3.11 or newer with venv, and nothing else.
 VENV ?= .venv
 PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-AXE := .tools/axe-core-4.14.1/axe.min.js
+DOCS := .venv-docs
+PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: app test lint lint-js bench demo teaching screenshots clean
+.PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots clean
 
+# `make app ARGS="--port 8600"`: what `rurk app --help` lists
 app: $(STAMP)
-	$(BIN)/streamlit run app.py
+	$(BIN)/rurk app $(ARGS)
 
-test: lint $(AXE)
+test: lint
 	$(BIN)/pytest
 
-lint: lint-js $(STAMP)
+# what to run before every commit, within a minute: the tests that train nothing and open no page
+check: lint
+	$(BIN)/pytest -m "not slow and not e2e"
+
+lint: types lint-js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+
+types: $(STAMP)
 	$(BIN)/mypy
 
 # scripts and styles of the pages; a machine without npm goes on without, continuous integration does not
@@ -25,6 +33,20 @@ lint-js:
 	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json; \
 	elif [ -n "$$CI" ]; then echo "lint-js: npm is missing, and continuous integration checks scripts and styles" >&2; exit 1; \
 	else echo "lint-js: skipped, there is no npm to get the checkers of scripts and styles with"; fi
+
+# the site in docs/_build/html; a dead link or a broken reference fails it
+docs: $(DOCS)/.installed
+	$(DOCS)/bin/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+# the picture in docs/architecture.md, from the imports
+floors: $(STAMP)
+	$(BIN)/python -m benchmarks.floors
+
+# hours: changes one thing at a time in what decides, and lists the changes that no test notices;
+# `make mutants ARGS="rurk_core.measure.roc.*"` takes a part
+mutants: $(STAMP)
+	$(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
@@ -43,15 +65,14 @@ screenshots: $(STAMP)
 
 $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --disable-pip-version-check --quiet -r requirements.txt -r requirements-dev.txt
-	$(BIN)/pip install --disable-pip-version-check --quiet --no-deps torchattacks==3.5.1
+	$(BIN)/python $(PIP) -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python $(PIP) --no-deps torchattacks==3.5.1
 	touch $(STAMP)
 
-# the accessibility checker that the browser tests put into pages
-$(AXE):
-	mkdir -p $(@D)
-	cd .tools && npm pack --silent axe-core@4.14.1 >/dev/null && tar -xzf axe-core-4.14.1.tgz -O package/axe.min.js > axe.part
-	mv .tools/axe.part $@
+$(DOCS)/.installed: requirements-docs.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python $(PIP) -r requirements-docs.txt
+	touch $@
 
 clean:
-	rm -rf $(VENV) .tools .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) docs/_build docs/api mutants .mypy_cache .ruff_cache .pytest_cache

@@ -43,6 +43,9 @@ ALL = {
 
 LONG = ("faults", "fuzz", "soak", "gpu")
 
+if {"-h", "--help"} & set(sys.argv[1:]):
+    print(__doc__, end="")
+    sys.exit()
 if sys.argv[1:] and sys.argv[1] in LONG:
     import_module(f".{sys.argv[1]}", __package__).main(*map(int, sys.argv[2:]))
     sys.exit()

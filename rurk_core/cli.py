@@ -13,10 +13,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from rich.console import Console
-
 from . import __version__
 from .commands import FILES
+from .commands.output import Console
 from .errors import Cancelled, RurkError, UsageError
 
 

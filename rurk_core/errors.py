@@ -1,5 +1,7 @@
 """The errors a user sees: each carries one sentence that says what was wrong and what to do."""
 
+from importlib.util import find_spec
+
 
 class RurkError(Exception):
     """Something failed at run time. The message is shown to the user as it is (command line: exit code 1).
@@ -25,3 +27,17 @@ class UsageError(RurkError):
 
 class Cancelled(RurkError):
     """The user stopped the work; everything finished so far is kept in the store."""
+
+
+def need(module: str, what: str, package: str = "") -> None:
+    """Say what to install where a package is missing that only ``what`` needs.
+
+    Args:
+        module: its name in Python; ``package``: its name for pip, where that is another.
+
+    Raises:
+        UsageError: it is missing.
+    """
+    if not find_spec(module):
+        name = package or module
+        raise UsageError(f"{what} needs the package {name}, which is not installed: pip install {name}")

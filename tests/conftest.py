@@ -22,6 +22,15 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 os.environ.pop("RURK_STORE", None)  # no test may write among the results of whoever runs it
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
+SLOW = {"tiny_spec", "app", "browser", "real_data"}
+"""Fixtures whose tests train, open pages or drive a browser; they are marked slow with all that build on them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if SLOW & set(getattr(item, "fixturenames", ())):
+            item.add_marker("slow")
+
 
 @pytest.fixture(autouse=True)
 def own_main():

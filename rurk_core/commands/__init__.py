@@ -9,6 +9,7 @@ Command = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.Arg
 """``command(name, run, help)`` adds a command and returns its parser, for flags of its own."""
 
 FILES = (
+    "app",
     "lists",
     "run",
     "compare",

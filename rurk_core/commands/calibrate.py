@@ -5,11 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from . import Command
-from .output import console, live, print_json, where
+from .output import Console, Table, console, live, print_json, where
 from .run import checked_spec, spec_flags, spec_values
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 
-from rich.table import Table
-
 from ..errors import RurkError
 from . import Command
-from .output import console, print_json
+from .output import Table, console, print_json
 
 
 def register(command: Command) -> None:

@@ -6,12 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ..errors import UsageError
 from . import Command
-from .output import console, live, print_json, where
+from .output import Console, Table, console, live, print_json, where
 from .run import checked_spec, spec_flags, spec_values
 
 DEFAULT_SEEDS = "131,42,7"

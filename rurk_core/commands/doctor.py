@@ -11,12 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from ..errors import RurkError
 from . import Command
-from .output import console, print_json, where
+from .output import Table, Text, console, print_json, where
 
 LITTLE_SPACE = 5 * 10**9
 """Bytes below which a disk is called nearly full: a ResNet-50 experiment with ten models takes 1 GB."""
@@ -64,8 +61,9 @@ def _versions(options: argparse.Namespace) -> Check:
             found = "missing"
         if found != version:
             other.append(f"{name} {found} (tested with {version})")
-    advice = "pip install -r requirements.txt" if other else ""
-    yield "packages", ", ".join(other) or f"{len(wanted)} as pinned", advice
+    if wanted:  # a checkout; an installed package says which versions it takes, and pip has seen to it
+        advice = "pip install -r requirements.txt" if other else ""
+        yield "packages", ", ".join(other) or f"{len(wanted)} as pinned", advice
     try:
         yield "Ray (for --engine ray)", importlib.metadata.version("ray"), ""
     except importlib.metadata.PackageNotFoundError:

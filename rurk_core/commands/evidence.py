@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ..errors import UsageError
 from . import Command
-from .output import console, live, print_json, where
+from .output import Console, Table, console, live, print_json, where
 
 
 def register(command: Command) -> None:

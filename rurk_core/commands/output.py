@@ -10,8 +10,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
+try:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+except ImportError:  # a GPU node that only computes
+    from .plain import Console, Table, Text  # type: ignore[assignment]  # noqa: F401
 
 from .. import default_store
 from ..errors import UsageError
@@ -43,8 +47,6 @@ def read_json(path: Path) -> Any:
 @contextmanager
 def live(*, quiet: bool) -> Iterator[Any]:
     """A progress line on the terminal (standard error); nothing where there is no terminal."""
-    from rich.progress import BarColumn, Progress, TextColumn
-
     terminal = Console(stderr=True)
     if not terminal.is_terminal:
         stage = ""
@@ -57,6 +59,8 @@ def live(*, quiet: bool) -> Iterator[Any]:
 
         yield line
         return
+    from rich.progress import BarColumn, Progress, TextColumn
+
     columns = (TextColumn("{task.description:<24}", markup=False), BarColumn(), TextColumn("{task.fields[note]}"))
     with Progress(*columns, console=terminal, transient=True) as bar:
         task = bar.add_task("", total=1.0, note="")

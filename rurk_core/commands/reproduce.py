@@ -6,12 +6,9 @@ import argparse
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from . import Command
 from .compare import across_runs, parse_seeds
-from .output import console, duration, live, print_json, where
+from .output import Console, Table, console, duration, live, print_json, where
 from .run import planned, print_plan
 
 if TYPE_CHECKING:

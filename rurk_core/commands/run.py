@@ -6,12 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.table import Table
-
 from ..errors import UsageError
 from . import Command
-from .output import console, duration, live, print_json, read_json, where
+from .output import Console, Table, console, duration, live, print_json, read_json, where
 
 if TYPE_CHECKING:
     from ..run.spec import Spec

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..data import Dataset, ForgetSet, load_dataset, to_pixels
 from ..device import default_batch, memory_format
-from ..errors import RurkError, UsageError
+from ..errors import RurkError, UsageError, need
 from ..measure.scores import map_samples
 from ..progress import Progress, Tracker
 from ..run.plan import forget_digest
@@ -319,6 +319,7 @@ def umap(points: Tensor, seed: int, on_step: Callable[[int, int], None] | None =
     """
     import warnings
 
+    need("umap", "A UMAP map", "umap-learn")
     from umap import UMAP
 
     class Listener:

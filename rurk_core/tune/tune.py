@@ -33,7 +33,7 @@ import torch
 
 from ..data import load_dataset
 from ..device import device_name, find_devices
-from ..errors import RurkError, UsageError
+from ..errors import RurkError, UsageError, need
 from ..jobs.processes import die_with_parent, locked, tie_children
 from ..perturb.copies import ATTACKS
 from ..progress import Progress, Tracker
@@ -89,6 +89,7 @@ def tune(
     for what, number, most in (("trials", trials, MAX_TRIALS), ("processes", processes, MAX_PROCESSES)):
         if not 1 <= number <= most:
             raise UsageError(f"'{what}' must be a whole number from 1 to {most}, not {number}.")
+    need("optuna", "A search of settings")  # here, not when the first trials have been made
     if processes > 1 and store.url.startswith("memory://"):
         raise UsageError(f"Several processes cannot share the store {store.url}; name a folder.")
     run, method = spec.methods[0], METHODS[spec.methods[0].key]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+from importlib.resources import files
 
 import pytest
 
@@ -11,7 +10,6 @@ from .test_walk import named_paths
 
 pytestmark = pytest.mark.e2e
 
-AXE = next(iter(sorted((Path(__file__).parents[2] / ".tools").glob("axe-core-*/axe.min.js"))), None)
 RUN = """async (rules) => {
   const found = await axe.run(document, rules ? { runOnly: rules } : {});
   return found.violations.filter(v => ['serious', 'critical'].includes(v.impact))
@@ -20,17 +18,9 @@ RUN = """async (rules) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def axe() -> str:
-    if AXE is None:
-        if os.environ.get("CI"):
-            pytest.fail("axe-core is missing; `make test` fetches it from npm")
-        pytest.skip("axe-core is missing; `make test` fetches it from npm")
-    return AXE.read_text()
-
-
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding_on_any_page(server, visit, axe, theme):
+def test_no_serious_finding_on_any_page(server, visit, theme):
+    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     page, found = visit(server, theme=theme), {}
     for path in named_paths(page):
         page = visit(server + path, theme=theme)

@@ -180,8 +180,8 @@ def show_jobs(jobs: list[JobStatus]) -> None:
                 found.append(job_status(store, name))
             except RurkError:
                 continue  # deleted in another tab
-        for job in found:
-            job_card(job)
+        for status in found:
+            job_card(status)
         if alive and not any(job.alive for job in found):
             st.rerun()  # there is a new result
 

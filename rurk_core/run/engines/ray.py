@@ -12,14 +12,13 @@ import logging
 import os
 import socket
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ...device import find_device
-from ...errors import RurkError, UsageError
+from ...errors import RurkError, need
 from ...jobs.processes import tie_children
 from ...progress import Tracker
 from ..plan import Stage, Work, expected_seconds
@@ -126,8 +125,7 @@ def _task(order: Order, stage: Stage, threads: int, events: Any, *needed: dict[s
 
 def _connect() -> tuple[Any, bool]:
     """Ray, and whether this call has connected to the cluster."""
-    if not find_spec("ray"):
-        raise UsageError("The engine 'ray' needs the package ray: pip install 'rurk-explorer[ray]'.")
+    need("ray", "The engine 'ray'")
     import ray
 
     if ray.is_initialized():

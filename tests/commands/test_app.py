@@ -1,0 +1,113 @@
+"""``rurk app``: served from any folder, by the name of a proxy too; what cannot be is one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rurk_core.cli import main
+from rurk_core.commands.app import find_script, flags, free_port
+from rurk_core.errors import UsageError
+
+ROOT = Path(__file__).parents[2]
+UPGRADE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+def answer(port: int, path: str, **headers: str) -> int:
+    """The status of one request; 0 while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", path, headers=headers)
+        return connection.getresponse().status
+    except OSError:
+        return 0
+    finally:
+        connection.close()
+
+
+def some_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.mark.slow
+def test_it_is_reached_by_the_name_and_the_path_of_a_proxy(tmp_path):
+    port = some_port()
+    command = [sys.executable, "-m", "rurk_core", "app", "--port", str(port)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "RURK_STORE": str(tmp_path / "store")}
+    process = subprocess.Popen(
+        [*command, "--host", "lab.example.org", "--base-path", "/rurk/"],
+        cwd=tmp_path,
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(600):
+            if answer(port, "/rurk/_stcore/health") == 200:
+                break
+            assert process.poll() is None, "it ended at once"
+            time.sleep(0.1)
+        stream = "/rurk/_stcore/stream"
+        for host, status in (("lab.example.org", 101), ("localhost", 101), ("other.example.org", 403)):
+            assert answer(port, stream, Host=host, Origin=f"http://{host}", **UPGRADE) == status, host
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def test_a_port_in_use_is_one_sentence(capsys):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["app", "--port", str(port)]) == 2
+    said = capsys.readouterr()
+    assert said.err == f"Port {port} is in use; name another: rurk app --port {port + 1}.\n" and not said.out
+    free_port("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--port", "0"], "from 1 to 65535"),
+        (["--port", "eighty"], "eighty"),
+        (["--address", "192.0.2.1"], "cannot listen at 192.0.2.1"),  # an address that no machine has (RFC 5737)
+        (["--host", "http://lab.example.org"], "without scheme and path"),
+        (["--host", "0.0.0.0"], "--address 0.0.0.0"),
+        (["--json"], "no JSON"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(arguments, says, capsys):
+    assert main(["app", "--port", str(some_port()), *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert says in line
+
+
+def test_without_flags_the_configuration_stands():
+    plain = argparse.Namespace(port=8501, address="", host=[], base_path="", headless=False)
+    assert flags(plain) == ["--server.port=8501"]
+    plain.host = ["a.example.org", "b.example.org"]
+    hosts = [flag.partition("=")[2] for flag in flags(plain) if "allowedHosts" in flag]
+    assert hosts == ["localhost", "127.0.0.1", "a.example.org", "b.example.org"]
+    plain.host = [" "]
+    with pytest.raises(UsageError):
+        flags(plain)
+
+
+def test_the_script_is_the_one_of_this_checkout():
+    assert find_script() == ROOT / "app.py"
