@@ -12,7 +12,7 @@ import torch
 
 from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
-from rurk_core.run import experiment, stages
+from rurk_core.run import experiment, plan, stages
 from rurk_core.run.experiment import run
 from rurk_core.run.spec import make_spec
 from rurk_core.run.stored import load_model, load_verdicts
@@ -164,7 +164,7 @@ def test_hardest_samples_are_those_of_the_original(tmp_path):
 def test_small_cifar5_starts_from_a_pretrained_model(real_data, tmp_path, monkeypatch):
     """On real images; the pre-training reads the small set in place of all of CIFAR-10, to be quick."""
     small = load_dataset("small_cifar5", real_data)
-    for module in (experiment, stages):
+    for module in (experiment, plan):
         monkeypatch.setattr(module, "load_dataset", lambda *_, **__: small)
     one = {"epochs": 1}
     spec = make_spec(
