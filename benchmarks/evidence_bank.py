@@ -201,8 +201,8 @@ def roles(bank: Bank, references: int, originals: int, others: int) -> list[tupl
     found = [("reference", n) for n in range(min(references, 24))] + [("original", n) for n in range(originals)]
     found += [("substitute", n) for n in range(others if bank.about.spare else 0)]
     found += [("brittle", n) for n in range(others)]
-    found += [(method, n) for n in range(4) for method in METHODS_USED]
-    return found + [("reference", n) for n in range(24, references)]
+    found += [(method, 0) for method in METHODS_USED] + [("reference", n) for n in range(24, references)]
+    return found + [(method, n) for n in range(1, 4) for method in METHODS_USED]
 
 
 def main(references: int = 40, name: str = "", originals: int = 16, others: int = 10) -> None:

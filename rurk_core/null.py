@@ -61,7 +61,8 @@ class Null:
     Attributes:
         centre: float64 [N], mean of the references; spread: [N], predictive standard deviation s̃ √(1 + 1/K).
         freedom: degrees of freedom of Student's t.
-        prior: d₀, references' worth of what all samples say about the spread of one; infinite where all are alike.
+        prior: d₀, references' worth of what all samples say about the spread of one; infinite where all are alike;
+            common: s₀², what they say.
         effective: samples' worth of independent ones.
     """
 
@@ -69,6 +70,7 @@ class Null:
     spread: Floats
     freedom: float
     prior: float
+    common: float
     effective: float
 
     def statistic(self, values: Floats) -> Floats:
@@ -82,11 +84,13 @@ class Null:
         return self.centre + t * self.spread
 
 
-def fit_null(references: Floats, *, effective: float | None = None) -> Null:
+def fit_null(
+    references: Floats, *, effective: float | None = None, variances: tuple[float, float] | None = None
+) -> Null:
     """The law from references [K, N], compressed.
 
     Args:
-        effective: of :func:`effective_samples`, where it is known already.
+        effective: of :func:`effective_samples`, and variances: of :func:`variance_law`, where they are known already.
 
     Raises:
         UsageError: fewer than two references.
@@ -96,7 +100,7 @@ def fit_null(references: Floats, *, effective: float | None = None) -> Null:
         raise UsageError("One re-trained model does not say how far re-trainings differ; two at least do.")
     own = k - 1
     variance = np.maximum(references.var(0, ddof=1), LEAST_SPREAD**2)
-    prior, common = variance_law(variance, own)
+    prior, common = variances or variance_law(variance, own)
     if np.isinf(prior):
         pooled, freedom, weight = np.full(n, common), np.inf, 1.0
     else:
@@ -106,7 +110,7 @@ def fit_null(references: Floats, *, effective: float | None = None) -> Null:
         effective = effective_samples(references, np.sqrt(pooled))
     # relative variance of s̃², 2 / freedom: of the sample's own, and of the common one it is drawn to
     freedom = 1 / (1 / freedom + weight**2 / (own * effective))
-    return Null(references.mean(0), np.sqrt(pooled * (1 + 1 / k)), freedom, prior, effective)
+    return Null(references.mean(0), np.sqrt(pooled * (1 + 1 / k)), freedom, prior, common, effective)
 
 
 def variance_law(variance: Floats, freedom: int) -> tuple[float, float]:
@@ -151,11 +155,13 @@ def normal_deviate(t: Floats, freedom: float) -> Floats:
 
 def held_against_each_other(references: Floats, inside: Floats | None = None) -> tuple[Floats, Floats]:
     """Every reference handed in against the others: its statistics [K, N], and those of models that saw the samples,
-    ``inside`` [A, N], under the law of the others, [K, A, N]; K at least 3."""
+    ``inside`` [A, N], under the law of the others, [K, A, N]; K at least 3. What all samples say about the spread of
+    one is taken from all references: of few it would be too rough."""
+    whole = fit_null(references)
     inside = np.zeros((0, references.shape[1])) if inside is None else inside
     found, seen = [], []
     for k, row in enumerate(references):
-        law = fit_null(np.delete(references, k, 0), effective=float(len(row)))
+        law = fit_null(np.delete(references, k, 0), effective=whole.effective, variances=(whole.prior, whole.common))
         found.append(law.statistic(row))
         seen.append(law.statistic(inside))
     return np.stack(found), np.stack(seen)
