@@ -63,8 +63,8 @@ class Whole:
     Attributes:
         excess: mean log-odds minus the references' mean; low, high: 95% interval for it, one more re-training taken
             off (Student, K − 1: models are what is counted); p_residual, p_forgotten: one-sided.
-        share: of the forget set still known, 0 to 1: the model's mean excess over the Original's, each sample in its own
-            standard deviations; share_low, share_high: 95%.
+        share: of the forget set still known, 0 to 1: the model's mean excess over the Original's, each sample in its
+            own standard deviations; share_low, share_high: 95%.
         nearer: "retraining", "original" or "cannot_tell"; a model half-way is put on either side in at most 2.5%.
     """
 
@@ -91,8 +91,8 @@ class Judged:
         p_residual, p_forgotten: one-sided p-values; q_residual, q_forgotten: adjusted (Benjamini–Hochberg).
         finding: int64, index into :data:`FINDINGS`.
         told_apart: bool, whether the Original is listed on this sample; all False without an Original.
-        detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with as many
-            listed as here; infinite where none within the bound.
+        detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with the
+            others that are listed here; infinite where none within the bound.
         settles: int64, smallest K at which both a re-training would be clear and the Original listed in 4 of 5
             cases; 0 where none up to :data:`MOST_REFERENCES`, or without an Original.
         specific: the sample-specific part; None without held-out samples.
@@ -206,7 +206,8 @@ def judge(
     inside = None
     if seen is not None and peers is not None and peers.originals is not None:
         inside = compressed(np.concatenate([seen, peers.originals], 1))
-    loo, loo_inside = np.zeros((0, held)), np.zeros((0, 0, held))
+    loo: Floats = np.zeros((0, held))
+    loo_inside: Floats = np.zeros((0, 0, held))
     if k >= NEEDED:
         loo, loo_inside = held_against_each_other(compressed(everything), inside)
     law = _law(loo)
@@ -235,7 +236,7 @@ def judge(
         specific = judge_specific(z, loo, *which, inside=z_inside, loo_inside=loo_inside, rate=rate)
         if specific is None:
             missing.append("There are too few held-out samples of these classes to tell memory of a sample apart.")
-    cut = rate * max(int((q_residual <= rate).sum()), 1) / n
+    cut = rate * min(int((q_residual <= rate).sum()) + 1, n) / n  # with this one listed too
     return Judged(
         references=k,
         rate=rate,

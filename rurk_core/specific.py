@@ -106,7 +106,8 @@ def judge_specific(
     Args:
         own: of the model, [N + H], samples and held-out peers, which ``held`` tells apart; labels: their classes.
         loo: of every reference against the others, [K, N + H].
-        inside: of models that saw the samples, [A, N + H]; loo_inside: the same under the laws of ``loo``, [K, A, N + H].
+        inside: of models that saw the samples, [A, N + H]; loo_inside: the same under the laws of ``loo``,
+            [K, A, N + H].
     """
     parts, null = (specific_parts(values, labels, held) for values in (own, loo))
     told = np.isfinite(parts) & ~held
@@ -134,15 +135,23 @@ def judge_specific(
         less = apart & (mine - law.edge(0.025, above=False) < typical / 2)
         said[np.flatnonzero(told)[less]] = SPECIFIC.index("not_shown")
     said[q <= rate] = SPECIFIC.index("shown")
-    each = (values[~held] for values in (parts, p, q, said))
-    return Specific(*each, None if ratio is None else ratio[~held], *_set(own, loo, told, held), int(held.sum()))
+    return Specific(
+        deviate=parts[~held],
+        p=p[~held],
+        q=q[~held],
+        said=said[~held],
+        ratio=None if ratio is None else ratio[~held],
+        **_set(own, loo, told, held),
+        held_out=int(held.sum()),
+    )
 
 
-def _set(own: Floats, loo: Floats, told: NDArray, held: NDArray) -> tuple[float, float, float, float]:
+def _set(own: Floats, loo: Floats, told: NDArray, held: NDArray) -> dict[str, float]:
     """Mean specific part of the set, its 95% interval with one more re-training taken off, one-sided p (Student)."""
     k = len(loo)
     mine = float(own[told].mean() - np.median(own[held]))
     theirs = loo[:, told].mean(1) - np.median(loo[:, held], axis=1)
     excess, spread = mine - theirs.mean(), max(float(theirs.std(ddof=1)), 1e-9) * np.sqrt(1 + 1 / k)
     reach = student.ppf(0.975, k - 1) * spread
-    return excess, excess - reach, excess + reach, float(student.sf(excess / spread, k - 1))
+    p = float(student.sf(excess / spread, k - 1))
+    return {"set_excess": excess, "set_low": excess - reach, "set_high": excess + reach, "set_p": p}
