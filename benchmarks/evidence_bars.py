@@ -19,11 +19,13 @@ from scipy.stats import false_discovery_control
 from rurk_core.errors import RurkError
 from rurk_core.law import FINDINGS, Judged, Peers, judge, log_odds_of_counts
 from rurk_core.membership import auc
+from rurk_core.membership_law import ModelAuc, auc_of_model, rmia, student_ratio
 from rurk_core.null import compressed, expanded
 from rurk_core.specific import SPECIFIC
 from rurk_core.store import load_tensors
 
 from .evidence_bank import EXPERIMENTS, bank_folder
+from .evidence_laws import LAWS, draw
 
 Floats = NDArray[np.floating]
 
@@ -93,12 +95,13 @@ def audits(
         rng = np.random.default_rng(split)
         order, seen = rng.permutation(len(references)), rng.permutation(len(originals))
         used, inside = order[:k], seen[: 1 + siblings]
+        which = {
+            "null": (references[order[k:]], held[order[k:]]),
+            "original": (originals[seen[1 + siblings :]], held_originals[seen[1 + siblings :]]),
+            "own": (originals[seen[:1]], held_originals[seen[:1]]),
+        }
         for role in roles:
-            own, own_held = {
-                "null": lambda: (references[order[k:]], held[order[k:]]),
-                "original": lambda: (originals[seen[1 + siblings :]], held_originals[seen[1 + siblings :]]),  # noqa: B023
-                "own": lambda: (originals[seen[:1]], held_originals[seen[:1]]),  # noqa: B023
-            }.get(role, lambda role=role: (bank.of(role, key), bank.peers(role, key)))()
+            own, own_held = which.get(role) or (bank.of(role, key), bank.peers(role, key))
             for number, (values, peers) in enumerate(zip(own, own_held, strict=True)):
                 found = judge(
                     values,
@@ -183,8 +186,8 @@ def controls(bank: Measured) -> None:
         for role in (*roles, "null", "original"):
             sets = share(found, lambda f: f.specific is not None and f.specific.set_p <= 0.05, role)
             print(
-                f"  {role}, {siblings} siblings: said to remember {share(found, remembered, role):.2f}% of samples, sets "
-                f"{sets:.1f}%; any sample in {share(found, lambda f: remembered(f).any(), role):.1f}% of audits"
+                f"  {role}, {siblings} siblings: said to remember {share(found, remembered, role):.2f}% of samples, "
+                f"sets {sets:.1f}%; any sample in {share(found, lambda f: remembered(f).any(), role):.1f}% of audits"
                 + ("; bar ≤ 5%" if role != "original" else "")
             )
 
@@ -202,7 +205,8 @@ def specific_power(bank: Measured) -> None:
         at = 100 * (positive > np.quantile(negative, 0.95)).mean()
         bar = ".82 / 38%" if siblings else ".74 / 30%"
         print(
-            f"  sample-specific, K = 8, {siblings} siblings: AUC {auc(positive, negative):.3f}, TPR at 5% {at:.1f}%; bar {bar}"
+            f"  sample-specific, K = 8, {siblings} siblings: AUC {auc(positive, negative):.3f}, "
+            f"TPR at 5% {at:.1f}%; bar {bar}"
         )
 
 
@@ -238,13 +242,8 @@ def sets(bank: Measured) -> None:
         near = {side: 100 * np.mean([w.nearer == side for w in mine]) for side in ("retraining", "original")}
         p = [100 * np.mean([getattr(w, side) <= 0.025 for w in mine]) for side in ("p_residual", "p_forgotten")]
         truth = {"null": 0.0, "original": 1.0}.get(role)
-        covers = (
-            ""
-            if truth is None
-            else (
-                f"; its interval holds {truth:g} in {100 * np.mean([w.share_low <= truth <= w.share_high for w in mine]):.0f}%"
-            )
-        )
+        held = 100 * np.mean([w.share_low <= (truth or 0) <= w.share_high for w in mine])
+        covers = "" if truth is None else f"; its interval holds {truth:g} in {held:.0f}%"
         rows = {name: share(found, lambda f, c=c: f.finding == c, role) for c, name in enumerate(FINDINGS)}
         print(
             f"  {role}: share still known {100 * np.mean([w.share for w in mine]):.0f}%{covers}; nearer a re-training "
@@ -262,9 +261,57 @@ def speed() -> None:
     print(f"  2,000 samples × (11 radii and all together) × 8 references: {time.perf_counter() - start:.2f} s; bar 2 s")
 
 
+def synthetic(audits: int = 100) -> None:
+    """Nulls from laws the evidence does not assume: one row a law and K."""
+    for law in LAWS:
+        for k in (2, 3, 8, 20):
+            rng = np.random.default_rng(k)
+            values = [draw(rng, law, k + 1) for _ in range(audits)]
+            found = [judge(each[0], each[1:]) for each in values]
+            inside = 100 * np.mean([((f.low <= f.own) & (f.own <= f.high)).mean() for f in found])
+            print(_null_row(f"{law}, K = {k}", found) + f"; interval holds {inside:.1f}%")
+
+
+def membership(bank: Measured) -> None:
+    """Intervals of the AUC of honest re-trainings, and of Originals, K = 8; siblings where there are enough."""
+    values, originals = bank.of("reference", "clean"), bank.of("original", "clean")
+    held, held_originals = bank.of("reference", "held_clean"), bank.of("original", "held_clean")
+    found: dict[tuple[str, str], list[ModelAuc]] = {}
+    for split in range(SPLITS):
+        rng = np.random.default_rng(split)
+        order, seen = rng.permutation(len(values)), rng.permutation(len(originals))
+        used, inside = order[:8], originals[seen[:SIBLINGS]] if len(originals) > SIBLINGS + 1 else None
+        for role, models, peers in (
+            ("re-training", values[order[8:]], held[order[8:]]),
+            ("Original", originals[seen[SIBLINGS:]], held_originals[seen[SIBLINGS:]]),
+        ):
+            for own, mine in zip(models, peers, strict=True):
+                for name, scores in (
+                    ("Student LiRA, offline", student_ratio(own, values[used])),
+                    ("Student LiRA, siblings", student_ratio(own, values[used], inside)),
+                    ("RMIA", _rmia(own, values[used], mine, held[used])),
+                ):
+                    found.setdefault((name, role), []).append(auc_of_model(*scores))
+    for (name, role), each in found.items():
+        out = 100 * np.mean([not one.low <= 0.5 <= one.high for one in each])
+        print(
+            f"  {name}, {role}: mean AUC {np.mean([one.auc for one in each]):.3f}, interval without 0.5 in {out:.1f}%"
+            + ("; bar ≤ 7%" if role == "re-training" else "")
+        )
+
+
+def _rmia(own: Floats, references: Floats, held: Floats, held_references: Floats) -> tuple[Floats, Floats]:
+    """Scores of the model and of every reference against the others."""
+    rest = [np.delete(references, k, 0) for k in range(len(references))]
+    held_rest = [np.delete(held_references, k, 0) for k in range(len(references))]
+    theirs = [rmia(references[k], rest[k], held_references[k], held_rest[k]) for k in range(len(references))]
+    return rmia(own, references, held, held_references), np.stack(theirs)
+
+
 def main() -> None:
     print("law of evidence")
     speed()
+    synthetic()
     for name in EXPERIMENTS:
         try:
             bank = load_measured(name, bank_folder())
@@ -272,7 +319,7 @@ def main() -> None:
             print(error)
             continue
         print(f"{name}: " + ", ".join(f"{len(models)} {role}" for role, models in bank.tables.items()))
-        for part in (power, nulls, controls, specific_power, foretold, sets):
+        for part in (power, nulls, controls, specific_power, foretold, membership, sets):
             part(bank)
 
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
-from scipy.stats import false_discovery_control, norm
+from scipy.special import logit, ndtr, ndtri, stdtrit
+from scipy.stats import false_discovery_control
 from scipy.stats import t as student
 
 from .errors import UsageError
@@ -264,13 +264,13 @@ def _law(loo: Floats) -> Calibrated:
     """Tails of the references' statistics; the law's own alone where there are too few to read any."""
     if loo.size >= LEAST_NULL:
         return calibrated(loo)
-    return calibrated(norm.ppf((np.arange(400) + 0.5) / 400))
+    return calibrated(ndtri((np.arange(400) + 0.5) / 400))
 
 
 def _detectable(null: Null, law: Calibrated, cut: float) -> Floats:
     """Log-odds over the centre at which a model is listed in 4 of 5 cases: the edge, and its own deviation."""
     edge = null.values(law.edge(cut)) - null.centre
-    needed = null.centre + edge + norm.ppf(POWER) * null.spread
+    needed = null.centre + edge + ndtri(POWER) * null.spread
     found = expanded(needed) - expanded(null.centre)
     return np.where(needed > compressed(np.array(BOUND)), np.inf, found)
 
@@ -279,15 +279,15 @@ def _settles(null: Null, k: int, law: Calibrated, typical: Floats, cut: float) -
     """The smallest K that settles, see :class:`Judged`; tails are taken to stay as far beyond Student's as they are."""
     spread = null.spread / np.sqrt(1 + 1 / k)
     effect = (null.values(typical) - null.centre) / spread
-    excess = [law.edge(p) - norm.isf(p) for p in (cut, (1 - LEVEL) / 2)]
+    excess = [law.edge(p) + ndtri(p) for p in (cut, (1 - LEVEL) / 2)]
     found = np.zeros(len(effect), np.int64)
     for more in range(MOST_REFERENCES, NEEDED - 1, -1):
         freedom = 1 / (1 / (null.prior + more - 1) + 1 / ((more - 1) * null.effective)) if null.prior else more - 1.0
         lists, clears = (
-            student.isf(norm.sf(norm.isf(p) + over), freedom) for p, over in zip((cut, 0.025), excess, strict=True)
+            -stdtrit(freedom, ndtr(ndtri(p) - over)) for p, over in zip((cut, (1 - LEVEL) / 2), excess, strict=True)
         )
         reach = np.sqrt(1 + 1 / more)
-        told = (effect / reach >= lists + norm.ppf(POWER)) & (effect / 2 / reach >= clears + norm.ppf(POWER))
+        told = (effect / reach >= lists + ndtri(POWER)) & (effect / 2 / reach >= clears + ndtri(POWER))
         found[told] = more
     return found
 

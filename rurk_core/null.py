@@ -23,9 +23,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import chi2, norm
-from scipy.stats import t as student
+from scipy.special import digamma, ndtr, ndtri, polygamma, stdtr, stdtrit
+from scipy.stats import chi2
 
 from .errors import UsageError
 
@@ -80,7 +79,7 @@ class Null:
     def values(self, deviate: Floats | float) -> Floats:
         """The values [N] at a standard normal deviate."""
         deviate = np.asarray(deviate, float)
-        t = np.sign(deviate) * student.isf(norm.sf(np.abs(deviate)), self.freedom)
+        t = -np.sign(deviate) * stdtrit(self.freedom, ndtr(-np.abs(deviate)))
         return self.centre + t * self.spread
 
 
@@ -149,8 +148,8 @@ def effective_samples(references: Floats, spread: Floats) -> float:
 
 def normal_deviate(t: Floats, freedom: float) -> Floats:
     """Student's t as the standard normal deviate with the same tail probability."""
-    tail = np.maximum(student.sf(np.abs(t), freedom), 1e-300)
-    return np.sign(t) * norm.isf(tail)
+    tail = np.maximum(stdtr(freedom, -np.abs(t)), 1e-300)
+    return -np.sign(t) * ndtri(tail)
 
 
 def held_against_each_other(references: Floats, inside: Floats | None = None) -> tuple[Floats, Floats]:
@@ -217,15 +216,15 @@ class Calibrated:
 
     def p_above(self, z: Floats) -> Floats:
         """Pr[one more re-training ≥ z], any shape."""
-        return np.maximum(norm.sf(z), self.upper.sf(z))
+        return np.maximum(ndtr(-z), self.upper.sf(z))
 
     def p_below(self, z: Floats) -> Floats:
         """Pr[one more re-training ≤ z]."""
-        return np.maximum(norm.cdf(z), self.lower.sf(-z))
+        return np.maximum(ndtr(z), self.lower.sf(-z))
 
     def edge(self, p: float, *, above: bool = True) -> float:
         """The deviate at which the p-value of that side is p: positive above, negative below."""
-        return max(norm.isf(p), self.upper.isf(p)) if above else -max(norm.isf(p), self.lower.isf(p))
+        return max(-ndtri(p), self.upper.isf(p)) if above else -max(-ndtri(p), self.lower.isf(p))
 
 
 def calibrated(null: Floats) -> Calibrated:

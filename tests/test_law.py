@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.special import expit
 from scipy.stats import norm
 from scipy.stats import t as student
 
+from benchmarks.evidence_laws import LAWS, draw
 from rurk_core.errors import UsageError
 from rurk_core.law import FINDINGS, Peers, judge, log_odds_of_counts
 from rurk_core.null import (
@@ -121,28 +121,6 @@ def test_the_in_out_ratio_of_equal_variances_is_linear():
 
 
 # --- nulls from laws it does not assume ---------------------------------------------------------------------------
-
-
-def draw(rng, law: str, models: int, samples: int = 100, spread: float = 1.5):
-    """Mean log-odds [models, samples] of exchangeable models."""
-    mean, scale = rng.normal(0, 3, samples), spread * np.exp(rng.normal(0, 0.4, samples))
-    shape = (models, samples)
-    if law == "logit-normal counts":
-        p = expit(mean + scale * rng.normal(size=shape))
-        return log_odds_of_counts(rng.binomial(100, p), 100)
-    noise = {
-        "normal": lambda: rng.normal(size=shape),
-        "t2": lambda: rng.standard_t(2, shape) / 1.5,
-        "shifts": lambda: 0.8 * rng.normal(size=shape) + 0.6 * rng.normal(size=(models, 1)),
-        "correlated": lambda: (
-            0.7 * rng.normal(size=shape) + 0.41 * rng.normal(size=(models, 3)) @ rng.normal(size=(3, samples))
-        ),
-        "bimodal": lambda: np.where(rng.random(shape) < 0.7, -1, 1) + 0.4 * rng.normal(size=shape),
-    }[law]()
-    return np.clip(mean + scale * noise, -BOUND, BOUND)
-
-
-LAWS = ("normal", "logit-normal counts", "t2", "shifts", "correlated", "bimodal")
 
 
 @pytest.mark.parametrize("law", LAWS)
