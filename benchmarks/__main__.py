@@ -1,7 +1,8 @@
 """``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
-``fuzz 10000`` (inputs), ``soak 30`` (minutes). ``gpu`` needs a GPU, and is not made unless it is named.
+``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``). ``gpu``
+needs a GPU, and is not made unless it is named.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from . import (
     cifar_original,
     digits,
     evidence,
+    evidence_bars,
     memory,
     methods,
     plan,
@@ -35,13 +37,14 @@ ALL = {
     "methods": methods.main,
     "calibration": calibration.main,
     "evidence": evidence.main,
+    "evidence_bars": evidence_bars.main,
     "threads": threads.main,
     "plan": plan.main,
     "cifar_original": cifar_original.main,
     "app": app.main,
 }
 
-LONG = ("faults", "fuzz", "soak", "gpu")
+LONG = ("faults", "fuzz", "soak", "gpu", "evidence_bank")
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     print(__doc__, end="")

@@ -1,0 +1,385 @@
+"""The one law of evidence: what a model holds of every sample, and of the set, against what re-trainings do.
+
+The model, in one paragraph. Of every sample, each model has a mean log-odds of the sample's label over its perturbed
+copies. "The unlearned model is one more re-training" is the null; its law is fitted to K re-trainings with variances
+moderated over samples (and over held-out samples of the classes, which no model has seen), and its tails are raised to
+what
+happens when each re-training is handed in against the others (:mod:`rurk_core.evidence.null`). That gives one
+prediction interval for one more re-training, and p-values on both sides, listed by Benjamini and Hochberg. What the
+Original does under the same law says what there is to see; what the model does on held-out samples of the class is
+taken off to tell memory of this sample from knowledge of the class (:mod:`rurk_core.evidence.specific`). Of copies
+built on a model hand in what every model does on copies built on itself
+(:func:`rurk_core.measure.verdicts.count_on_themselves`), so that the unlearned model goes through the same experiment
+as its references.
+
+Measured with ``python -m benchmarks evidence``. A null that holds on the average over samples may fail for a kind of
+samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit, ndtr, ndtri, stdtrit
+from scipy.stats import false_discovery_control
+from scipy.stats import t as student
+
+from ..errors import UsageError
+from .null import (
+    BOUND,
+    NEEDED,
+    Calibrated,
+    Null,
+    Shift,
+    calibrated,
+    compressed,
+    expanded,
+    fit_null,
+    held_against_each_other,
+    whole_model_shift,
+)
+from .specific import Specific, judge_specific
+
+Floats = NDArray[np.floating]
+Ints = NDArray[np.integer]
+
+FINDINGS = ("residual", "over_forgotten", "clear", "nothing_to_see", "cannot_tell")
+"""What is said of a sample, by code."""
+RATE = 0.05
+"""False-discovery rate of the lists."""
+LEVEL = 0.95
+POWER = 0.8
+MOST_REFERENCES = 64
+"""Beyond which "more references" is not called an answer."""
+LEAST_NULL = 30
+"""Statistics of references (K × samples) that tails are read from, at least."""
+
+
+@dataclass(frozen=True)
+class Whole:
+    """The forget set as a whole; NaN where it cannot be said.
+
+    Attributes:
+        excess: mean log-odds minus the references' mean; low, high: 95% interval for it, one more re-training taken
+            off (Student, K − 1: models are what is counted); p_residual, p_forgotten: one-sided.
+        share: of the forget set still known, 0 to 1: the model's mean excess over the Original's, each sample in its
+            own standard deviations; share_low, share_high: 95%.
+        nearer: "retraining", "original" or "cannot_tell"; a model half-way is put on either side in at most 2.5%.
+    """
+
+    excess: float
+    low: float
+    high: float
+    p_residual: float
+    p_forgotten: float
+    share: float = np.nan
+    share_low: float = np.nan
+    share_high: float = np.nan
+    nearer: str = "cannot_tell"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What can be said of a model; arrays are float64 [N] unless said, NaN where something is missing.
+
+    Attributes:
+        references: K; rate: false-discovery rate of the lists.
+        own: mean log-odds of the model; expected: of a re-training; low, high: between these lies one more
+            re-training with 95% probability; all within ±12.
+        deviate: standard normal deviate of ``own`` under the law.
+        p_residual, p_forgotten: one-sided p-values; q_residual, q_forgotten: adjusted (Benjamini–Hochberg).
+        finding: int64, index into :data:`FINDINGS`.
+        told_apart: bool, whether the Original is listed on this sample; all False without an Original.
+        detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with the
+            others that are listed here; infinite where none within the bound.
+        settles: int64, smallest K at which both a re-training would be clear and the Original listed in 4 of 5
+            cases; 0 where none up to :data:`MOST_REFERENCES`, or without an Original.
+        specific: the sample-specific part; None without held-out samples.
+        shift: whether re-trainings are better or worse as a whole; None with fewer than three.
+        whole: the set; None with fewer than two references.
+        missing: sentences on what is not here and why.
+    """
+
+    references: int
+    rate: float
+    own: Floats
+    expected: Floats
+    low: Floats
+    high: Floats
+    deviate: Floats
+    p_residual: Floats
+    p_forgotten: Floats
+    q_residual: Floats
+    q_forgotten: Floats
+    finding: Ints
+    told_apart: NDArray[np.bool_]
+    detectable: Floats
+    settles: Ints
+    specific: Specific | None
+    shift: Shift | None
+    whole: Whole | None
+    missing: tuple[str, ...]
+
+    def findings(self) -> list[str]:
+        """The finding of every sample, words of :data:`FINDINGS`."""
+        return [FINDINGS[code] for code in self.finding]
+
+    def counts(self) -> dict[str, int]:
+        """How many samples have which finding."""
+        return {name: int((self.finding == code).sum()) for code, name in enumerate(FINDINGS)}
+
+
+def log_odds_of_counts(recognised: Ints, draws: int) -> Floats:
+    """Smoothed log-odds log((u + ½) / (c − u + ½)), for tables that kept no margins; any shape.
+
+    >>> log_odds_of_counts(np.array([0, 5, 10]), 10).round(2)
+    array([-3.04,  0.  ,  3.04])
+    """
+    return logit((np.asarray(recognised, float) + 0.5) / (draws + 1))
+
+
+@dataclass(frozen=True)
+class Peers:
+    """Mean log-odds on held-out samples of the same classes, under the same attack.
+
+    Attributes:
+        own: [H] of the model; references: [K, H]; originals: [A, H] of those handed in with the forget set, or None.
+        labels: int64 [H]; zeros if left out.
+    """
+
+    own: Floats
+    references: Floats
+    originals: Floats | None = None
+    labels: Ints | None = None
+
+
+def judge(
+    own: Floats,
+    references: Floats,
+    *,
+    originals: Floats | None = None,
+    peers: Peers | None = None,
+    labels: Ints | None = None,
+    rate: float = RATE,
+) -> Judged:
+    """The finding on every sample and on the set. Pure: arrays of mean log-odds in, arrays out.
+
+    Args:
+        own: [N], mean over draws and radii above 0 of the model's log-odds; references: [K, N], of re-trainings.
+        originals: [A, N] or [N], of models that saw the samples: the Original first, then siblings (other Originals
+            or their unlearned copies); not the model itself.
+        peers: the same models on held-out samples, about 200 of each class.
+        labels: int64 [N], classes; zeros if left out.
+        rate: false-discovery rate of the lists, in (0, 1).
+
+    Raises:
+        UsageError: shapes that do not fit, numbers that are not finite, no references, or a rate out of range.
+
+    >>> rng = np.random.default_rng(0)
+    >>> found = judge(np.r_[9.0, rng.normal(size=39)], rng.normal(size=(8, 40)), originals=np.full(40, 9.0))
+    >>> found.findings()[0], found.counts()["residual"]
+    ('residual', 1)
+    """
+    own, references = np.asarray(own, float), np.asarray(references, float)
+    seen = None if originals is None else np.atleast_2d(np.asarray(originals, float))
+    labels = np.zeros(len(own), np.int64) if labels is None else np.asarray(labels)
+    _check(own, references, seen, peers, labels, rate)
+    k, n = references.shape
+    missing = []
+    if k < NEEDED:
+        missing.append(
+            f"Findings need at least {NEEDED} re-trained models, to hold each against the others; there "
+            + ("is 1." if k == 1 else f"are {k}.")
+        )
+    if seen is None:
+        missing.append("Without the Original it cannot be said where there is nothing to see, nor what is clear.")
+    if peers is None:
+        missing.append("Without held-out samples of the class, memory of a sample cannot be told from its class.")
+    if k < 2:
+        return _nothing(own, references, rate, tuple(missing))
+    held = n if peers is None else n + peers.references.shape[1]
+    everything = np.concatenate([references, peers.references], 1) if peers else references
+    null = fit_null(compressed(everything))
+    z = null.statistic(compressed(np.concatenate([own, peers.own]) if peers else own))
+    here = replace(null, centre=null.centre[:n], spread=null.spread[:n])
+    inside = None
+    if seen is not None and peers is not None and peers.originals is not None:
+        inside = compressed(np.concatenate([seen, peers.originals], 1))
+    loo: Floats = np.zeros((0, held))
+    loo_inside: Floats = np.zeros((0, 0, held))
+    if k >= NEEDED:
+        loo, loo_inside = held_against_each_other(compressed(everything), inside)
+    law = _law(loo)
+    told, typical = np.zeros(n, bool), None
+    if seen is not None:
+        typical = here.statistic(compressed(seen)).mean(0)
+        told = false_discovery_control(law.p_above(typical)) <= rate
+    p_residual, p_forgotten = law.p_above(z[:n]), law.p_below(z[:n])
+    q_residual, q_forgotten = false_discovery_control(p_residual), false_discovery_control(p_forgotten)
+    low = here.values(law.edge((1 - LEVEL) / 2, above=False))
+    high = here.values(law.edge((1 - LEVEL) / 2))
+    finding = np.full(n, FINDINGS.index("cannot_tell"))
+    if k >= NEEDED:
+        if typical is not None:
+            finding[law.p_above(typical) > rate] = FINDINGS.index("nothing_to_see")
+            half = here.centre + (here.values(typical) - here.centre) / 2
+            lowest = compressed(own) + (high - here.centre)
+            finding[told & (lowest < half)] = FINDINGS.index("clear")
+        finding[q_forgotten <= rate] = FINDINGS.index("over_forgotten")
+        finding[q_residual <= rate] = FINDINGS.index("residual")
+    specific = None
+    if peers is not None and k >= NEEDED:
+        held_labels = np.zeros(held - n, np.int64) if peers.labels is None else np.asarray(peers.labels)
+        which = np.concatenate([labels, held_labels]), np.arange(held) >= n
+        z_inside = None if inside is None else null.statistic(inside)
+        specific = judge_specific(z, loo, *which, inside=z_inside, loo_inside=loo_inside, rate=rate)
+        if specific is None:
+            missing.append("There are too few held-out samples of these classes to tell memory of a sample apart.")
+    cut = rate * min(int((q_residual <= rate).sum()) + 1, n) / n  # with this one listed too
+    return Judged(
+        references=k,
+        rate=rate,
+        own=own,
+        expected=expanded(here.centre),
+        low=expanded(low),
+        high=expanded(high),
+        deviate=z[:n],
+        p_residual=p_residual,
+        p_forgotten=p_forgotten,
+        q_residual=q_residual,
+        q_forgotten=q_forgotten,
+        finding=finding,
+        told_apart=told,
+        detectable=_detectable(here, law, cut),
+        settles=_settles(here, k, law, typical, cut) if typical is not None else np.zeros(n, np.int64),
+        specific=specific,
+        shift=whole_model_shift(compressed(references), here) if k >= NEEDED else None,
+        whole=_whole(own, references, seen, here),
+        missing=tuple(missing),
+    )
+
+
+def _law(loo: Floats) -> Calibrated:
+    """Tails of the references' statistics; the law's own alone where there are too few to read any."""
+    if loo.size >= LEAST_NULL:
+        return calibrated(loo)
+    return calibrated(ndtri((np.arange(400) + 0.5) / 400))
+
+
+def _detectable(null: Null, law: Calibrated, cut: float) -> Floats:
+    """Log-odds over the centre at which a model is listed in 4 of 5 cases: the edge, and its own deviation."""
+    edge = null.values(law.edge(cut)) - null.centre
+    needed = null.centre + edge + ndtri(POWER) * null.spread
+    found = expanded(needed) - expanded(null.centre)
+    return np.where(needed > compressed(np.array(BOUND)), np.inf, found)
+
+
+def _settles(null: Null, k: int, law: Calibrated, typical: Floats, cut: float) -> Ints:
+    """The smallest K that settles, see :class:`Judged`; tails are taken to stay as far beyond Student's as they are."""
+    spread = null.spread / np.sqrt(1 + 1 / k)
+    effect = (null.values(typical) - null.centre) / spread
+    excess = [law.edge(p) + ndtri(p) for p in (cut, (1 - LEVEL) / 2)]
+    found = np.zeros(len(effect), np.int64)
+    for more in range(MOST_REFERENCES, NEEDED - 1, -1):
+        freedom = 1 / (1 / (null.prior + more - 1) + 1 / ((more - 1) * null.effective)) if null.prior else more - 1.0
+        lists, clears = (
+            -stdtrit(freedom, ndtr(ndtri(p) - over)) for p, over in zip((cut, (1 - LEVEL) / 2), excess, strict=True)
+        )
+        reach = np.sqrt(1 + 1 / more)
+        told = (effect / reach >= lists + ndtri(POWER)) & (effect / 2 / reach >= clears + ndtri(POWER))
+        found[told] = more
+    return found
+
+
+def _whole(own: Floats, references: Floats, seen: Floats | None, null: Null) -> Whole:
+    """The set; models are what is counted."""
+    k = len(references)
+    means = references.mean(1)
+    excess, spread = float(own.mean() - means.mean()), max(float(means.std(ddof=1)), 1e-9) * np.sqrt(1 + 1 / k)
+    quantile = student.ppf((1 + LEVEL) / 2, k - 1)
+    reach = quantile * spread
+    found = Whole(
+        excess,
+        max(excess - reach, -2 * BOUND),
+        min(excess + reach, 2 * BOUND),
+        float(student.sf(excess / spread, k - 1)),
+        float(student.cdf(excess / spread, k - 1)),
+    )
+    if seen is None:
+        return found
+
+    def place(values: Floats) -> Floats:
+        return ((compressed(values) - null.centre) / null.spread).mean(-1)
+
+    mine, theirs, original = float(place(own)), place(references), float(place(seen).mean())
+    between = max(float(theirs.std(ddof=1)), 1e-9)
+    # the model's own deviation, and in proportion to its share that of what stands for "all of it"
+    mean_error, original_error = between**2 * (1 + 1 / k), between**2 * (1 / len(seen) + 1 / k)
+    if original <= quantile * np.sqrt(original_error):
+        return found
+    share = mine / original
+    inside = min(max(share, 0.0), 1.0)
+    error = np.sqrt(mean_error + inside**2 * original_error) / original
+    half = np.sqrt(mean_error + original_error / 4) / original
+    nearer = "cannot_tell"
+    if abs(share - 0.5) > quantile * half:
+        nearer = "original" if share > 0.5 else "retraining"
+    return replace(
+        found,
+        share=inside,
+        share_low=float(np.clip(share - quantile * error, 0, 1)),
+        share_high=float(np.clip(share + quantile * error, 0, 1)),
+        nearer=nearer,
+    )
+
+
+def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, ...]) -> Judged:
+    """With one reference: what was measured, and no statistics."""
+    nan, one = np.full(len(own), np.nan), np.ones(len(own))
+    no = np.zeros(len(own), np.int64)
+    cannot = np.full(len(own), FINDINGS.index("cannot_tell"))
+    return Judged(
+        references=len(references),
+        rate=rate,
+        own=own,
+        expected=np.clip(references.mean(0), -BOUND, BOUND),
+        low=nan,
+        high=nan,
+        deviate=nan,
+        p_residual=one,
+        p_forgotten=one,
+        q_residual=one,
+        q_forgotten=one,
+        finding=cannot,
+        told_apart=no.astype(bool),
+        detectable=np.full(len(own), np.inf),
+        settles=no,
+        specific=None,
+        shift=None,
+        whole=None,
+        missing=missing,
+    )
+
+
+def _check(
+    own: Floats, references: Floats, seen: Floats | None, peers: Peers | None, labels: Ints, rate: float
+) -> None:
+    n = len(own)
+    if own.ndim != 1 or not n or references.ndim != 2 or not len(references) or references.shape[1] != n:
+        raise UsageError("Log-odds must be [N] of the model and [K, N] of at least one reference.")
+    if labels.shape != (n,) or (seen is not None and seen.shape[1] != n):
+        raise UsageError("Labels must be [N], and the Original's log-odds [A, N].")
+    if not 0 < rate < 1:
+        raise UsageError("The false-discovery rate must lie between 0 and 1.")
+    arrays: list[Any] = [own, references] + ([] if seen is None else [seen])
+    if peers is not None:
+        if peers.own.ndim != 1 or peers.references.shape != (len(references), len(peers.own)):
+            raise UsageError("Held-out log-odds must be [H] of the model and [K, H] of the same references.")
+        if peers.originals is not None and (seen is None or peers.originals.shape != (len(seen), len(peers.own))):
+            raise UsageError("Held-out log-odds of the Original and its siblings must be [A, H].")
+        arrays += [peers.own, peers.references] + ([] if peers.originals is None else [peers.originals])
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise UsageError("Log-odds must be finite numbers.")
