@@ -9,6 +9,7 @@ known beforehand and pass once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -51,29 +52,73 @@ def score(
             (int64 [n], the samples they belong to). A model whose blocks are unknown has neither grams nor features.
     """
     place(model, dataset.train_images[:1].to(device)).eval()
-    known = bool(model.block_names)
-    total = len(dataset.train_labels) + len(dataset.test_labels)
+    look = _Look(model, device, len(dataset.classes))
+    known, done, total = bool(model.block_names), 0, len(dataset.train_labels) + len(dataset.test_labels)
     scores: dict[str, Tensor] = {}
     features: dict[str, Tensor] = {}
-    done = 0
+    for split, images, labels in (
+        ("train", dataset.train_images, dataset.train_labels),
+        ("test", dataset.test_images, dataset.test_labels),
+    ):
+        logits = torch.empty(len(labels), len(dataset.classes))
+        left = torch.ones(len(labels), dtype=torch.bool)
+        limit = MAP_TRAIN if split == "train" else MAP_TEST
+        first = forget if split == "train" and isinstance(forget, ForgetSet) else None
+        # of the others the last features are not kept: they would take more than the images
+        kept = map_samples(len(labels), limit, first) if known else torch.empty(0, dtype=torch.int64)
+        found: dict[int, Tensor] = {}
+        if first and known:
+            for index, before, out in look.at_layers(dataset, first, scores):
+                logits[index], left[index] = out, False
+                found |= dict(zip(index.tolist(), before, strict=True))
+        order = left.nonzero()[:, 0]
+        logits[order], last = look.through(images, order, kept, _beyond(done, total, on_chunk))
+        found |= dict(zip(order[torch.isin(order, kept)].tolist(), last, strict=True))
+        done += len(labels)
+        scores[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
+        scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
+        if callable(forget):
+            forget = forget(scores["train_loss"])
+            if known:
+                list(look.at_layers(dataset, forget, scores))
+                kept = map_samples(len(labels), limit, forget)
+                more = kept[[index not in found for index in kept.tolist()]]
+                found |= dict(zip(more.tolist(), look.through(images, more, more, None)[1], strict=True))
+        if known:
+            features |= {split: torch.stack([found[index] for index in kept.tolist()]), f"{split}_index": kept}
+    return scores, features
 
-    def look_at_layers(chosen: ForgetSet) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-        """Keeps the grams of the samples whose layers are compared; yields (index, last features, logits)."""
+
+@dataclass(frozen=True)
+class _Look:
+    """Passes of samples through a model that keep what is inside."""
+
+    model: Classifier
+    device: torch.device
+    classes: int
+
+    def at_layers(
+        self, dataset: Dataset, chosen: ForgetSet, scores: dict[str, Tensor]
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Puts the grams of the samples whose layers are compared into ``scores``; (index, last features, logits)."""
         for name, index in _layer_samples(dataset, chosen).items():
-            before = hidden = pixels = _pixels(dataset.train_images[index], device)
-            for number, (block, hidden) in enumerate(_blocks(model, pixels)):
+            before = hidden = pixels = _pixels(dataset.train_images[index], self.device)
+            for number, (block, hidden) in enumerate(_blocks(self.model, pixels)):
                 scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
                 if block != "head":
                     before = hidden
             yield index, _half(before).cpu(), hidden.float().cpu()
 
-    def pass_through(images: Images, index: Tensor, wanted: Tensor, tell: bool = True) -> tuple[Tensor, Tensor]:
+    def through(
+        self, images: Images, index: Tensor, wanted: Tensor, tell: Callable[[int], None] | None
+    ) -> tuple[Tensor, Tensor]:
         """Logits [len(index), C] and, of the ``wanted`` among them, the last features (float16), both on the CPU."""
         # made beforehand and filled on the device: to fetch what is found batch by batch would wait each time, and
         # to gather it in small pieces would leave holes in the memory as large as the batches between them
+        model, device, known = self.model, self.device, bool(self.model.block_names)
         chosen = torch.isin(index, wanted)
+        logits = torch.empty(len(index), self.classes, device=device)
         width = model.head.in_features if known else 0
-        logits = torch.empty(len(index), len(dataset.classes), device=device)
         last = torch.empty(int(chosen.sum()), width, dtype=torch.float16, device=device)
         order = index.split(default_batch(tuple(images.shape[1:]), device)) if len(index) else ()
         start = at = 0
@@ -89,41 +134,14 @@ def score(
             else:
                 logits[start:end] = model(pixels)
             start = end
-            if on_chunk and tell:
-                on_chunk(done + int(here[-1]) + 1, total)
+            if tell:
+                tell(int(here[-1]) + 1)
         return logits.cpu(), last.cpu()
 
-    for split, images, labels in (
-        ("train", dataset.train_images, dataset.train_labels),
-        ("test", dataset.test_images, dataset.test_labels),
-    ):
-        logits = torch.empty(len(labels), len(dataset.classes))
-        left = torch.ones(len(labels), dtype=torch.bool)
-        limit = MAP_TRAIN if split == "train" else MAP_TEST
-        first = forget if split == "train" and isinstance(forget, ForgetSet) else None
-        # of the others the last features are not kept: they would take more than the images
-        kept = map_samples(len(labels), limit, first) if known else torch.empty(0, dtype=torch.int64)
-        found: dict[int, Tensor] = {}
-        if first and known:
-            for index, before, out in look_at_layers(first):
-                logits[index], left[index] = out, False
-                found |= dict(zip(index.tolist(), before, strict=True))
-        order = left.nonzero()[:, 0]
-        logits[order], last = pass_through(images, order, kept)
-        found |= dict(zip(order[torch.isin(order, kept)].tolist(), last, strict=True))
-        done += len(labels)
-        scores[f"{split}_loss"] = F.cross_entropy(logits, labels, reduction="none")
-        scores[f"{split}_class"] = logits.argmax(1).to(torch.int16)
-        if callable(forget):
-            forget = forget(scores["train_loss"])
-            if known:
-                list(look_at_layers(forget))
-                kept = map_samples(len(labels), limit, forget)
-                more = kept[[index not in found for index in kept.tolist()]]
-                found |= dict(zip(more.tolist(), pass_through(images, more, more, tell=False)[1], strict=True))
-        if known:
-            features |= {split: torch.stack([found[index] for index in kept.tolist()]), f"{split}_index": kept}
-    return scores, features
+
+def _beyond(done: int, total: int, on_chunk: Callable[[int, int], None] | None) -> Callable[[int], None] | None:
+    """Progress within the images behind ``done``."""
+    return (lambda images: on_chunk(done + images, total)) if on_chunk else None
 
 
 def _layer_samples(dataset: Dataset, forget: ForgetSet) -> dict[str, Tensor]:

@@ -80,7 +80,7 @@ def read_exported(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[Tensor
         if kind == "user_input":
             pixels.append(checked_name(held["arg"]))
         elif kind in ("parameter", "buffer", "tensor_constant"):
-            entry = places[held[f"{kind}checked_name"]]
+            entry = places[held[f"{kind}_name"]]
             inputs.append(str(held["arg"]["name"]))
             weights.append(_weight(archive, root, entry))
         else:

@@ -72,58 +72,17 @@ def audit(
     """
     started = time.time()
     paths = _named(original, unlearned, retrained)
-    entry = dataset_entry(dataset)
-    spec = Spec(
-        dataset=dataset,
-        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
-        model=model or entry.model,
-        methods=(),
-        references=len(retrained),
-        attacks=parse_attacks(attacks),
-        taus=parse_taus(taus or entry.taus),
-        draws=whole("draws", draws, 1, MAX_DRAWS),
-        seed=whole("seed", seed, 0, 2**31 - 1),
-        title=title,
-    )
-    parse_model(spec.model)
+    spec = _spec(dataset, os.fspath(forget), model, len(retrained), attacks, taus, draws, seed, title)
     tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
         data = load_dataset(dataset, root)
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
-    late = needs_losses(spec.forget)
-    # a rule that cannot be met is refused before anything is read
-    chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
-    with tracker.stage("Reading models", 0):
-        models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
-    if any(ATTACKS[attack].uses_model for attack in spec.attacks):
-        _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
-    if late:
-        first = scores_stage(work, models[0])
-        expect(work, [first])
-        run_stages(work, [first])
-        chosen = forget_set(data, spec.forget, losses=stored_scores(store, first.key)["train_loss"])
-    work.forget = chosen
-    scores = [scores_stage(work, stage) for stage in models]
-    identity = {
-        "audit": {stage.label: stage.key for stage in models},
-        "fingerprint": data.fingerprint,
-        "forget": list(chosen.indices),
-        "attacks": list(spec.attacks),
-        "taus": list(spec.taus),
-        "draws": spec.draws,
-        "seed": spec.seed,
-    }
-    key = store.key("run", identity)
-    if store.has(key):
+    models = _models_and_forget_set(work, paths, files)
+    identity = _identity(work, models)
+    if store.has(key := store.key("run", identity)):
         return store.read_json(key, "result.json")
-    others, references = (
-        [s for s in models if (role_of(s.label) == "reference") is wanted] for wanted in (False, True)
-    )
-    stages = [*scores, *verdict_stages(work, others, references)]
-    expect(work, stages)
-    run_stages(work, stages)
-    result = gather(work, [*models, *stages], files) | {
+    result = _measured(work, models, files) | {
         "key": key,
         "spec": spec.to_dict(),
         "audit": {"files": files},
@@ -136,6 +95,71 @@ def audit(
     shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
     store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})
     return result
+
+
+def _spec(
+    dataset: str, forget: str, model: str, references: int, attacks: Any, taus: Any, draws: Any, seed: Any, title: str
+) -> Spec:
+    """The checked description of an audit; what is left out is filled in as for an experiment."""
+    entry = dataset_entry(dataset)
+    spec = Spec(
+        dataset=dataset,
+        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
+        model=model or entry.model,
+        methods=(),
+        references=references,
+        attacks=parse_attacks(attacks),
+        taus=parse_taus(taus or entry.taus),
+        draws=whole("draws", draws, 1, MAX_DRAWS),
+        seed=whole("seed", seed, 0, 2**31 - 1),
+        title=title,
+    )
+    parse_model(spec.model)
+    return spec
+
+
+def _models_and_forget_set(work: Work, paths: dict[str, Path], files: dict[str, dict[str, str]]) -> list[Stage]:
+    """Read the models into the store and choose ``work.forget``, if need be by the losses of the first of them."""
+    spec, data = work.spec, work.dataset
+    late = needs_losses(spec.forget)
+    # a rule that cannot be met is refused before anything is read
+    chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
+    with work.tracker.stage("Reading models", 0):
+        models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
+    if any(ATTACKS[attack].uses_model for attack in spec.attacks):
+        _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
+    if late:
+        first = scores_stage(work, models[0])
+        expect(work, [first])
+        run_stages(work, [first])
+        chosen = forget_set(data, spec.forget, losses=stored_scores(work.store, first.key)["train_loss"])
+    work.forget = chosen
+    return models
+
+
+def _measured(work: Work, models: Sequence[Stage], files: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Scores and verdicts of all models, as a result has them."""
+    others, references = (
+        [s for s in models if (role_of(s.label) == "reference") is wanted] for wanted in (False, True)
+    )
+    stages = [*(scores_stage(work, stage) for stage in models), *verdict_stages(work, others, references)]
+    expect(work, stages)
+    run_stages(work, stages)
+    return gather(work, [*models, *stages], files)
+
+
+def _identity(work: Work, models: Sequence[Stage]) -> dict[str, Any]:
+    """All that decides the numbers of an audit."""
+    assert work.forget is not None
+    return {
+        "audit": {stage.label: stage.key for stage in models},
+        "fingerprint": work.dataset.fingerprint,
+        "forget": list(work.forget.indices),
+        "attacks": list(work.spec.attacks),
+        "taus": list(work.spec.taus),
+        "draws": work.spec.draws,
+        "seed": work.spec.seed,
+    }
 
 
 WITHOUT_REFERENCES = (

@@ -22,7 +22,7 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 
 from fsspec.core import url_to_fs
 from fsspec.implementations.local import LocalFileSystem
@@ -33,12 +33,8 @@ from .atomic import discard, put_folder, replace_file
 from .index import Entries, Entry, Index
 from .names import FILE_NAME, KEY, canonical_json, check_key, clean_title, explain, one_line
 
-if TYPE_CHECKING:
-    pass
 OWN_FILES = ("spec.json", "title.txt")
 STALE_SECONDS = 3600
-
-T = TypeVar("T")
 
 
 class Store:

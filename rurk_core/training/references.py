@@ -65,6 +65,27 @@ def _fit_one_after_another(
         yield seed, fit(build(seed), images, labels, config, seed=seed, on_step=counted, share=share)
 
 
+def _work(messages, build, images, labels, config, seeds: Sequence[int]) -> None:
+    """What a worker does: its models one after another, in one thread; all it has to say goes to the queue."""
+    torch.set_num_threads(1)
+    try:
+        for seed in seeds:
+
+            def tell(step: int, steps: int, loss: float, seed: int = seed) -> None:
+                if step % 10 == 0 or step == steps:
+                    messages.put(("step", seed, (step, steps, loss)))
+
+            model = fit(build(seed), images, labels, config, seed=seed, on_step=tell)
+            # numpy arrays travel through the pipe by value; tensors would go through shared memory, which
+            # is gone when the child ends first.
+            messages.put(("model", seed, {k: v.contiguous().numpy() for k, v in model.state_dict().items()}))
+    except RurkError as error:
+        messages.put(("error", None, str(error)))
+    except Exception as error:
+        traceback.print_exc()
+        messages.put(("error", None, f"A reference could not be trained: {type(error).__name__}: {error}"))
+
+
 def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> Iterator[tuple[int, Classifier]]:
     # fork, not spawn: a child starts in milliseconds with torch loaded and the data shared copy-on-write. It is
     # safe here because a child runs single-threaded and never touches a GPU.
@@ -72,26 +93,8 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
     workers = min(len(seeds), workers or torch.get_num_threads())
     messages = context.Queue()
 
-    def work(mine: Sequence[int]) -> None:
-        torch.set_num_threads(1)
-        try:
-            for seed in mine:
-
-                def tell(step: int, steps: int, loss: float) -> None:
-                    if step % 10 == 0 or step == steps:
-                        messages.put(("step", seed, (step, steps, loss)))  # noqa: B023
-
-                model = fit(build(seed), images, labels, config, seed=seed, on_step=tell)
-                # numpy arrays travel through the pipe by value; tensors would go through shared memory, which
-                # is gone when the child ends first.
-                messages.put(("model", seed, {k: v.contiguous().numpy() for k, v in model.state_dict().items()}))
-        except RurkError as error:
-            messages.put(("error", None, str(error)))
-        except Exception as error:
-            traceback.print_exc()
-            messages.put(("error", None, f"A reference could not be trained: {type(error).__name__}: {error}"))
-
-    children = [context.Process(target=work, args=(seeds[w::workers],), daemon=True) for w in range(workers)]
+    given = (messages, build, images, labels, config)
+    children = [context.Process(target=_work, args=(*given, seeds[w::workers]), daemon=True) for w in range(workers)]
     for child in children:
         child.start()
     done: dict[int, int] = dict.fromkeys(seeds, 0)

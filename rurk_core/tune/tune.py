@@ -84,6 +84,42 @@ def tune(
             built on the model (its copies differ from trial to trial), or the method cannot run here.
         RurkError, Cancelled: as for a run.
     """
+    spec = _checked(spec, store, trials, processes)
+    method = METHODS[spec.methods[0].key]
+    name = name or f"tuned {spec.dataset.rstrip('/').rpartition('/')[2]}"[:60]
+    check_name(method, name)  # now, not when everything has been searched
+    started, devices, tracker = time.time(), find_devices(device), Tracker(progress, cancelled)
+    with tracker.stage("Reading data", 0):
+        dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
+    identity = _identity(spec, method, dataset.fingerprint)
+    key = store.key("tuning", identity | {"trials": trials})
+    folder = store.beside("tuning") / store.key("tuning", identity)
+    if not store.has(key):
+        with locked(folder / "models.lock", "The search", tracker.check):  # what all start from is trained once
+            bench = make_bench(spec, store, dataset, devices, tracker, root)
+        tracker.expect({"Tuning": trials * _passes(spec, bench)})
+        with tracker.stage("Tuning"):
+            with _helpers(processes - 1, spec, store, trials, folder, devices, root):
+                found = search(bench, trials, folder)
+            with locked(folder / "judging.lock", "The search", tracker.check):  # and judged once
+                if not store.has(key):
+                    taken = {"device": device_name(devices[0]), "seconds": round(time.time() - started, 3)}
+                    result = _judged(bench, found) | {"key": key, "spec": spec.to_dict(), **taken}
+                    result["preset"] = _preset(result, bench, name)
+                    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
+    result = load_result(store, key)
+    save_preset(store, result["preset"] | {"name": name})
+    return result
+
+
+def _passes(spec: Spec, bench: Bench) -> float:
+    """Forward passes of one trial."""
+    copies = len(bench.forget) * len(spec.taus) * spec.draws
+    return copies + 3.0 * len(bench.work.dataset.train_labels) * getattr(spec.methods[0].config, "epochs", 1)
+
+
+def _checked(spec: Spec, store: Store, trials: int, processes: int) -> Spec:
+    """``spec`` with the one attack that tuning measures with; raises as :func:`tune`."""
     if len(spec.methods) != 1:
         raise UsageError("Name exactly one method to tune.")
     for what, number, most in (("trials", trials, MAX_TRIALS), ("processes", processes, MAX_PROCESSES)):
@@ -92,44 +128,11 @@ def tune(
     need("optuna", "A search of settings")  # here, not when the first trials have been made
     if processes > 1 and store.url.startswith("memory://"):
         raise UsageError(f"Several processes cannot share the store {store.url}; name a folder.")
-    run, method = spec.methods[0], METHODS[spec.methods[0].key]
-    searched(method)
+    searched(METHODS[spec.methods[0].key])
     attack = next((attack for attack in spec.attacks if not ATTACKS[attack].uses_model), None)
     if attack is None:
         raise UsageError("Tuning measures with random copies; name an attack such as 'gaussian'.")
-    spec = dataclasses.replace(spec, attacks=(attack,))
-    name = name or f"tuned {spec.dataset.rstrip('/').rpartition('/')[2]}"[:60]
-    check_name(method, name)  # now, not when everything has been searched
-    started, devices, tracker = time.time(), find_devices(device), Tracker(progress, cancelled)
-    with tracker.stage("Reading data", 0):
-        dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
-    identity = _identity(spec, method, dataset.fingerprint)
-    key, folder = (
-        store.key("tuning", identity | {"trials": trials}),
-        store.beside("tuning") / store.key("tuning", identity),
-    )
-    if not store.has(key):
-        with locked(folder / "models.lock", "The search", tracker.check):  # what all start from is trained once
-            bench = make_bench(spec, store, dataset, devices, tracker, root)
-        copies = len(bench.forget) * len(spec.taus) * spec.draws
-        passes = 3.0 * len(dataset.train_labels) * getattr(run.config, "epochs", 1)
-        tracker.expect({"Tuning": trials * (copies + passes)})
-        with tracker.stage("Tuning"):
-            with _helpers(processes - 1, spec, store, trials, folder, devices, root):
-                found = search(bench, trials, folder)
-            with locked(folder / "judging.lock", "The search", tracker.check):  # and judged once
-                if not store.has(key):
-                    result = _judged(bench, found) | {
-                        "key": key,
-                        "spec": spec.to_dict(),
-                        "device": device_name(devices[0]),
-                        "seconds": round(time.time() - started, 3),
-                    }
-                    result["preset"] = _preset(result, bench, name)
-                    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
-    result = load_result(store, key)
-    save_preset(store, result["preset"] | {"name": name})
-    return result
+    return dataclasses.replace(spec, attacks=(attack,))
 
 
 def tune_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
