@@ -13,6 +13,7 @@ from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
+from starlette.routing import Route
 
 import rurk_core  # noqa: F401 – before torch: it says how threads wait for each other
 
@@ -65,6 +66,7 @@ sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both im
 from ui.components import assets  # noqa: E402
 from ui.session import served  # noqa: E402
 
-app = st.App(
-    PAGES / "frame.py", lifespan=warm, routes=[*served.ROUTES, *assets.ROUTES], middleware=[Middleware(ContentSecurity)]
-)
+routes = [*served.ROUTES, *assets.ROUTES]
+if base := st.get_option("server.baseUrlPath").strip("/"):  # Streamlit puts its own under it, but not these
+    routes += [Route(f"/{base}{route.path}", route.endpoint) for route in routes]
+app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(ContentSecurity)])
