@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DOCS := .venv-docs
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: app test check lint types docs floors mutants bench demo teaching screenshots clean
+.PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots clean
 
 # `make app ARGS="--port 8600"`: what `rurk app --help` lists
 app: $(STAMP)
@@ -19,12 +19,20 @@ test: lint
 check: lint
 	$(BIN)/pytest -m "not slow and not e2e"
 
-lint: types
+lint: types lint-js
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
 types: $(STAMP)
 	$(BIN)/mypy
+
+# scripts and styles of the pages; a machine without npm goes on without, continuous integration does not
+lint-js:
+	@if command -v npm >/dev/null; then \
+	npm exec --yes --package=@biomejs/biome@2.6.8 -- biome check --error-on-warnings && \
+	npm exec --yes --package=typescript@5.9.3 -- tsc --project jsconfig.json; \
+	elif [ -n "$$CI" ]; then echo "lint-js: npm is missing, and continuous integration checks scripts and styles" >&2; exit 1; \
+	else echo "lint-js: skipped, there is no npm to get the checkers of scripts and styles with"; fi
 
 # the site in docs/_build/html; a dead link or a broken reference fails it
 docs: $(DOCS)/.installed

@@ -23,7 +23,7 @@ async def warm(_: object) -> AsyncIterator[None]:
     import plotly.graph_objects  # noqa: F401
     import torch
 
-    import rurk_core.experiment  # noqa: F401
+    import rurk_core.run.experiment  # noqa: F401
 
     # the page answers short questions; long ones run in processes of their own
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))
@@ -62,6 +62,9 @@ class ContentSecurity:
 PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
-from ui.served import ROUTES  # noqa: E402
+from ui.components import assets  # noqa: E402
+from ui.session import served  # noqa: E402
 
-app = st.App(PAGES / "frame.py", lifespan=warm, routes=ROUTES, middleware=[Middleware(ContentSecurity)])
+app = st.App(
+    PAGES / "frame.py", lifespan=warm, routes=[*served.ROUTES, *assets.ROUTES], middleware=[Middleware(ContentSecurity)]
+)

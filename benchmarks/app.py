@@ -144,9 +144,10 @@ def uncached() -> None:
     import torch
 
     from rurk_core.data import load_dataset
-    from rurk_core.experiment import load_model, load_result
-    from rurk_core.store import Store
-    from rurk_core.verdicts import count_verdicts
+    from rurk_core.measure.verdicts import count_verdicts
+    from rurk_core.run.result import load_result
+    from rurk_core.run.stored import load_model
+    from rurk_core.store.store import Store
 
     torch.set_num_threads(max(1, torch.get_num_threads() // 2))  # as the server does
     store = Store(Path(__file__).parents[1] / "assets" / "demo", read_only=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from rurk_core.calibration import score_synthetic, synthetic_audit
+from rurk_core.evidence.calibration import score_synthetic, synthetic_audit
 
 DOCS = Path(__file__).parents[1] / "docs"
 

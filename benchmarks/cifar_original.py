@@ -6,10 +6,10 @@ import time
 
 import torch
 
-from rurk_core.data import load_dataset
+from rurk_core.data import find_recipe, load_dataset
+from rurk_core.device import default_device, fast_bfloat16, logits_of
 from rurk_core.models import create_model
-from rurk_core.recipes import find_recipe
-from rurk_core.training import default_device, fast_bfloat16, fit, logits_of
+from rurk_core.training.fit import fit
 
 
 def main() -> None:

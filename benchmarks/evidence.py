@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rurk_core.calibration import calibrate
-from rurk_core.evidence import evidence_of_counts
-from rurk_core.report import make_report
-from rurk_core.spec import make_spec
-from rurk_core.stages import load_verdicts
-from rurk_core.store import Store
+from rurk_core.evidence.calibration import calibrate
+from rurk_core.evidence.samples import evidence_of_counts
+from rurk_core.report.document import make_report
+from rurk_core.run.spec import make_spec
+from rurk_core.run.stored import load_verdicts
+from rurk_core.store.store import Store
 
 from .timing import by_stage, seconds
 

@@ -28,14 +28,15 @@ from typing import Any
 
 import torch
 
-import rurk_core.store
-from rurk_core import jobs
+import rurk_core.store.atomic
 from rurk_core.config import Config
 from rurk_core.errors import RurkError
-from rurk_core.experiment import load_result, run, run_job
-from rurk_core.processes import tie_children
-from rurk_core.spec import Spec, make_spec
-from rurk_core.store import Store
+from rurk_core.jobs import control as jobs
+from rurk_core.jobs.processes import tie_children
+from rurk_core.run.experiment import run, run_job
+from rurk_core.run.result import load_result
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.store import Store
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.base import Method
 
@@ -154,7 +155,7 @@ def killed_while_writing(folder: Path, rng: random.Random) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def work() -> None:
-        rurk_core.store._write = half
+        rurk_core.store.atomic._write = half
         run(tiny(), Store(folder))
 
     unharmed()
@@ -319,7 +320,7 @@ def nothing(spec: dict[str, Any], store: Store, progress: Any, cancelled: Any) -
 def server_killed(folder: Path, rng: random.Random) -> None:
     store = Store(folder)
     code = (
-        "import sys, time\nfrom rurk_core.jobs import start_job\nfrom rurk_core.store import Store\n"
+        "import sys, time\nfrom rurk_core.jobs.control import start_job\nfrom rurk_core.store.store import Store\n"
         "from benchmarks.faults import tiny\n"
         "print(start_job(Store(sys.argv[1]), {'spec': tiny().to_dict(), 'device': 'cpu'},"
         " runner='benchmarks.faults:alone'), flush=True)\ntime.sleep(600)"

@@ -24,16 +24,17 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rurk_core import jobs
-from rurk_core.checkpoints import load_checkpoint
 from rurk_core.data import Dataset, ForgetSet, forget_set, load_dataset
-from rurk_core.engines import find_engine
+from rurk_core.device import find_devices
 from rurk_core.errors import RurkError
+from rurk_core.jobs import control as jobs
+from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.models import create_model
-from rurk_core.spec import make_spec, spec_from_dict, spec_from_json
-from rurk_core.store import Store, load_tensors, save_tensors
-from rurk_core.training import find_devices
-from rurk_core.verdicts import verdicts_from_bytes
+from rurk_core.models.checkpoints import load_checkpoint
+from rurk_core.run.engines import find_engine
+from rurk_core.run.spec import make_spec, spec_from_dict
+from rurk_core.store.store import Store
+from rurk_core.store.tensors import load_tensors, save_tensors
 
 # --- what people might write ------------------------------------------------------------------------------------
 
@@ -112,10 +113,6 @@ def read_spec(values: Any, folder: Path) -> None:
     assert spec_from_dict(spec.to_dict()) == spec
 
 
-def read_spec_text(text: str, folder: Path) -> None:
-    spec_from_json(text)
-
-
 def read_forget_file(values: Any, folder: Path) -> None:
     found = ForgetSet.from_json(values if isinstance(values, str) else json.dumps(values), _digits())
     assert 0 < len(found.indices) < len(_digits().train_labels)
@@ -159,7 +156,7 @@ def _page_state() -> Any:
     pages = str(Path(__file__).parents[1] / "pages")
     if pages not in sys.path:
         sys.path.insert(0, pages)
-    return import_module("ui.state")
+    return import_module("ui.session.state")
 
 
 def read_link(drawn: tuple[str, str, str, bool], folder: Path) -> None:
@@ -272,7 +269,6 @@ LINKS = TEXTS | st.builds(str, NUMBERS) | st.sampled_from(["gd", "3", "0.1", "<b
 SUFFIXES = st.sampled_from([".safetensors", ".pt"])
 TARGETS: dict[str, tuple[Any, Callable[[Any, Path], None]]] = {
     "specs": (SPECS | JSON, read_spec),
-    "spec files": (st.text(max_size=80) | st.builds(json.dumps, SPECS), read_spec_text),
     "forget-set files": (FORGET | st.text(max_size=60), read_forget_file),
     "forget rules": (RULES, read_rule),
     "names in URLs": (TEXTS, read_names),

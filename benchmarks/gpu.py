@@ -18,11 +18,14 @@ import numpy as np
 import torch
 
 from rurk_core.data import Dataset, forget_set, held, load_dataset, retain_indices
+from rurk_core.data.recipes import TrainConfig
+from rurk_core.device import logits_of, place
+from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.models import create_model
-from rurk_core.training import TrainConfig, fit, fit_references, fit_stacked, logits_of, place
+from rurk_core.training.fit import fit
+from rurk_core.training.references import fit_references, fit_stacked
 from rurk_core.unlearning import Samples
 from rurk_core.unlearning.importance import diagonal_importance
-from rurk_core.verdicts import count_verdicts
 
 from .timing import in_turn, ratio
 from .verdicts import NAMES, raw_forward

@@ -7,9 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from rurk_core.experiment import run
-from rurk_core.spec import make_spec
-from rurk_core.store import Store
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import make_spec
+from rurk_core.store.store import Store
 
 TARGET = Path(__file__).parents[1] / "assets" / "demo"
 

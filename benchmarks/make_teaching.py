@@ -7,10 +7,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rurk_core.experiment import run
-from rurk_core.spec import make_spec
-from rurk_core.store import Store
-from rurk_core.teaching import teach
+from rurk_core.explore.lessons import teach
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import make_spec
+from rurk_core.store.store import Store
 
 TARGET = Path(__file__).parents[1] / "assets" / "teaching"
 LESSONS = (("moons", "gd"), ("moons", "neggrad_plus"), ("moons", "rurk"), ("iris", "gd"))

@@ -8,9 +8,10 @@ import sys
 
 CODE = """
 import resource, sys, torch
-from rurk_core.data import forget_set, load_dataset
+from rurk_core.data import forget_set
+from rurk_core.data import load_dataset
 from rurk_core.models import create_model
-from rurk_core.verdicts import count_verdicts
+from rurk_core.measure.verdicts import count_verdicts
 draws, radii = int(sys.argv[1]), int(sys.argv[2])
 data = load_dataset("cifar10")
 index = torch.tensor(forget_set(data, "class:0:0.4").indices)

@@ -9,8 +9,8 @@ import torch
 
 from rurk_core.config import Config
 from rurk_core.data import load_dataset
+from rurk_core.device import default_device, place
 from rurk_core.models import Classifier, create_model
-from rurk_core.training import default_device, place
 from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.importance import diagonal_importance
 

@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 
 from rurk_core.data import forget_set, load_dataset
-from rurk_core.estimate import measured_speeds, outline
-from rurk_core.experiment import run
-from rurk_core.spec import Spec, make_spec
-from rurk_core.stages import Work
-from rurk_core.store import Store
-from rurk_core.training import device_name, find_device
+from rurk_core.device import device_name, find_device
+from rurk_core.run.estimate import measured_speeds, outline
+from rurk_core.run.experiment import run
+from rurk_core.run.plan import Work
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.store import Store
 
 from .timing import by_stage
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import torch
 
-from rurk_core.data import forget_set, load_dataset, retain_indices
+from rurk_core.data import find_recipe, forget_set, load_dataset, retain_indices
+from rurk_core.device import default_device
 from rurk_core.models import create_model
-from rurk_core.recipes import find_recipe
-from rurk_core.training import default_device, fit, fit_references, fit_stacked
+from rurk_core.training.fit import fit
+from rurk_core.training.references import fit_references, fit_stacked
 
 from .timing import in_turn, ratio
 

@@ -20,8 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from rurk_core import jobs
-from rurk_core.store import Store
+from rurk_core.jobs import control as jobs
+from rurk_core.store.store import Store
 
 from .faults import tiny
 

@@ -10,7 +10,7 @@ import time
 ASKED = """
 import os, sys
 if sys.argv[1]: os.environ["GOMP_SPINCOUNT"] = sys.argv[1]
-import rurk_core.teaching as teaching
+import rurk_core.explore.lessons as teaching
 import time, torch
 torch.set_num_threads(int(sys.argv[2]))
 inputs = teaching.lesson_key({"plane": "moons", "method": "rurk", "forget": list(range(1, 11)), "seed": 7})[1]

@@ -6,9 +6,9 @@ import statistics
 import time
 from collections.abc import Callable
 
-from rurk_core import experiment
-from rurk_core.spec import Spec
-from rurk_core.store import Store
+from rurk_core.run import experiment
+from rurk_core.run.spec import Spec
+from rurk_core.store.store import Store
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
-from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.data import find_recipe, forget_set, load_dataset, to_pixels
+from rurk_core.device import default_batch, default_device, memory_format
+from rurk_core.measure.frozen import frozen_copy
+from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.models import create_model
-from rurk_core.recipes import find_recipe
-from rurk_core.training import default_batch, default_device, fit, memory_format
-from rurk_core.verdicts import count_verdicts, frozen_copy
+from rurk_core.training.fit import fit
 
 from .timing import in_turn, ratio
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
-from ui import state, uploads
-from ui.forgetting import what_to_forget
-from ui.forms import network_form, perturbation_form
-from ui.runs import jobs_panel, start
-from ui.state import plain
+from ui.jobs.runs import jobs_panel, start
+from ui.sections.forgotten import what_to_forget
+from ui.sections.forms import network_form, perturbation_form
+from ui.session import state, uploads
+from ui.text import plain
 
-from rurk_core.checkpoints import SUFFIXES, checked_file
 from rurk_core.errors import RurkError, UsageError
+from rurk_core.models.checkpoints import SUFFIXES, checked_file
 
 GROUPS = {
     "original": ("Original", "Trained on everything. One file.", 1),

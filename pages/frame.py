@@ -7,9 +7,11 @@ from pathlib import Path
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
-from ui import glossary, state
-from ui.look import CSS
-from ui.runs import badge
+from ui import glossary
+from ui.figures.look import CSS
+from ui.jobs.runs import badge
+from ui.session import state
+from ui.text import plain
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -68,7 +70,7 @@ def sidebar() -> None:
             persist_state="session",
             help="What the button at the top right of every figure saves.",
         )
-        st.caption(f"Results are kept in {state.plain(state.store().url)}.")
+        st.caption(f"Results are kept in {plain(state.store().url)}.")
 
 
 try:

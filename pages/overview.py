@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import streamlit as st
-from ui import figures, state
+from ui import figures
+from ui.components.tiles import tiles
+from ui.figures.look import looks_of
+from ui.figures.sheet import make_sheet
 from ui.glossary import term
-from ui.look import REFERENCES, Look, looks_of
-from ui.pictures import make_sheet, tiles
-from ui.runs import dataset_of, empty_state
-from ui.state import escape, plain
-from ui.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
+from ui.jobs.runs import empty_state
+from ui.sections.standing import verdict
+from ui.session import state
+from ui.session.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
+from ui.text import escape, plain
 
 from rurk_core.errors import RurkError
-from rurk_core.evidence import overall_excess
-from rurk_core.residual import Verdicts
 
 FEW_COPIES = 30
 NEXT = (
@@ -47,84 +49,6 @@ def view_of(run: str, result: dict[str, Any], dataset: Any) -> View:
     return View(run, result, dataset, verdicts, True, looks, attack, method, place, at)
 
 
-# --- the verdict --------------------------------------------------------------------------------------------
-
-
-def standing(verdicts: Verdicts, method: str) -> tuple[int, float, np.ndarray]:
-    """(1 above every re-trained model, −1 below, 0 among them; copies of 100 recognised; the same for each reference).
-
-    Over all samples and all radii above 0.
-    """
-    moved = verdicts.taus > 0 if (verdicts.taus > 0).any() else verdicts.taus >= 0
-    own = 100 * verdicts.recognised(method)[:, moved].mean() / verdicts.draws
-    each = 100 * verdicts.reference_recognised()[:, :, moved].mean((1, 2)) / verdicts.draws
-    if not len(each):
-        return 0, float(own), each
-    return (1 if own > each.max() else -1 if own < each.min() else 0), float(own), each
-
-
-def verdict(result: dict[str, Any], looks: dict[str, Look]) -> tuple[str, str]:
-    """What the experiment found, as HTML: one sentence, and how far it can be trusted."""
-    tables = tables_of(result)
-    attack = next(iter(tables))[0]
-    found = {
-        method: standing(state.verdicts_of(key), method)
-        for (of, method), key in tables.items()
-        if of == attack and method != "original"
-    } or {"original": standing(state.verdicts_of(next(iter(tables.values()))), "original")}
-
-    def named(where: int) -> list[str]:
-        return [
-            f"{looks[method].label()} (<b>{own:.1f}</b>)" for method, (side, own, _) in found.items() if side == where
-        ]
-
-    each = next(iter(found.values()))[2]
-    if not len(each):
-        return (
-            f"Of 100 copies of a forgotten sample {joined(named(0))} recognise{s(named(0))} so many, over all radii.",
-            "There is no re-trained model, so nothing says how many of them retraining would leave.",
-        )
-    many = len(each) > 1
-    than = "every re-trained model" if many else "the re-trained model"
-    parts = []
-    if named(1):
-        parts.append(f"{joined(named(1))} still recognise{s(named(1))} more than {than}: {term('residual knowledge')}")
-    if named(0):
-        parts.append(f"{joined(named(0))} cannot be told from re-training by this count")
-    if named(-1):
-        parts.append(f"{joined(named(-1))} recognise{s(named(-1))} less than {than}: {term('over-forgetting')}")
-    spread = f"{each.min():.1f}–{each.max():.1f}" if many else f"{each[0]:.1f}"
-    sentence = (
-        f"Of 100 copies of a forgotten sample re-trained models recognise <b>{spread}</b>, over all radii. "
-        + "; ".join(parts)
-        + "."
-    )
-    if not many:
-        return sentence, "With one re-trained model nobody can say how far honest re-trainings differ; run several."
-    words = []
-    for method, (_, own, references) in found.items():
-        about = overall_excess(own, references)
-        excess, low, high = (f"{about[name]:+.2f}".replace("-", "−") for name in ("excess", "low", "high"))
-        words.append(f"{looks[method].letter} {excess} ({low} to {high})")
-    trust = (
-        f"Difference to re-training in copies of 100, with the 95% interval that {len(each)} re-trained models allow: "
-        f"{', '.join(words)}. An interval that holds 0 leaves it open; more re-trained models make it narrower."
-    )
-    return sentence, trust
-
-
-def s(names: list[str]) -> str:
-    return "s" if len(names) == 1 else ""
-
-
-def joined(names: list[str]) -> str:
-    """``["A", "B", "C"]`` → "A, B and C"."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-
-# --- the pictures -------------------------------------------------------------------------------------------
-
-
 def step(number: int, title: str) -> None:
     st.html(f'<div class="rk-step"><span>{number}</span>{title}</div>')
 
@@ -151,7 +75,7 @@ def first_picture(view: View) -> None:
 def second_picture(view: View) -> None:
     step(2, "It is changed a little, many times")
     v = view.verdicts
-    shown = [name for name in ("original", REFERENCES, view.method) if view.members(name)]
+    shown = view.principal
     if view.dataset is not None:
         from rurk_core.data import to_pixels
 
@@ -179,24 +103,16 @@ def second_picture(view: View) -> None:
 
 def third_picture(view: View) -> None:
     step(3, "Who still recognises it?")
-    v, lines = view.verdicts, []
-    each = v.reference_recognised()[:, view.place]
-    for name in ("original", REFERENCES, view.method):
-        if not view.members(name):
-            continue
-        own = each.mean(0) if name == REFERENCES else v.recognised(name)[view.place]
-        look = view.looks[name]
-        hover = [f"{look.letter}: {n:g} of {v.draws}" for n in own]
-        lines.append(figures.Line(look, 100 * own / v.draws, hover))
-    band = (100 * each.min(0) / v.draws, 100 * each.max(0) / v.draws) if len(each) > 1 else None
-    figure = figures.curve(v.taus.tolist(), lines, band, view.tau, title="copies recognised (%)", top=100.0)
+    v = view.verdicts
+    counts = [(view.looks[name], view.counts(name)[:, view.label]) for name in view.principal]
+    band = figures.span(v.reference_recognised()[:, view.place])
+    figure, lines = figures.recognised(v.taus.tolist(), counts, band, view.tau, v.draws)
     figures.draw(
         figure.update_layout(height=330), "overview_curve", f"overview-{view.sample}", "Curves over the radius"
     )
     st.html(
         '<div class="rk-caption">See: where the unlearned model’s curve lies above the green band of the re-trained '
-        "ones, "
-        f"it knows more than it should: {term('residual knowledge')}.</div>"
+        f"ones, it knows more than it should: {term('residual knowledge')}.</div>"
     )
     rows = [
         {"tau": float(tau), "model": line.look.title, "copies_recognised_percent": float(value)}
@@ -206,33 +122,20 @@ def third_picture(view: View) -> None:
     figures.download(rows, f"overview-{view.sample}", "overview_csv")
 
 
-STYLE = """<style>
-.rk-step { display: flex; align-items: center; gap: .6rem; font-size: 1.06rem; font-weight: 600; margin-bottom: .2rem; }
-.rk-step span { display: inline-grid; place-items: center; width: 1.65rem; height: 1.65rem; border-radius: 50%;
-  font-size: .85rem; color: #fff; background: light-dark(#4A4AC8, #6464E4); flex: none; }
-.rk-caption { font-size: .93rem; line-height: 1.5; color: var(--rk-quiet); text-wrap: pretty; }
-.st-key-overview_sample .rk-tile { margin: 0 0 .2rem; }
-.st-key-overview_verdict { border-left: 3px solid light-dark(#4A4AC8, #6464E4); padding: .2rem 0 .2rem 1.1rem; }
-.rk-open { font-size: 1.02rem; line-height: 1.6; color: var(--rk-quiet); max-width: 54rem; text-wrap: pretty; }
-</style>"""
-
-
 def main() -> None:
-    st.html(STYLE)
+    st.html(Path(__file__).with_suffix(".css"))
     st.title("What does an unlearned model still know?", anchor=False)
     st.html(
         f'<div class="rk-open">{term("unlearned", "Unlearning")} removes training samples from a model without '
-        f"training "
-        "it again. A model can pass every usual test and still recognise slightly changed copies of what it was told "
-        "to "
-        "forget, where a model re-trained without them would not. This is where you see it.</div>"
+        "training it again. A model can pass every usual test and still recognise slightly changed copies of what it "
+        "was told to forget, where a model re-trained without them would not. This is where you see it.</div>"
     )
     run = state.run_in_view()
     if run is None:
         empty_state()
         return
     result = state.result_of(run)
-    dataset = dataset_of(result)
+    dataset = state.dataset_of(result)
     view = view_of(run, result, dataset)
     one, two, three = st.columns([1, 1.25, 1.6], gap="large")
     try:

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rurk_core.experiment import run
-from rurk_core.spec import Spec, make_spec
-from rurk_core.store import Store
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.store import Store
 
 FRAME = Path(__file__).parents[1] / "pages" / "frame.py"
 DEMO = Path(__file__).parents[1] / "assets" / "demo"
@@ -89,9 +89,9 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
     ) -> AppTest:
         place = store.url if isinstance(store, Store) else store or tmp_path / "store"
         monkeypatch.setenv("RURK_STORE", str(place))
-        import ui.state
+        import ui.session.state
 
-        monkeypatch.setattr(ui.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        monkeypatch.setattr(ui.session.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
         test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             test.query_params[name] = value

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import gpu
 from rurk_core.data import load_dataset
-from rurk_core.training import TrainConfig
+from rurk_core.data.recipes import TrainConfig
 
 CPU = torch.device("cpu")
 

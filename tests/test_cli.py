@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from rurk_core.cli import main
-from rurk_core.experiment import load_model
-from rurk_core.store import Store
+from rurk_core.run.stored import load_model
+from rurk_core.store.store import Store
 
 QUICK = ["--methods", "gd:epochs=1", "--references", "1", "--tau", "0,0.2", "--draws", "5", "--train", "epochs=1"]
 

@@ -10,11 +10,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from rurk_core.engines import find_engine
 from rurk_core.errors import Cancelled, RurkError, UsageError
-from rurk_core.experiment import run
-from rurk_core.spec import Spec, make_spec
-from rurk_core.store import Store
+from rurk_core.run.engines import find_engine
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import Spec, make_spec
+from rurk_core.store.store import Store
 
 FILES = {"original": "model", "reference": "model", "unlearned": "model", "verdicts": "verdicts", "scores": "scores"}
 

@@ -10,8 +10,8 @@ import torch
 from benchmarks.faults import FAULTS
 from rurk_core.data import load_dataset
 from rurk_core.errors import RurkError
+from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.models import create_model
-from rurk_core.verdicts import count_verdicts
 
 ELSEWHERE = ("A user's method that raises", "A user's method that returns no model")  # the conformance of methods
 

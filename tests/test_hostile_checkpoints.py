@@ -18,13 +18,14 @@ import torch
 from exporting import elsewhere, export_program
 from safetensors.torch import save, save_file
 
-from rurk_core.checkpoints import load_checkpoint, read_checkpoint
 from rurk_core.cli import main
 from rurk_core.errors import UsageError
-from rurk_core.exported import OPERATORS, Exported, load_exported
+from rurk_core.measure.frozen import frozen_copy
 from rurk_core.models import create_model
-from rurk_core.perturbations import input_gradient
-from rurk_core.verdicts import frozen_copy
+from rurk_core.models.checkpoints import load_checkpoint, read_checkpoint
+from rurk_core.models.exported import OPERATORS, Exported
+from rurk_core.models.exported_file import load_exported
+from rurk_core.perturb.copies import input_gradient
 
 SHAPE, CLASSES, MODEL = (1, 8, 8), 10, "cnn:4"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from ui.state import escape
+from ui.text import escape
 
 TERMS: dict[str, str] = {
     "original": "The model trained on all training samples, those to be forgotten included.",

@@ -47,8 +47,8 @@ def _audit(options: argparse.Namespace) -> int:
 
 def audited(options: argparse.Namespace, store: str, *, title: str = "") -> int:
     """Audit what the flags say, keep it in ``store``, print it."""
-    from ..audit import audit
-    from ..store import Store
+    from ..run.audit import audit
+    from ..store.store import Store
 
     with live(quiet=options.json) as progress:
         result = audit(

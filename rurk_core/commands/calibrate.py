@@ -21,10 +21,11 @@ def register(command: Command) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from ..calibration import calibrate
-    from ..experiment import load_verdicts, run
-    from ..perturbations import ATTACKS
-    from ..store import Store
+    from ..evidence.calibration import calibrate
+    from ..perturb.copies import ATTACKS
+    from ..run.experiment import run
+    from ..run.stored import load_verdicts
+    from ..store.store import Store
 
     # nothing is unlearned here: the cheapest method stands in where none is named
     values = {"references": 8, "methods": "gd:epochs=0", "relearn": 0} | spec_values(options, "seed")

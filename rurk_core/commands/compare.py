@@ -26,9 +26,10 @@ def register(command: Command) -> None:
 
 
 def _compare(options: argparse.Namespace) -> int:
-    from ..compare import compare, flat, to_csv, to_latex
-    from ..experiment import run
-    from ..store import Store
+    from ..compare.table import compare
+    from ..compare.texts import flat, to_csv, to_latex
+    from ..run.experiment import run
+    from ..store.store import Store
 
     if options.json + options.csv + options.latex > 1:
         raise UsageError("Choose one of --json, --csv and --latex.")
@@ -60,7 +61,7 @@ def parse_seeds(text: str) -> list[int]:
     Raises:
         UsageError: not whole numbers, or one twice.
     """
-    from ..spec import whole
+    from ..run.spec import whole
 
     seeds = [whole("seeds", part.strip(), 0, 2**31 - 1) for part in text.split(",")]
     if len(set(seeds)) != len(seeds):
@@ -81,7 +82,9 @@ def across_runs(show: Callable[[dict[str, Any]], None], at: int, of: int) -> Cal
 
 def print_comparison(comparison: dict[str, Any], out: Console) -> None:
     """The table of the paper: mean ± deviation over seeds, and under it the gap to Re-train."""
-    from ..compare import COLUMNS, RETRAIN, cell_text, gap_text, ranks
+    from ..compare.columns import COLUMNS, RETRAIN
+    from ..compare.table import ranks
+    from ..compare.texts import cell_text, gap_text
 
     data, rows = comparison["dataset"], comparison["rows"]
     shown = [key for key in COLUMNS if any(row["cells"][key] for row in rows)]

@@ -73,7 +73,7 @@ def _versions(options: argparse.Namespace) -> Check:
 def _devices(options: argparse.Namespace) -> Check:
     import torch
 
-    from ..training import device_name, fast_bfloat16, find_devices
+    from ..device import device_name, fast_bfloat16, find_devices
 
     cpu = torch.device("cpu")
     yield "CPU", f"{torch.get_num_threads()} threads; bfloat16 {'fast' if fast_bfloat16(cpu) else 'slow, not used'}", ""
@@ -106,9 +106,9 @@ def _data(options: argparse.Namespace) -> Check:
 
 
 def _store(options: argparse.Namespace) -> Check:
-    from ..archive import verify
-    from ..jobs import list_jobs
-    from ..store import Store
+    from ..jobs.control import list_jobs
+    from ..run.archive import verify
+    from ..store.store import Store
 
     try:
         store = Store(options.store)

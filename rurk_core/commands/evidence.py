@@ -27,14 +27,18 @@ def register(command: Command) -> None:
 
 def _evidence(options: argparse.Namespace) -> int:
     from ..data import load_dataset
-    from ..experiment import load_result
-    from ..judging import evidence_of_run, radii_of_run, retained_of_run, signals_of_run, without_references
+    from ..device import find_devices
+    from ..evidence.case import evidence_of_run
+    from ..evidence.radii import radii_of_run
+    from ..evidence.retained import retained_of_run
+    from ..evidence.signals import signals_of_run
+    from ..evidence.unreferenced import without_references
+    from ..evidence.whole_set import PARTS, make_wholeset
     from ..progress import Tracker
-    from ..report import latest_run
-    from ..stages import role_of
-    from ..store import Store
-    from ..training import find_devices
-    from ..wholeset import PARTS, make_wholeset
+    from ..report.document import latest_run
+    from ..run.result import load_result
+    from ..run.stored import role_of
+    from ..store.store import Store
 
     store = Store(options.store)
     key = latest_run(store) if options.run == "latest" else options.run

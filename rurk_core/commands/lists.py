@@ -23,7 +23,7 @@ def _datasets(options: argparse.Namespace) -> int:
         {
             "name": key,
             "title": entry.title,
-            "model": entry.default_model,
+            "model": entry.model,
             "licence": entry.licence,
             "source": entry.source,
         }
@@ -44,7 +44,7 @@ def _models(options: argparse.Namespace) -> int:
 
 
 def _attacks(options: argparse.Namespace) -> int:
-    from ..perturbations import ATTACKS
+    from ..perturb.copies import ATTACKS
 
     rows = [{"name": k, "title": a.title, "τ is": a.ball, "what": a.summary} for k, a in ATTACKS.items()]
     return print_list(options, "Perturbations", rows)

@@ -18,8 +18,8 @@ def register(command: Command) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from ..report import latest_run, make_report, write_report
-    from ..store import Store
+    from ..report.document import latest_run, make_report, write_report
+    from ..store.store import Store
 
     store = Store(options.store)
     run = latest_run(store) if options.run == "latest" else options.run

@@ -12,7 +12,7 @@ from .output import Console, Table, console, duration, live, print_json, where
 from .run import planned, print_plan
 
 if TYPE_CHECKING:
-    from ..store import Store
+    from ..store.store import Store
 
 
 def register(command: Command) -> None:
@@ -32,8 +32,8 @@ def register(command: Command) -> None:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    from ..reproduce import reproduce
-    from ..store import Store
+    from ..compare.reproduce import reproduce
+    from ..store.store import Store
 
     if options.plan:
         return _plan(options, Store(options.store))
@@ -56,7 +56,7 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace, store: Store) -> int:
-    from ..reproduce import TARGETS, differences, plan
+    from ..compare.reproduce import TARGETS, differences, plan
 
     seeds = parse_seeds(options.seeds) if options.seeds else ()
     specs = plan(options.target, dataset=options.dataset, scale=options.scale, seeds=seeds)

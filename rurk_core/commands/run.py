@@ -11,8 +11,8 @@ from . import Command
 from .output import Console, Table, console, duration, live, print_json, read_json, where
 
 if TYPE_CHECKING:
-    from ..spec import Spec
-    from ..store import Store
+    from ..run.spec import Spec
+    from ..store.store import Store
 
 
 def register(command: Command) -> None:
@@ -47,7 +47,7 @@ _SPEC_FLAGS = ("dataset", "forget", "model", "methods", "references", "attacks",
 
 
 def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
-    """What the flags say, for :func:`~rurk_core.spec.make_spec`; ``more`` names flags of the command itself.
+    """What the flags say, for :func:`~rurk_core.run.spec.make_spec`; ``more`` names flags of the command itself.
 
     Raises:
         UsageError: the file of ``--spec`` is no experiment.
@@ -68,9 +68,9 @@ def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
 
 def checked_spec(options: argparse.Namespace, values: dict[str, Any]) -> Spec:
     """The experiment, or one sentence on what is wrong with it."""
-    from ..presets import presets_of
-    from ..spec import make_spec
-    from ..store import Store
+    from ..run.presets import presets_of
+    from ..run.spec import make_spec
+    from ..store.store import Store
 
     try:
         return make_spec(**values, presets=presets_of(Store(options.store)))
@@ -79,11 +79,11 @@ def checked_spec(options: argparse.Namespace, values: dict[str, Any]) -> Spec:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from ..experiment import run
-    from ..store import Store
+    from ..run.experiment import run
+    from ..store.store import Store
 
     if options.engine == "torchrun":
-        from ..engines.torchrun import follow, follows
+        from ..run.engines.torchrun import follow, follows
 
         if follows():
             return follow()
@@ -106,13 +106,13 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, Any]:
-    """:func:`~rurk_core.estimate.outline` of a run on the devices of ``options``, and what its speed is from."""
+    """:func:`~rurk_core.run.estimate.outline` of a run on the devices of ``options``, and what its speed is from."""
     import torch
 
     from ..data import forget_set, load_dataset, needs_losses
-    from ..estimate import latest_results, measured_speeds, outline, probed_speeds
-    from ..stages import Work, start_data
-    from ..training import device_name, find_devices
+    from ..device import device_name, find_devices
+    from ..run.estimate import latest_results, measured_speeds, outline, probed_speeds
+    from ..run.plan import Work, start_data
 
     data, devices = load_dataset(spec.dataset, options.data), find_devices(options.device)
     losses = torch.zeros(len(data.train_labels)) if needs_losses(spec.forget) else None

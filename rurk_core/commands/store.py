@@ -35,7 +35,7 @@ def register(command: Command) -> None:
 
 
 def _open(options: argparse.Namespace) -> Any:
-    from ..store import Store
+    from ..store.store import Store
 
     return Store(options.store)
 
@@ -62,8 +62,8 @@ def _rm(options: argparse.Namespace) -> int:
 
 
 def _gc(options: argparse.Namespace) -> int:
-    from ..archive import unused
-    from ..jobs import list_jobs
+    from ..jobs.control import list_jobs
+    from ..run.archive import unused
 
     store = _open(options)
     if any(job.alive for job in list_jobs(store)):
@@ -79,7 +79,7 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ..archive import verify
+    from ..run.archive import verify
 
     store = _open(options)
     wrong = verify(store)
@@ -93,7 +93,7 @@ def _verify(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from ..archive import export
+    from ..run.archive import export
 
     count = export(_open(options), options.key, options.file)
     size = options.file.stat().st_size
@@ -102,7 +102,7 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from ..archive import import_file
+    from ..run.archive import import_file
 
     key, new = import_file(_open(options), options.file)
     return _say(options, {"key": key, "new": new}, f"{key}: {new} new entries.")

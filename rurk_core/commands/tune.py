@@ -29,10 +29,10 @@ def register(command: Command) -> None:
 
 
 def _tune(options: argparse.Namespace) -> int:
-    from ..presets import presets_of
-    from ..spec import make_spec, whole
-    from ..store import Store
-    from ..tuning import MAX_PROCESSES, MAX_TRIALS, tune
+    from ..run.presets import presets_of
+    from ..run.spec import make_spec, whole
+    from ..store.store import Store
+    from ..tune.tune import MAX_PROCESSES, MAX_TRIALS, tune
 
     store = Store(options.store)
     names = ("dataset", "forget", "model", "references", "taus", "draws", "recipe", "seed")
@@ -59,7 +59,7 @@ def _tune(options: argparse.Namespace) -> int:
 
 def print_tuning(result: dict[str, Any], out: Console) -> None:
     """The front, the chosen trial, and what it does on the other half of the forget set."""
-    from ..tuning import against_references
+    from ..tune.aims import against_references
     from ..unlearning.base import slug
 
     front, trials = result["front"], result["trials"]

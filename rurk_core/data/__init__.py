@@ -2,11 +2,12 @@
 
 from .dataset import Dataset, Progress, to_pixels
 from .forget import ForgetSet, forget_set, needs_losses, retain_indices
-from .registry import DATASETS, DatasetEntry, data_root, load_dataset
+from .registry import DATASETS, RECIPES, DatasetEntry, data_root, dataset_entry, find_recipe, load_dataset
 from .stream import Images, Streamed, batches, held, joined
 
 __all__ = [
     "DATASETS",
+    "RECIPES",
     "Dataset",
     "DatasetEntry",
     "ForgetSet",
@@ -15,6 +16,8 @@ __all__ = [
     "Streamed",
     "batches",
     "data_root",
+    "dataset_entry",
+    "find_recipe",
     "forget_set",
     "held",
     "joined",

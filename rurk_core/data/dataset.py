@@ -48,10 +48,6 @@ class Dataset:
         """(C, H, W) or (D,)."""
         return tuple(self.train_images.shape[1:])
 
-    @property
-    def is_image(self) -> bool:
-        return self.train_images.dim() == 4
-
 
 def to_pixels(images: Tensor) -> Tensor:
     """uint8 → float32 in [0, 1]; float32 is returned as it is."""

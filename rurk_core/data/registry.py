@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +15,21 @@ from torch import Tensor
 from ..errors import RurkError, UsageError
 from .dataset import Dataset, Progress, make_dataset, split_by_class
 from .images import ImageSet
+from .recipes import GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
 from .sources import fetch, load_parquet, load_path, read_cifar_binary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DatasetEntry:
-    """A registered data set.
+    """All that an experiment has to know of a data set.
 
     Attributes:
         title, licence, source: for people, one line each.
         kind: "image" or "table".
-        default_model: the network an experiment takes unless told otherwise.
+        model: the network an experiment takes unless told otherwise.
+        taus: the radii it takes unless told otherwise, as :func:`~rurk_core.run.spec.parse_taus` reads them.
         load: (root, progress) → Dataset.
+        quick: how models are trained on two cores; paper: as in the paper, where it has this data set.
         pretrain_on: the data set whose model the Original and its Re-trains start from, if any.
     """
 
@@ -34,14 +37,37 @@ class DatasetEntry:
     licence: str
     source: str
     kind: str
-    default_model: str
+    model: str
+    taus: str
     load: Callable[[Path, Progress | None], Dataset]
+    quick: Recipe
+    paper: Recipe | None = None
     pretrain_on: str | None = None
 
 
 def data_root(root: str | Path | None = None) -> Path:
     """Where data sets lie: the argument, the variable RURK_DATA, or a folder in the user's cache."""
     return Path(root or os.environ.get("RURK_DATA") or Path.home() / ".cache" / "rurk" / "data").expanduser()
+
+
+def dataset_entry(name: str) -> DatasetEntry:
+    """The entry of a data set: of a name in :data:`DATASETS`, or one for the images that lie under a path."""
+    return DATASETS.get(name, _ELSEWHERE)
+
+
+def find_recipe(name: str, dataset: str) -> Recipe:
+    """The recipe ``name`` ("quick" or "paper") for a data set by name or path.
+
+    Raises:
+        UsageError: no such recipe, or the paper has none for this data set.
+    """
+    if name not in RECIPES:
+        raise UsageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
+    found: Recipe | None = getattr(dataset_entry(dataset), name)
+    if found is None:
+        known = ", ".join(key for key, entry in DATASETS.items() if getattr(entry, name))
+        raise UsageError(f"The paper has no recipe for '{dataset}', only for {known}; take the quick one.")
+    return found
 
 
 def load_dataset(name: str, root: str | Path | None = None, *, progress: Progress | None = None) -> Dataset:
@@ -215,45 +241,71 @@ def _small_cifar5(root: Path, progress: Progress | None) -> Dataset:
     )
 
 
+RECIPES = ("quick", "paper")
+
 _CIFAR_LICENCE = "free for research with citation (no formal licence)"
 _CIFAR_SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
+_WIDE = "0:0.3:11"
+"""Radii where pixels are few or grey: the paper's would change nothing."""
+_PAPER_TAUS = "0:0.0314:11"
+"""The paper's radii, 0 to 8/255."""
+_FINE_TUNE = TrainConfig(epochs=25, lr=0.01, schedule="cosine")
 
 DATASETS: dict[str, DatasetEntry] = {
     "digits": DatasetEntry(
-        "Handwritten digits, 8×8",
-        "CC BY 4.0",
-        "UCI Optical Recognition of Handwritten Digits, as in scikit-learn; a seeded fifth held out",
-        "image",
-        "cnn",
-        _digits,
+        title="Handwritten digits, 8×8",
+        licence="CC BY 4.0",
+        source="UCI Optical Recognition of Handwritten Digits, as in scikit-learn; a seeded fifth held out",
+        kind="image",
+        model="cnn",
+        taus=_WIDE,
+        load=_digits,
+        quick=GREY,
     ),
     "iris": DatasetEntry(
-        "Iris flowers",
-        "CC BY 4.0",
-        "UCI Iris (Fisher 1936), as in scikit-learn; scaled to [0, 1]",
-        "table",
-        "mlp",
-        _iris,
+        title="Iris flowers",
+        licence="CC BY 4.0",
+        source="UCI Iris (Fisher 1936), as in scikit-learn; scaled to [0, 1]",
+        kind="table",
+        model="mlp",
+        taus=_WIDE,
+        load=_iris,
+        quick=TABLE,
     ),
     "moons": DatasetEntry(
-        "Two moons", "BSD-3-Clause", "scikit-learn make_moons(1000, noise=0.15, random_state=0)", "table", "mlp", _moons
+        title="Two moons",
+        licence="BSD-3-Clause",
+        source="scikit-learn make_moons(1000, noise=0.15, random_state=0)",
+        kind="table",
+        model="mlp",
+        taus=_WIDE,
+        load=_moons,
+        quick=TABLE,
     ),
     "small_cifar5": DatasetEntry(
-        "Small CIFAR-5",
-        _CIFAR_LICENCE,
-        "the paper's subset of CIFAR-10: first five classes, the first 200 training and test images of each",
-        "image",
-        "resnet9",
-        _small_cifar5,
+        title="Small CIFAR-5",
+        licence=_CIFAR_LICENCE,
+        source="the paper's subset of CIFAR-10: first five classes, the first 200 training and test images of each",
+        kind="image",
+        model="resnet9",
+        taus=_PAPER_TAUS,
+        load=_small_cifar5,
+        quick=Recipe(_FINE_TUNE, _FINE_TUNE, PHOTOS.train),
+        paper=Recipe(
+            _FINE_TUNE,
+            TrainConfig(epochs=100, lr=0.01, schedule="cosine"),
+            TrainConfig(epochs=200, lr=0.4, weight_decay=2e-4, schedule="cosine", augment="crop_flip"),
+        ),
         pretrain_on="cifar10",
     ),
     "cifar10": DatasetEntry(
-        "CIFAR-10",
-        _CIFAR_LICENCE,
-        _CIFAR_SOURCE,
-        "image",
-        "resnet9",
-        _cifar(
+        title="CIFAR-10",
+        licence=_CIFAR_LICENCE,
+        source=_CIFAR_SOURCE,
+        kind="image",
+        model="resnet9",
+        taus=_PAPER_TAUS,
+        load=_cifar(
             "cifar10",
             "cifar-10-binary.tar.gz",
             "c32a1d4ab5d03f1284b67883e8d87530",
@@ -262,14 +314,17 @@ DATASETS: dict[str, DatasetEntry] = {
             "batches.meta.txt",
             "label",
         ),
+        quick=PHOTOS,
+        paper=alike(TrainConfig(epochs=137, lr=0.01, schedule="cosine", augment="crop_flip")),
     ),
     "cifar100": DatasetEntry(
-        "CIFAR-100",
-        _CIFAR_LICENCE,
-        _CIFAR_SOURCE,
-        "image",
-        "resnet9",
-        _cifar(
+        title="CIFAR-100",
+        licence=_CIFAR_LICENCE,
+        source=_CIFAR_SOURCE,
+        kind="image",
+        model="resnet9",
+        taus=_PAPER_TAUS,
+        load=_cifar(
             "cifar100",
             "cifar-100-binary.tar.gz",
             "03b5dce01913d631647c71ecec9e9cb8",
@@ -278,16 +333,41 @@ DATASETS: dict[str, DatasetEntry] = {
             "fine_label_names.txt",
             None,
         ),
+        quick=PHOTOS,
     ),
     "mnist": DatasetEntry(
-        "MNIST", "CC BY-SA 3.0", "LeCun et al. 1998, the MNIST database", "image", "cnn", _mnist("mnist", "MNIST")
+        title="MNIST",
+        licence="CC BY-SA 3.0",
+        source="LeCun et al. 1998, the MNIST database",
+        kind="image",
+        model="cnn",
+        taus=_WIDE,
+        load=_mnist("mnist", "MNIST"),
+        quick=alike(TrainConfig(epochs=3)),
     ),
     "fashion_mnist": DatasetEntry(
-        "Fashion-MNIST",
-        "MIT",
-        "Xiao et al. 2017 (arXiv 1708.07747)",
-        "image",
-        "cnn",
-        _mnist("fashion_mnist", "FashionMNIST"),
+        title="Fashion-MNIST",
+        licence="MIT",
+        source="Xiao et al. 2017 (arXiv 1708.07747)",
+        kind="image",
+        model="cnn",
+        taus=_WIDE,
+        load=_mnist("fashion_mnist", "FashionMNIST"),
+        quick=alike(TrainConfig(epochs=5)),
     ),
 }
+
+_ELSEWHERE = DatasetEntry(
+    title="Images of one's own",
+    licence="as given by its owner",
+    source="a path to Parquet files or an image folder",
+    kind="image",
+    model="resnet9:16",
+    taus=_PAPER_TAUS,
+    load=lambda root, progress: load_dataset(str(root), progress=progress),
+    quick=replace(
+        PHOTOS,
+        origin="The data set has no training recipe of its own; models were trained by that of CIFAR-10, and the radii "
+        "are the paper's unless others were named.",
+    ),
+)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path

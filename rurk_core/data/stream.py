@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
 
@@ -263,15 +264,7 @@ def gigabytes(variable: str, default: int) -> int:
 
 
 def free_memory(device: torch.device) -> int:
-    """Bytes that can still be used on a device; 4 GB where the system does not say."""
+    """Bytes that can still be used on a device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        pass
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (ValueError, OSError, AttributeError):
-        return 4 * 2**30
+    return psutil.virtual_memory().available

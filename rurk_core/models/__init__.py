@@ -22,23 +22,25 @@ class Architecture:
         build: (input_shape, classes, width) → Classifier.
         width: the default width; ``0`` where the network has none.
         images_only: whether it needs C×H×W input.
+        any_size: whether one network takes images of any size, so that it can begin its training on smaller ones.
         summary: one line for lists and forms.
     """
 
     build: Callable[[tuple[int, ...], int, int], Classifier]
     width: int
     images_only: bool
+    any_size: bool
     summary: str
 
 
 MODELS: dict[str, Architecture] = {
-    "linear": Architecture(linear, 0, False, "softmax regression on pixels"),
-    "mlp": Architecture(mlp, 100, False, "one hidden layer; width = hidden units"),
-    "cnn": Architecture(cnn, 16, True, "two convolutions, for digits; width = first channels"),
-    "resnet9": Architecture(resnet9, 16, True, "nine layers; width 16 = 0.4M, 64 = 6.6M parameters"),
-    "resnet18": Architecture(resnet18, 64, True, "the paper's main network, 11.2M parameters"),
-    "vgg11": Architecture(vgg11, 64, True, "VGG-11 with batch normalisation, 9.2M parameters"),
-    "resnet50": Architecture(resnet50, 64, True, "the paper's ImageNet-100 network, 23.5M parameters"),
+    "linear": Architecture(linear, 0, False, False, "softmax regression on pixels"),
+    "mlp": Architecture(mlp, 100, False, False, "one hidden layer; width = hidden units"),
+    "cnn": Architecture(cnn, 16, True, False, "two convolutions, for digits; width = first channels"),
+    "resnet9": Architecture(resnet9, 16, True, True, "nine layers; width 16 = 0.4M, 64 = 6.6M parameters"),
+    "resnet18": Architecture(resnet18, 64, True, True, "the paper's main network, 11.2M parameters"),
+    "vgg11": Architecture(vgg11, 64, True, False, "VGG-11 with batch normalisation, 9.2M parameters"),
+    "resnet50": Architecture(resnet50, 64, True, True, "the paper's ImageNet-100 network, 23.5M parameters"),
 }
 
 

@@ -12,7 +12,7 @@ FILES = (
 """RURK, the paper's baselines, what others offer besides, and Re-train: the order of lists and tables."""
 
 for _file in FILES:
-    import_module(f".{_file}", __name__)
+    import_module(f".methods.{_file}", __name__)
 load_own_methods()
 
 __all__ = [

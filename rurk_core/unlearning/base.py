@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -22,8 +22,8 @@ from ..config import Config
 from ..data import Images, held, joined
 from ..errors import Cancelled, RurkError, UsageError
 from ..models import Classifier
-from ..training import Diverged, OnStep, epoch_batches
-from ..watching import announce
+from ..training.live import announce
+from ..training.loop import Diverged, OnStep, epoch_batches
 
 logger = logging.getLogger("rurk_core.unlearning")
 
@@ -116,8 +116,8 @@ class Method:
     source: str
     summary: str
     batch_norm: str
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    cost: str = ""
+    cost: str
+    presets: Mapping[str, Mapping[str, Any]]
     check: Check | None = None
     estimate: Check | None = None
     passes: Passes = epochs_of_retain
@@ -137,21 +137,11 @@ class Method:
 METHODS: dict[str, Method] = {}
 
 
-def register(
-    *,
-    title: str,
-    config: type[Config],
-    needs: str,
-    source: str,
-    summary: str,
-    batch_norm: str,
-    cost: str,
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
-    check: Check | None = None,
-    estimate: Check | None = None,
-    passes: Passes = epochs_of_retain,
-) -> Callable[[Unlearner], Unlearner]:
-    """Decorator that puts a function into :data:`METHODS` under its own name; the arguments are those of Method.
+def register(**about: Any) -> Callable[[Unlearner], Unlearner]:
+    """Decorator that puts a function into :data:`METHODS` under its own name.
+
+    Args:
+        about: attributes of :class:`Method`, all but ``key``, ``run``, ``origin`` and ``digest``.
 
     Raises:
         UsageError: the name is taken by another method, or is not lower-case letters, digits and underscores.
@@ -163,21 +153,8 @@ def register(
             raise UsageError(f"A method's name is made of lower-case letters, digits and underscores, not '{key}'.")
         if key in METHODS:
             raise UsageError(f"The name '{key}' is taken by another method.")
-        METHODS[key] = Method(
-            key=key,
-            title=title,
-            run=run,
-            config=config,
-            needs=needs,
-            source=source,
-            summary=summary,
-            batch_norm=batch_norm,
-            presets={"default": {}, **(presets or {})},
-            cost=cost,
-            check=check,
-            estimate=estimate,
-            passes=passes,
-        )
+        presets = {"default": {}, **about.get("presets", {})}
+        METHODS[key] = Method(**about | {"key": key, "run": run, "presets": presets})
         return run
 
     return add

@@ -21,9 +21,11 @@ from typing import Any
 import torch
 
 from ..config import Config
+from ..data.recipes import TrainConfig
 from ..errors import Cancelled
 from ..models import Classifier, create_model
-from ..training import Diverged, TrainConfig, fit
+from ..training.fit import fit
+from ..training.loop import Diverged
 from .base import Method, Samples, method_config
 
 SHORT = {"epochs": 2, "batch": 16, "forget_batch": 16, "copies": 2, "noise_steps": 3, "k": 2}

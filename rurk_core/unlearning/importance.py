@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from ..models import Classifier
-from ..training import OnStep, report
+from ..training.loop import OnStep, report
 from .base import Samples
 from .loop import prepared
 
@@ -112,9 +112,6 @@ def _expected_seeds(logits: Tensor) -> Tensor:
     share = logits.softmax(1)
     one_hot = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
     return share.sqrt().unsqueeze(2) * (share.unsqueeze(1) - one_hot)
-
-
-# --- gradients of single samples ----------------------------------------------------------------------------
 
 
 def sample_gradients(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +13,23 @@ from torch import Tensor, nn
 
 from ..config import Config, choice, number
 from ..data import to_pixels
+from ..device import autocast, memory_format
 from ..models import Classifier
-from ..training import OnStep, autocast, epoch_batches, memory_format, report
+from ..training.loop import OnStep, epoch_batches, report
 from .base import Samples, trainable_copy
 
 Weights = Sequence[nn.Parameter]
+
+
+class Descent(Protocol):
+    """Settings of a method that takes steps down a loss."""
+
+    @property
+    def lr(self) -> float: ...
+    @property
+    def momentum(self) -> float: ...
+    @property
+    def weight_decay(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -89,13 +102,10 @@ def minimise(
     model: Classifier,
     losses: Iterable[Tensor],
     steps: int,
+    config: Descent,
     *,
-    lr: float,
-    momentum: float = 0.9,
-    weight_decay: float = 0.0,
-    optimizer: str = "sgd",
     rate: Callable[[int], float] | None = None,
-    clip: float = 0.0,
+    adam: bool = False,
     on_gradient: Callable[[Weights], None] | None = None,
     after_step: Callable[[Weights, float], None] | None = None,
     on_step: OnStep | None,
@@ -107,9 +117,9 @@ def minimise(
         model: in the mode the steps want; weights that do not require gradients stay.
         losses: made lazily, each after the step on the one before it; where they end early, so do the steps.
         steps: how many there are, for progress.
-        optimizer: "sgd" or "adam", both with weight decay as an L2 penalty; momentum is SGD's.
-        rate: step (from 0) → factor on the learning rate.
-        clip: largest norm of the gradient; 0 = no limit.
+        config: learning rate, momentum (SGD's) and weight decay (an L2 penalty); where a method has these settings too,
+            ``optimizer`` ("sgd" or "adam") and ``clip``, the largest norm of the gradient.
+        rate: step (from 0) → factor on the learning rate; adam: for methods that leave no choice.
         on_gradient: may change the gradients, after clipping; after_step: may change the weights, is told the
             learning rate.
         name: the method's, for messages.
@@ -120,10 +130,11 @@ def minimise(
     """
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimiser: torch.optim.Optimizer
-    if optimizer == "adam":
-        optimiser = torch.optim.Adam(weights, lr=lr, weight_decay=weight_decay)
+    lr, clip = config.lr, getattr(config, "clip", 0.0)
+    if adam or getattr(config, "optimizer", "sgd") == "adam":
+        optimiser = torch.optim.Adam(weights, lr=lr, weight_decay=config.weight_decay)
     else:
-        optimiser = torch.optim.SGD(weights, lr=lr, momentum=momentum, weight_decay=weight_decay)
+        optimiser = torch.optim.SGD(weights, lr=lr, momentum=config.momentum, weight_decay=config.weight_decay)
     step = -1
     for step, loss in enumerate(losses):
         now = lr * rate(step) if rate else lr

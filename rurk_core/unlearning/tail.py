@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ..config import choice, number
 from ..data.stream import free_memory
+from ..device import autocast, default_batch, memory_format
 from ..errors import UsageError
 from ..models import Classifier
-from ..training import OnStep, autocast, default_batch, memory_format, steps_per_epoch
+from ..training.loop import OnStep, steps_per_epoch
 from .base import Samples, trainable_copy
 from .loop import DescentConfig, epochs_of, minimise, prepared, reinitialise
 
@@ -85,9 +86,7 @@ def train_tail(
         model,
         losses(),
         steps,
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        config,
         on_step=on_step,
         name=name,
     ).requires_grad_(True)

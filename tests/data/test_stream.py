@@ -12,13 +12,16 @@ import torch
 from PIL import Image
 
 from rurk_core.data import Streamed, batches, held, joined, load_dataset
+from rurk_core.data.recipes import TrainConfig
 from rurk_core.data.stream import InMemory, Kept
+from rurk_core.device import logits_of
 from rurk_core.errors import RurkError
-from rurk_core.experiment import run
 from rurk_core.models import create_model
-from rurk_core.spec import make_spec
-from rurk_core.store import Store
-from rurk_core.training import TrainConfig, fit, fit_references, fit_stacked, logits_of
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import make_spec
+from rurk_core.store.store import Store
+from rurk_core.training.fit import fit
+from rurk_core.training.references import fit_references, fit_stacked
 
 from .test_sources import write_parquet
 
@@ -201,12 +204,15 @@ def test_an_experiment_gives_the_same_bytes_whether_its_data_fit_or_not(folder, 
 MANY = """
 import re, sys, torch
 from pathlib import Path
-from rurk_core.data import ForgetSet, Streamed, held
+from rurk_core.data import ForgetSet
+from rurk_core.data import Streamed
+from rurk_core.data import held
 from rurk_core.data.dataset import make_dataset
 from rurk_core.data.stream import Kept
 from rurk_core.models import create_model
-from rurk_core.scores import score
-from rurk_core.training import TrainConfig, fit
+from rurk_core.measure.scores import score
+from rurk_core.data.recipes import TrainConfig
+from rurk_core.training.fit import fit
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rurk_core import radius
 from rurk_core.data import load_dataset
-from rurk_core.reviews import history, latest
-from rurk_core.store import Store
-from rurk_core.wholeset import make_wholeset
+from rurk_core.evidence.reviews import history, latest
+from rurk_core.evidence.whole_set import make_wholeset
+from rurk_core.measure import radius
+from rurk_core.store.store import Store
 
 pytestmark = pytest.mark.e2e
 

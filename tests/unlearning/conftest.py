@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rurk_core import training
+from rurk_core import device
 
 
 @pytest.fixture(autouse=True, scope="module")
 def float32():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "fast_bfloat16", lambda device: False)
+        patch.setattr(device, "fast_bfloat16", lambda device: False)
         yield

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rurk_core.data.recipes import TrainConfig
 from rurk_core.models import create_model
-from rurk_core.training import TrainConfig, fit
+from rurk_core.training.fit import fit
 from rurk_core.unlearning import METHODS, Samples, method_config
 
 

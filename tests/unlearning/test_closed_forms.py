@@ -11,11 +11,11 @@ from torch.nn.functional import softplus
 
 from rurk_core.models import Classifier
 from rurk_core.unlearning import METHODS, Samples, method_config
-from rurk_core.unlearning import cr as cr_module
 from rurk_core.unlearning.base import MethodFailed, unlearn
-from rurk_core.unlearning.cr import fit_binary, newton_removal, objective
-from rurk_core.unlearning.fisher import FisherConfig, noise_variance
-from rurk_core.unlearning.ntk import demand, trapezium
+from rurk_core.unlearning.methods import cr as cr_module
+from rurk_core.unlearning.methods.cr import fit_binary, newton_removal, objective
+from rurk_core.unlearning.methods.fisher import FisherConfig, noise_variance
+from rurk_core.unlearning.methods.ntk import demand, trapezium
 
 from .helpers import flat, run, split, trained
 
@@ -124,7 +124,7 @@ def test_the_form_of_the_original_code_is_not():
 
 
 def test_ntk_in_blocks_is_ntk_at_once(monkeypatch):
-    from rurk_core.unlearning import ntk as module
+    from rurk_core.unlearning.methods import ntk as module
 
     setting = trained(epochs=2)
     at_once = flat(run("ntk", setting, weight_decay=0.01))

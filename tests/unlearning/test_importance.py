@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from rurk_core.models import Classifier
 from rurk_core.unlearning import Samples
 from rurk_core.unlearning.importance import diagonal_importance, sample_gradients
-from rurk_core.unlearning.ssd import SsdConfig, dampening_of
+from rurk_core.unlearning.methods.ssd import SsdConfig, dampening_of
 
 from .helpers import trained
 

@@ -11,17 +11,17 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from benchmarks.methods import PAPERS, counted, like_small_cifar5
-from rurk_core.data import forget_set, load_dataset, to_pixels
+from rurk_core.data import find_recipe, forget_set, load_dataset, to_pixels
 from rurk_core.models import create_model
-from rurk_core.recipes import find_recipe
-from rurk_core.training import Diverged, fit, steps_per_epoch
+from rurk_core.training.fit import fit
+from rurk_core.training.loop import Diverged, steps_per_epoch
 from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
 from rurk_core.unlearning.conformance import Subject, small_setting
 from rurk_core.unlearning.loop import reinitialised
-from rurk_core.unlearning.random_label import random_labels
-from rurk_core.unlearning.salun import saliency_masks
-from rurk_core.unlearning.unsir import learnt_noise
+from rurk_core.unlearning.methods.random_label import random_labels
+from rurk_core.unlearning.methods.salun import saliency_masks
+from rurk_core.unlearning.methods.unsir import learnt_noise
 
 from .helpers import flat, run, split, trained
 

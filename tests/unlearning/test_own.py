@@ -108,9 +108,9 @@ def test_another_process_knows_them_by_the_variable(folder):
 
 
 def test_an_own_method_is_a_row_and_its_file_is_part_of_the_key(folder, tmp_path):
-    from rurk_core.experiment import run
-    from rurk_core.spec import make_spec
-    from rurk_core.store import Store
+    from rurk_core.run.experiment import run
+    from rurk_core.run.spec import make_spec
+    from rurk_core.store.store import Store
 
     load_own_methods(folder)
     store = Store(tmp_path / "store")

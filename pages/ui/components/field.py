@@ -1,0 +1,98 @@
+"""A plane with all that networks believe on it: borders, a film of the unlearning, and the copies around one point.
+
+Everything that moves, moves in the browser: the film, the radius and the verdicts on the copies are read off the grids
+of a lesson, without asking the server.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.explore.lessons import FLOOR, STEPS, Lesson
+from ui.components.assets import component
+from ui.figures.look import FILLS, Look
+
+_HTML = """
+<div class="rk-field">
+  <div class="rk-plane"><canvas tabindex="0" role="application"></canvas></div>
+  <div class="rk-side">
+    <div class="rk-modes" role="radiogroup" aria-label="What a click does"></div>
+    <div class="rk-lines"></div>
+    <div class="rk-film">
+      <button type="button" class="rk-play"></button>
+      <input type="range" class="rk-scrub" min="0" step="1" aria-label="Moment of the unlearning">
+    </div>
+    <div class="rk-moment" aria-live="off"></div>
+    <label class="rk-radius"><span></span><input type="range" min="0" max="0.2" step="0.005"></label>
+    <div class="rk-counts" role="status"></div>
+    <div class="rk-legend"></div>
+  </div>
+</div>
+"""
+
+_field = component("rurk_field", _HTML, "field.js", "field.css")
+
+
+def field(
+    key: str,
+    lesson: Lesson,
+    looks: dict[str, Look],
+    *,
+    label: str,
+    tau: float = 0.08,
+    look_at: int | None = None,
+    play: bool = False,
+    choose: bool = False,
+    chosen: Sequence[int] = (),
+) -> list[int] | None:
+    """The plane of a lesson; returns the points chosen to be forgotten once they were changed in the browser.
+
+    Args:
+        looks: of "original", "references" and "unlearned"; label: what the picture is, in words.
+        look_at: the point around which copies are shown at first, a forgotten one unless told otherwise.
+        play: run the film at first (not where reduced motion is asked for).
+        choose: whether points can be chosen; chosen: those that are at first.
+    """
+    encoded = {name: base64.b64encode(value.numpy().tobytes()).decode() for name, value in lesson.fields.items()}
+    seen = st.session_state.get(f"{key}-turn", 0)
+    found: Any = _field(
+        key=key,
+        data={
+            "version": f"{lesson.plane}-{lesson.method}-{lesson.seed}-{hash(lesson.forget)}",
+            "label": label,
+            "steps_grid": STEPS,
+            "floor": FLOOR,
+            "classes": list(lesson.classes),
+            "fills": [FILLS[0], FILLS[1], FILLS[4]][: len(lesson.classes)],
+            "axes": list(lesson.axes),
+            "points": [[round(x, 4), round(y, 4)] for x, y in lesson.points.tolist()],
+            "labels": lesson.labels.tolist(),
+            "forget": list(lesson.forget),
+            "chosen": list(chosen),
+            "seen": seen,
+            "steps": lesson.steps.tolist(),
+            "accuracy": [[round(a, 4), round(b, 4)] for a, b in lesson.accuracy.tolist()],
+            "fields": encoded,
+            "looks": {
+                name: {"colour": look.colour, "letter": look.letter, "title": look.title}
+                for name, look in looks.items()
+            },
+            "play": play,
+            "choose": choose,
+            "look": lesson.forget[0] if look_at is None else look_at,
+            "tau": tau,
+        },
+        on_chosen_change=lambda: None,
+    )
+    state = found.get("chosen") if choose else None
+    if not isinstance(state, dict):
+        return None
+    points = state.get("points")
+    if not isinstance(points, list) or not all(type(i) is int and 0 <= i < len(lesson.labels) for i in points):
+        return None
+    st.session_state[f"{key}-turn"] = int(state.get("turn") or 0)
+    return sorted(set(points))

@@ -1,0 +1,146 @@
+// What lies above the points: frames, titles, names of classes, rings, the copies of a sample, a lasso.
+import { TEST } from "./scatter_map.js";
+import { trace } from "./shapes.js";
+
+function frame(map, pen, box, panel) {
+  const { rem } = map.my;
+  const { color, fontFamily } = map.style;
+  pen.strokeStyle = color;
+  pen.globalAlpha = 0.22;
+  pen.lineWidth = 1;
+  pen.strokeRect(box.x + 0.5, box.y + 0.5, box.w - 1, box.h - 1);
+  pen.globalAlpha = 1;
+  pen.font = `600 ${0.92 * rem}px ${fontFamily}`;
+  pen.textAlign = "left";
+  pen.textBaseline = "alphabetic";
+  pen.fillStyle = panel.colour;
+  trace(pen, panel.symbol, box.x + 0.5 * rem, box.y - 0.72 * rem, 0.36 * rem);
+  pen.fill();
+  pen.fillStyle = color;
+  pen.fillText(`${panel.letter} · ${panel.title}`, box.x + 1.25 * rem, box.y - 0.42 * rem, box.w - 1.3 * rem);
+  pen.font = `${0.82 * rem}px ${fontFamily}`;
+  pen.textAlign = "center";
+  pen.globalAlpha = 0.8;
+  pen.fillText(map.data.axes[0], box.x + box.w / 2, box.y + box.h + 1.25 * rem, box.w);
+  pen.save();
+  pen.translate(box.x - 0.55 * rem, box.y + box.h / 2);
+  pen.rotate(-Math.PI / 2);
+  pen.fillText(map.data.axes[1], 0, 0, box.h);
+  pen.restore();
+  pen.globalAlpha = 1;
+}
+
+/** A ring around every sample that is to be forgotten next. */
+function chosen(map, pen, box, m) {
+  const { data, points } = map;
+  const ids = new Set(data.chosen);
+  pen.strokeStyle = data.primary;
+  pen.lineWidth = 1.5;
+  if (!ids.size) return;
+  for (let i = 0; i < data.count; i++) {
+    if (map.layerOf(i) === TEST || !ids.has(points.ids[i])) continue;
+    const [x, y] = map.at(m, i);
+    pen.beginPath();
+    pen.arc(map.x(box, x), map.y(box, y), map.size("retain") * 0.5 + 1.8, 0, 7);
+    pen.stroke();
+  }
+}
+
+/** The copies of the sample in view, filled where the model still recognises them. */
+function copies(map, pen, box, m) {
+  const panel = map.data.panels[m];
+  const cloud = map.data.cloud[m];
+  pen.lineWidth = 1.5;
+  pen.strokeStyle = pen.fillStyle = panel.colour;
+  cloud.xy.forEach(([x, y], j) => {
+    trace(pen, panel.symbol, map.x(box, x), map.y(box, y), 4);
+    if (cloud.right[j]) pen.fill();
+    else {
+      pen.globalAlpha = 0.9;
+      pen.stroke();
+      pen.globalAlpha = 1;
+    }
+  });
+}
+
+/** Every class by name, in its middle; names that would lie on each other move down. */
+function names(map, pen, box, m) {
+  const { rem } = map.my;
+  const placed = [];
+  pen.font = `600 ${0.86 * rem}px ${map.style.fontFamily}`;
+  pen.textAlign = "center";
+  pen.textBaseline = "middle";
+  pen.lineJoin = "round";
+  pen.lineWidth = 3.5;
+  pen.strokeStyle = map.ground;
+  pen.fillStyle = map.style.color;
+  map.data.centres[m].forEach((centre, c) => {
+    if (!centre) return;
+    const x = map.x(box, centre[0]);
+    const w = pen.measureText(map.data.classes[c]).width / 2 + 2;
+    let y = map.y(box, centre[1]);
+    const taken = ([a, b, v]) => Math.abs(x - a) < w + v && Math.abs(y - b) < rem;
+    while (placed.some(taken) && y < box.y + box.h) y += rem * 0.5;
+    placed.push([x, y, w]);
+    pen.strokeText(map.data.classes[c], x, y);
+    pen.fillText(map.data.classes[c], x, y);
+  });
+}
+
+/** The sample in view, and the one that is pointed at. */
+function rings(map, pen, box, m) {
+  const { data, my } = map;
+  for (const [i, r, wide, colour] of [
+    [data.selected, 11, 3, data.primary],
+    [my.hover, 8, 2, map.style.color],
+  ]) {
+    if (i === null || i === undefined || i < 0) continue;
+    const [x, y] = map.at(m, i);
+    pen.beginPath();
+    pen.arc(map.x(box, x), map.y(box, y), r, 0, 7);
+    pen.strokeStyle = map.ground;
+    pen.lineWidth = wide + 2.5;
+    pen.stroke();
+    pen.strokeStyle = colour;
+    pen.lineWidth = wide;
+    pen.stroke();
+  }
+}
+
+function lasso(map, pen) {
+  const { path } = map.my;
+  if (!path || path.length < 2) return;
+  pen.beginPath();
+  pen.moveTo(...path[0]);
+  for (const [x, y] of path.slice(1)) pen.lineTo(x, y);
+  pen.closePath();
+  pen.fillStyle = pen.strokeStyle = map.data.primary;
+  pen.globalAlpha = 0.14;
+  pen.fill();
+  pen.globalAlpha = 1;
+  pen.lineWidth = 2;
+  pen.setLineDash([5, 4]);
+  pen.stroke();
+  pen.setLineDash([]);
+}
+
+/** @param {import("./scatter_map.js").ScatterMap} map */
+export function drawMarks(map) {
+  const [ratio, w, h] = map.fill(map.over);
+  const pen = map.over.getContext("2d");
+  pen.setTransform(ratio, 0, 0, ratio, 0, 0);
+  pen.clearRect(0, 0, w, h);
+  map.my.boxes.forEach((box, m) => {
+    frame(map, pen, box, map.data.panels[m]);
+    pen.save();
+    pen.beginPath();
+    pen.rect(box.x, box.y, box.w, box.h);
+    pen.clip();
+    chosen(map, pen, box, m);
+    if (map.my.on.copies && map.data.cloud) copies(map, pen, box, m);
+    if (map.my.names) names(map, pen, box, m);
+    rings(map, pen, box, m);
+    pen.restore();
+  });
+  lasso(map, pen);
+}

@@ -1,0 +1,43 @@
+// What several components draw with: marks as SVG and on a canvas, and how numbers come out of a message.
+
+/** Shapes of marks as SVG, in a box of 12 by 12, by the names that figures use. */
+export const SHAPES = {
+  circle: '<circle cx="6" cy="6" r="5"/>',
+  square: '<rect x="1.4" y="1.4" width="9.2" height="9.2"/>',
+  diamond: '<path d="M6 .6 11.4 6 6 11.4.6 6Z"/>',
+  "triangle-up": '<path d="M6 1 11.4 11H.6Z"/>',
+  cross: '<path d="M4 1h4v3h3v4H8v3H4V8H1V4h3Z"/>',
+  x: '<path d="M1 3 3 1l3 3 3-3 2 2-3 3 3 3-2 2-3-3-3 3-2-2 3-3Z"/>',
+  star: '<path d="M6 .6 7.6 4.2l3.8.4-2.8 2.6.8 3.9L6 9.1l-3.4 2 .8-3.9L.6 4.6l3.8-.4Z"/>',
+  hexagon: '<path d="M6 .8 10.7 3.4v5.2L6 11.2 1.3 8.6V3.4Z"/>',
+};
+
+/**
+ * Begin the path of a mark.
+ * @param {CanvasRenderingContext2D} pen
+ * @param {string} symbol circle (and all that has no other path), square, diamond or triangle-up
+ * @param {number} x @param {number} y @param {number} r
+ */
+export function trace(pen, symbol, x, y, r) {
+  const corners = {
+    diamond: [0, -1.2, 1.2, 0, 0, 1.2, -1.2, 0],
+    "triangle-up": [0, -1.15, 1.05, 0.85, -1.05, 0.85],
+  }[symbol];
+  pen.beginPath();
+  if (symbol === "square") pen.rect(x - r * 0.88, y - r * 0.88, 1.76 * r, 1.76 * r);
+  else if (!corners) pen.arc(x, y, r, 0, 7);
+  else {
+    pen.moveTo(x + r * corners[0], y + r * corners[1]);
+    for (let at = 2; at < corners.length; at += 2) pen.lineTo(x + r * corners[at], y + r * corners[at + 1]);
+    pen.closePath();
+  }
+}
+
+/** @param {string} text base64 @returns {Uint8Array} */
+export const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+
+/** @param {string} text #RRGGBB @returns {number[]} red, green, blue */
+export const hex = (text) => [1, 3, 5].map((at) => Number.parseInt(text.slice(at, at + 2), 16));
+
+/** @param {number} value @param {number} low @param {number} high */
+export const within = (value, low, high) => Math.min(high, Math.max(low, value));

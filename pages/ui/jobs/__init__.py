@@ -1,0 +1,1 @@
+"""Background work as the pages show it: starting, watching, tuning, reports."""

@@ -1,0 +1,327 @@
+"""Starting experiments and watching them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.errors import RurkError
+from rurk_core.jobs.control import (
+    JobStatus,
+    cancel_job,
+    delete_job,
+    job_status,
+    list_jobs,
+    read_log,
+    resume_job,
+    start_job,
+)
+from rurk_core.jobs.files import RUNNER
+from rurk_core.store.store import Store
+from ui.session import state
+from ui.text import duration, plain
+
+STATES = {
+    "queued": ("waiting", "gray", ":material/hourglass_empty:"),
+    "running": ("running", "blue", ":material/autorenew:"),
+    "done": ("finished", "green", ":material/check:"),
+    "failed": ("failed", "red", ":material/error:"),
+    "cancelled": ("stopped", "orange", ":material/stop_circle:"),
+    "killed": ("killed", "red", ":material/power_off:"),
+}
+
+
+RUNNERS = {
+    "experiment": RUNNER,
+    "audit": "rurk_core.run.audit:audit_job",
+    "embedding": "rurk_core.explore.maps:embedding_job",
+    "lesson": "rurk_core.explore.lessons:lesson_job",
+    "tuning": "rurk_core.tune.tune:tune_job",
+    "wholeset": "rurk_core.evidence.whole_set:wholeset_job",
+}
+"""What runs a job, by its kind."""
+OWN_PLACE = ("embedding", "lesson", "wholeset")
+"""Kinds that are watched on the page that asked for them, not in the list of runs."""
+
+
+def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment", **more: Any) -> str:
+    """Start an experiment, an audit, a map, a lesson, … in the background; ``more`` is for its runner."""
+    about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device, **more}
+    return start_job(state.store(), about, runner=RUNNERS[kind])
+
+
+def resume(store: Store, job: JobStatus) -> None:
+    """Go on with a job that has ended, with what ran it."""
+    resume_job(store, job.id, runner=RUNNERS.get(job.spec.get("kind", ""), RUNNER))
+
+
+def start_digits() -> None:
+    """The digits experiment with its defaults; a seed that is not in the store yet, so that it really runs."""
+    from rurk_core.run.spec import make_spec
+
+    try:
+        seeds = {state.result_of(entry.key)["seed"] for entry in state.runs()}
+        seed = next(number for number in range(7, 10_000) if number not in seeds)
+        title = f"Handwritten digits, half of the zeros forgotten (seed {seed})"
+        start(make_spec("digits", seed=seed, title=title).to_dict())
+    except RurkError as error:
+        state.note(str(error))
+
+
+def digits_button(key: str, *, primary: bool = False) -> None:
+    """One button that trains, unlearns and measures on digits, and leads to where it can be watched."""
+    if st.button(
+        "Run the digits experiment",
+        key=key,
+        type="primary" if primary else "secondary",
+        icon=":material/play_arrow:",
+        help="Original, 3 re-trained models and 3 unlearning methods on handwritten digits: under half a minute on two "
+        "free cores.",
+    ):
+        start_digits()
+        st.switch_page("unlearn.py")
+
+
+def empty_state() -> None:
+    """What a page shows while there is no experiment at all."""
+    with st.container(horizontal_alignment="center", key="empty"):
+        st.html(
+            '<div class="rk-empty"><h2>No experiment yet</h2><p>An experiment trains a model, makes it forget some '
+            "samples, and measures what it still knows around them. The one on handwritten digits takes under half a "
+            "minute on two cores and needs no download.</p></div>"
+        )
+        digits_button("empty_digits", primary=True)
+        st.page_link("forget.py", label="Or choose your own samples to forget", icon=":material/ink_eraser:")
+
+
+def title_of(job: JobStatus) -> str:
+    spec = job.spec.get("spec")
+    spec = spec if isinstance(spec, dict) else {}
+    return str(spec.get("title") or f"{spec.get('dataset', '?')}, forget {str(spec.get('forget', '?'))[:60]}")
+
+
+def running(jobs: list[JobStatus]) -> list[JobStatus]:
+    """Jobs that run or wait, the running one first."""
+    return sorted((job for job in jobs if job.alive), key=lambda job: (job.state != "running", job.id))
+
+
+def run_jobs(store: Store) -> list[JobStatus]:
+    """Jobs that are listed on the Unlearn page, newest first."""
+    return [job for job in list_jobs(store) if job.spec.get("kind") not in OWN_PLACE]
+
+
+def watch(key: str) -> None:
+    """Progress of the job whose id is kept in the session under ``key``, with a button that stops it.
+
+    Once it is finished the page runs again without it; how it failed is said once, in a sentence.
+    """
+    store, job = state.store(), st.session_state.get(key)
+    if job is None:
+        return
+
+    @st.fragment(run_every=0.5)
+    def live() -> None:
+        try:
+            found = job_status(store, job)
+        except RurkError:  # deleted in another tab
+            found = None
+        if found is None or not found.alive:
+            if found is not None and found.state != "done":
+                state.note(found.message or "It ended without a word.")
+            st.session_state.pop(key, None)
+            st.rerun()
+        with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
+            with st.container():
+                _progress(found)
+            st.button("Stop", key=f"stop-{job}", icon=":material/stop:", on_click=cancel_job, args=(store, job))
+
+    live()
+
+
+def badge() -> None:
+    """The running job with its percentage, in the sidebar; leads to the Unlearn page."""
+    alive = bool(running(run_jobs(state.store())))
+
+    @st.fragment(run_every=2.0 if alive else None)
+    def live() -> None:
+        jobs = running(run_jobs(state.store()))
+        if jobs:
+            more = f" · {len(jobs) - 1} waiting" if len(jobs) > 1 else ""
+            with st.container(key="job_badge"):
+                st.page_link("unlearn.py", label=f"Running · {jobs[0].progress:.0%}{more}", icon=":material/autorenew:")
+                st.progress(jobs[0].progress)
+        elif alive:
+            st.rerun()
+
+    live()
+
+
+def jobs_panel() -> None:
+    """Every job that has not been put away: progress, time left, loss; stop, resume, delete, open."""
+    store = state.store()
+    jobs = [job for job in run_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
+    jobs = running(jobs) + [job for job in jobs if not job.alive][:8]
+    if jobs:
+        show_jobs(jobs)
+
+
+def show_jobs(jobs: list[JobStatus]) -> None:
+    """A card for every job, kept up to date; the page runs again once none of them is under way any more."""
+    store = state.store()
+    alive = any(job.alive for job in jobs)
+    ids = [job.id for job in jobs]
+
+    @st.fragment(run_every=1.0 if alive else None)
+    def live() -> None:
+        found = []
+        for name in ids:
+            try:
+                found.append(job_status(store, name))
+            except RurkError:
+                continue  # deleted in another tab
+        for status in found:
+            job_card(status)
+        if alive and not any(job.alive for job in found):
+            st.rerun()  # there is a new result
+
+    live()
+
+
+def job_card(job: JobStatus) -> None:
+    store = state.store()
+    word, colour, icon = STATES.get(job.state, (job.state, "gray", ":material/help:"))
+    with st.container(border=True, key=f"job-{job.id}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
+            st.markdown(f"**{plain(title_of(job))}**", width="stretch")
+            _buttons(job)
+        if job.alive:
+            _progress(job)
+        elif job.state == "done":
+            tuned = job.spec.get("kind") == "tuning"
+            st.caption(f"The result is in the list of {'tuned settings' if tuned else 'experiments'}.")
+        else:
+            st.caption(plain(job.message or "It ended without a word."))
+            if job.state in ("failed", "killed"):
+                log = read_log(store, job.id, last=4000)
+                if log.strip():
+                    with st.expander("Log of the run", icon=":material/article:"):
+                        st.code(log, language=None, wrap_lines=True)
+
+
+UNITS = {"Verdicts": "copies", "Radii": "searches"}
+"""What a stage counts, by how its name begins."""
+
+
+def _progress(job: JobStatus) -> None:
+    if job.state == "queued":
+        st.caption("Waits until the device is free.")
+        return
+    last = job.events[-1] if job.events else {}
+    total, done = last.get("total"), last.get("done")
+    where = job.stage or "Starting"
+    if isinstance(total, int) and isinstance(done, int) and total > 1:
+        unit = next((unit for of, unit in UNITS.items() if where.startswith(of)), "steps")
+        where += f", {done:,} of {total:,} {unit}"
+    left = f" · about {duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
+    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
+    live_curves(job)
+
+
+LIVE = {
+    "loss": ("Training loss (cross-entropy)", "{:.3f}"),
+    "accuracy": ("Training accuracy", "{:.0%}"),
+    "retain_accuracy": ("Retain accuracy", "{:.0%}"),
+    "forget_accuracy": ("Forget accuracy", "{:.0%}"),
+}
+"""What the events of a training stage tell, by name: title and format."""
+
+
+def live_curves(job: JobStatus) -> None:
+    """Loss and live accuracies of the stage that trains now, or trained last."""
+    trained = [event for event in job.events if isinstance(event.get("loss"), int | float)]
+    if not trained:
+        return
+    stage = trained[-1].get("stage")
+    here = [event for event in trained if event.get("stage") == stage]
+    with st.container(horizontal=True, gap="medium", key=f"live-{job.id}"):
+        for name, (title, form) in LIVE.items():
+            values = [event[name] for event in here if isinstance(event.get(name), int | float)]
+            if values:
+                help = None if name == "loss" else "On at most 256 samples of the set, a look now and then."
+                st.metric(
+                    f"{plain(str(stage))}: {title.lower()}",
+                    form.format(values[-1]),
+                    chart_data=values[-300:],
+                    width=260,
+                    help=help,
+                )
+
+
+def _buttons(job: JobStatus) -> None:
+    store = state.store()
+
+    def safely(work: Any, *args: Any) -> None:
+        try:
+            work(*args)
+        except RurkError as error:
+            state.note(str(error))
+
+    if job.alive:
+        st.button(
+            "Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=safely, args=(cancel_job, store, job.id)
+        )
+        return
+    if job.state == "done" and job.result.startswith("run-") and store.has(job.result):
+        if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):
+            state.open_run(job.result)
+    elif job.state != "done":
+        st.button(
+            "Resume",
+            key=f"resume-{job.id}",
+            icon=":material/resume:",
+            help="Finished stages are kept; it goes on from there.",
+            on_click=safely,
+            args=(resume, store, job),
+        )
+    st.button(
+        "Dismiss",
+        key=f"dismiss-{job.id}",
+        type="tertiary",
+        icon=":material/close:",
+        help="Take it off this list; results stay.",
+        on_click=safely,
+        args=(delete_job, store, job.id),
+    )
+
+
+def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple[dict[str, float] | None, str]:
+    """Forward passes a second of a network on this machine, for each kind of work, and how that is known.
+
+    None where nothing tells.
+    """
+    from rurk_core.device import default_device, device_name
+    from rurk_core.run.estimate import measured_speeds
+
+    device = default_device()
+    own = (found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key)))
+    if speeds := measured_speeds(own, model, device_name(device)):
+        return speeds, "from your finished runs of this network"
+    if device.type == "cuda":
+        return None, "no experiment with this network has finished on this GPU yet"
+    return _probed(model, input_shape, classes), "from a trial of the network"
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _probed(model: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:
+    from rurk_core.run.estimate import probed_speeds
+
+    return probed_speeds(model, input_shape, classes)
+
+
+def _readable(key: str) -> dict[str, Any] | None:
+    try:
+        return state.result_of(key)
+    except RurkError:  # damaged; the list says so
+        return None

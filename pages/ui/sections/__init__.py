@@ -1,0 +1,1 @@
+"""Parts of pages: each reads what it needs and draws it."""

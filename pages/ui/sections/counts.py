@@ -1,0 +1,94 @@
+"""Who recognises a sample at one radius: in words, and as a table."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rurk_core.measure.residual import log_ratio_posterior
+from ui.figures.look import REFERENCES
+from ui.glossary import term
+from ui.session.view import View
+from ui.text import escape, number
+
+MEANINGS = {
+    True: (
+        "More than {}: something of this sample is left – residual knowledge.",
+        "Fewer than {}: this sample is forgotten further than retraining would – over-forgetting.",
+    ),
+    False: (
+        "More than {}: it holds this sample, which stays, more firmly than retraining would.",
+        "Fewer than {}: unlearning others has damaged this sample, which was to stay.",
+    ),
+}
+"""What more, and fewer, than re-trained models means, for a sample to forget and for one that stays."""
+
+
+def say(view: View) -> str:
+    """The counts in words, and what they mean."""
+    v, name = view.verdicts, escape(view.classes[view.label])
+    u = int(v.recognised(view.method)[view.place, view.at])
+    each = v.reference_recognised()[:, view.place, view.at]
+    many = len(each) > 1
+    look = view.looks[view.method]
+    who = "the Original" if view.method == "original" else f"the unlearned model {escape(look.title)}"
+    if not len(each):
+        return (
+            f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
+            f"copies as “{name}”.</div><div class='rk-verdict'>There is no re-trained model to compare with.</div>"
+        )
+    others = f"the {len(each)} re-trained models" if many else "the re-trained model"
+    average = f" on average ({each.min()}–{each.max()})" if many else ""
+    words = (
+        f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
+        f"copies as “{name}”; {others} <b>{number(each.mean())} of {v.draws}</b>{average}.</div>"
+    )
+    others = "every re-trained model" if many else "the re-trained model"
+    above, below = MEANINGS[view.forgotten]
+    if u > each.max():
+        meaning = above.format(others)
+    elif u < each.min():
+        meaning = below.format(others)
+    elif many:
+        meaning = "Within the range of the re-trained models: on this sample they cannot be told apart by these counts."
+    else:
+        meaning = "As many as the re-trained model: on this sample they cannot be told apart by these counts."
+    return f'{words}<div class="rk-verdict">{meaning}</div>'
+
+
+def table(view: View, shown: list[str]) -> str:
+    """Counts, r̂ with numerator and denominator, and its interval, a row per model."""
+    v = view.verdicts
+    each = v.reference_recognised()[:, view.place, view.at]
+    rows = []
+    for name in shown:
+        look, own = view.looks[name], float(view.counts(name)[view.at, view.label])
+        bar = f'<i style="width:{100 * own / v.draws:.1f}%;background:{look.colour}"></i>'
+        if name == REFERENCES:
+            listed = ", ".join(str(count) for count in each[:8]) + (", …" if len(each) > 8 else "")
+            ratio, interval = f'<span class="quiet">each: {listed}</span>', ""
+            if len(each) > 1:
+                low, high = 100 * each.min() / v.draws, 100 * each.max() / v.draws
+                bar += f'<u style="left:{low:.1f}%;width:{max(0.8, high - low):.1f}%"></u>'
+        else:
+            ratio, interval = ratio_words(int(own), each, v.draws)
+        rows.append(
+            f"<tr><td>{look.label()}</td><td class='rk-wide' style='width:26%'><div class='rk-bar'>{bar}</div></td>"
+            f"<td class='num'><b>{number(own)}</b> of {v.draws}</td><td class='num'>{ratio}</td>"
+            f"<td class='num rk-wide'>{interval}</td></tr>"
+        )
+    head = (
+        f"<tr><th>model</th><th class='rk-wide'></th><th>copies {term('recognised')}</th>"
+        f"<th>{term('r̂')} = model / re-trained</th><th class='rk-wide'>{term('interval', '95% interval')}</th></tr>"
+    )
+    return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
+
+
+def ratio_words(u: int, each: np.ndarray, draws: int) -> tuple[str, str]:
+    """("83 / 41 = 2.02", "1.64 – 2.51"); a ratio with nothing below the line is undefined."""
+    if not len(each):
+        return "–", ""
+    _, low, high = log_ratio_posterior(np.array(u), draws, np.array(each.sum()), draws * len(each))
+    interval = f"{np.exp(low):.2f} – {np.exp(high):.3g}"
+    if each.sum() == 0:
+        return f"{u} / 0: undefined (0 of {draws})", interval
+    return f"{u} / {number(each.mean())} = <b>{u / each.mean():.2f}</b>", interval

@@ -1,0 +1,99 @@
+"""The finished experiments of the store, each with a card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.errors import RurkError
+from rurk_core.store.index import Entry
+from ui.figures.look import looks_of
+from ui.glossary import term
+from ui.session import state
+from ui.text import duration, escape, percent, plain
+
+
+def finished_runs() -> None:
+    entries = state.runs()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.subheader("Experiments", anchor=False)
+        st.page_link("compare.py", label="Compare methods", icon=":material/table_chart:")
+    if not entries:
+        st.caption("None yet: start one above.")
+        return
+    for entry in entries:
+        run_card(entry)
+    st.caption(f"Your store {plain(state.store().url)} takes {state.store().size() / 1e6:.1f} MB.")
+
+
+def run_card(entry: Entry) -> None:
+    try:
+        result = state.result_of(entry.key)
+    except RurkError as error:
+        with st.container(border=True, key=f"run-{entry.key}"):
+            state.show(error)
+            st.button("Delete", on_click=_delete, args=(entry.key,), key=f"delete-{entry.key}")
+        return
+    in_view = entry.key == state.run_in_view()
+    with st.container(border=True, key=f"run-{entry.key}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            came = " · came with the app" if entry.bundled else " · audit" if "audit" in result else ""
+            seen = " · in view" if in_view else ""
+            st.markdown(
+                f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
+                f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
+                f"{duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
+                width="stretch",
+            )
+            if st.button("Open", key=f"open-{entry.key}", icon=":material/blur_on:"):
+                state.open_run(entry.key)
+            if not entry.bundled:
+                with st.popover("Manage", icon=":material/more_horiz:", key=f"manage-{entry.key}"):
+                    title = st.text_input("Title", entry.title, key=f"title-{entry.key}", max_chars=120)
+                    st.button("Rename", on_click=_rename, args=(entry.key, title), key=f"rename-{entry.key}")
+                    st.divider()
+                    sure = st.checkbox("Yes, delete its result", key=f"sure-{entry.key}")
+                    st.button(
+                        "Delete",
+                        on_click=_delete,
+                        args=(entry.key,),
+                        disabled=not sure,
+                        icon=":material/delete:",
+                        key=f"delete-{entry.key}",
+                    )
+        with st.expander("Accuracies"):
+            st.html(accuracies(result))
+
+
+def accuracies(result: dict[str, Any]) -> str:
+    looks = looks_of(result["models"])
+    rows = []
+    for row in result["models"]:
+        look = looks[row["name"]]
+        if "failed" in row:
+            cells = f"<td colspan='4'>{escape(row['failed'])}</td>"
+        else:
+            names = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
+            cells = "".join(f"<td class='num'>{percent(row[name])}</td>" for name in names)
+            cells += f"<td class='num quiet'>{duration(row['seconds'])}</td>"
+        rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
+    head = (
+        f"<tr><th>model</th><th>{term('retain accuracy', 'retain')}</th>"
+        f"<th>{term('unlearn accuracy', 'unlearn')}</th><th>{term('test accuracy', 'test')}</th><th>time</th></tr>"
+    )
+    return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
+
+
+def _rename(key: str, title: str) -> None:
+    try:
+        state.store().rename(key, title)
+    except RurkError as error:
+        state.note(str(error))
+
+
+def _delete(key: str) -> None:
+    try:
+        state.store().delete(key)
+    except RurkError as error:
+        state.note(str(error))

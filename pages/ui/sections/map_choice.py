@@ -1,0 +1,128 @@
+"""Which map of the samples is looked at: models, layer, method, how many; and making it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.explore.maps import LAYERS, METHODS, MapSpec, at_once, make_map, map_key
+from ui.figures.look import Look
+from ui.jobs.runs import start, watch
+from ui.session import state
+
+AMOUNTS = (1000, 3000, 10_000, 30_000, 100_000)
+MANY_MODELS = 6
+
+
+def choose_map(run: str, result: dict[str, Any], looks: dict[str, Look], dataset: Any) -> MapSpec:
+    """The controls, and the map they ask for."""
+    names = [row["name"] for row in result["models"] if "failed" not in row]
+    unlearned = [entry["method"] for entry in result["residual"] if entry["method"] != "original"]
+    method = state.choice("method", (unlearned or ["original"])[0], state.one_of(names))
+    first = tuple(dict.fromkeys(name for name in ("original", "reference-1", method) if name in names))
+
+    def models(text: str) -> tuple[str, ...]:
+        parts = tuple(dict.fromkeys(text.split("~")))
+        if not parts or len(parts) > MANY_MODELS or any(part not in names for part in parts):
+            raise ValueError(text)
+        return parts
+
+    chosen = state.choice("models", first, models)
+    layer = state.choice("layer", "scores" if len(chosen) > 1 else "features", state.one_of(list(LAYERS)))
+    made_by = state.choice("map", "pca", state.one_of(list(METHODS)))
+    most = len(dataset.train_labels)
+    amounts = [n for n in AMOUNTS if n < most] + [most]
+    amount = state.choice("shown", min(3000, most), state.whole_of(amounts))
+    choose_models(names, chosen, looks)
+    show_choices(layer, made_by, amount, amounts, most)
+    return MapSpec(run, chosen, layer, made_by, amount, max(1000, amount // 3))
+
+
+def choose_models(names: list[str], chosen: tuple[str, ...], looks: dict[str, Look]) -> None:
+    """Which models are on the map; a link holds them with ``~`` between."""
+    key = "view_models"
+    st.session_state[key] = list(chosen)
+
+    def changed() -> None:
+        picked = [name for name in names if name in st.session_state[key]]
+        if not picked or len(picked) > MANY_MODELS:
+            state.note(f"A map is of one model at least, and of {MANY_MODELS} at most.")
+        else:
+            state.choose("models", "~".join(picked))
+
+    st.pills(
+        "Models, all on one map",
+        names,
+        selection_mode="multi",
+        key=key,
+        on_change=changed,
+        format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+        help="The map is fitted once on all of them together: a point that lies elsewhere in another panel was really "
+        "moved.",
+    )
+
+
+def show_choices(layer: str, made_by: str, amount: int, amounts: list[int], most: int) -> None:
+    """Controls for what is mapped, how, and of how many samples."""
+    one, two, three = st.columns([1.2, 1, 1.2], gap="medium", vertical_alignment="bottom")
+    with one:
+        state.bound(
+            st.segmented_control,
+            "What is mapped",
+            "layer",
+            layer,
+            options=list(LAYERS),
+            format_func=LAYERS.__getitem__,
+            required=True,
+            help="Last features: what the last layer works on; their axes belong to each network, so networks trained "
+            "apart lie apart. Class scores (logits): one axis a class, the same for all models.",
+        )
+    with two:
+        state.bound(
+            st.segmented_control,
+            "Map",
+            "map",
+            made_by,
+            options=list(METHODS),
+            format_func=METHODS.__getitem__,
+            required=True,
+            help="PCA: a flat shadow along the two directions of greatest variance, at once. UMAP: keeps neighbours "
+            "together and bends the rest, made in the background.",
+        )
+    with three:
+        state.bound(
+            st.select_slider,
+            "Samples of the retain set",
+            "shown",
+            amount,
+            options=amounts,
+            format_func=lambda n: f"{n:,}" if n < most else f"all {most:,}",
+            help="A seeded sample; all of the forget set are always there.",
+        )
+
+
+def ready_map(spec: MapSpec, result: dict[str, Any], dataset: Any) -> str | None:
+    """The key of the map; where it takes long to make, a button that does it in the background, and its progress."""
+    store = state.store()
+    key, _ = map_key(spec, result)
+    if store.has(key):
+        return key
+    if at_once(store, spec, result, dataset):
+        with st.spinner("Making the map …"):
+            return make_map(store, spec, result, dataset)
+    running = "map_job" in st.session_state
+    with st.container(border=True, key="make_map"):
+        if running:
+            watch("map_job")
+            return None
+        how = METHODS[spec.method]
+        st.markdown(
+            f"This map is not made yet. {how} of {len(spec.models)} × {spec.retain + spec.test:,} samples, at most."
+        )
+        if st.button("Make the map", type="primary", icon=":material/play_arrow:", key="make"):
+            title = {"title": f"{how} of {result['dataset']['name']}"}
+            st.session_state["map_job"] = start(spec.to_dict() | title, kind="embedding")
+            st.rerun()
+        st.caption("It is made once, in the background; the page may be left meanwhile.")
+    return None

@@ -1,0 +1,137 @@
+"""What a new experiment is made of: a preset, methods with their settings, what is measured."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.data import dataset_entry
+from rurk_core.run.presets import presets_of
+from rurk_core.run.spec import MAX_REFERENCES
+from rurk_core.unlearning import METHODS
+from rurk_core.unlearning.own import PROBLEMS
+from ui.sections.forms import config_form, network_form, perturbation_form
+from ui.session import state
+from ui.text import plain
+
+FULL = {"references": 3, "draws": 100, "steps": 11}
+EVERY = FULL | {"methods": list(METHODS)}
+PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
+PRESETS: dict[str, dict[str, Any]] = {
+    "Quick look": {
+        "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
+        "methods": ["gd", "rurk"],
+        "references": 1,
+        "draws": 30,
+        "steps": 6,
+    },
+    "Thorough": FULL
+    | {
+        "says": "Three methods and three re-trained models, so that differences can be set against how much "
+        "re-training itself varies.",
+        "methods": ["gd", "neggrad_plus", "rurk"],
+    },
+    "Every method": EVERY
+    | {"says": "All methods with their defaults against three re-trained models, on Gaussian copies."},
+    "Paper, small CIFAR-5": PAPER
+    | {
+        "says": "The paper’s main table: five classes of CIFAR-10, half of the airplanes, ResNet-18, three attacks. "
+        "Made for a GPU.",
+        "data": "small_cifar5",
+    },
+    "Paper, CIFAR-10": PAPER
+    | {
+        "says": "All of CIFAR-10, half of the airplanes, ResNet-18 from scratch, three attacks. Made for a GPU.",
+        "data": "cifar10",
+    },
+}
+FIRST = "Thorough"
+
+
+def choose_preset() -> str:
+    """A preset by name; one that belongs to a data set puts that data set in view."""
+
+    def changed() -> None:
+        data = PRESETS[st.session_state["preset"]].get("data")
+        if data:
+            st.session_state["typed_dataset"] = None
+            state.choose("data", data)
+
+    mark = st.segmented_control(
+        "Preset",
+        list(PRESETS),
+        default=FIRST,
+        required=True,
+        key="preset",
+        on_change=changed,
+        persist_state="session",
+    )
+    st.caption(PRESETS[mark]["says"])
+    return mark
+
+
+def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict[str, Any]]:
+    """The unlearning runs, each with the settings of its form."""
+    chosen = st.multiselect(
+        "Unlearning methods",
+        list(METHODS),
+        default=[key for key in preset["methods"] if key in METHODS],
+        format_func=lambda key: METHODS[key].title,
+        key=f"methods-{mark}",
+        help="Each makes one unlearned model from the Original. A form per method is below.",
+        persist_state="session",
+    )
+    for sentence in PROBLEMS.values():
+        st.warning(plain(sentence), icon=":material/extension_off:")
+    found, tuned = [], presets_of(state.store())
+    for key in chosen:
+        method = METHODS[key]
+        with st.expander(f"{method.title}: {method.summary}", key=f"form-{key}"):
+            settings = {**method.presets, **tuned.get(key, {})}
+            presets = list(settings)
+            first = dataset if dataset in presets else "default"
+            picked = st.selectbox(
+                "Preset",
+                presets,
+                index=presets.index(first),
+                key=f"preset-{key}-{dataset}",
+                help=f"{method.source}. Needs {method.needs}. Batch normalisation: {method.batch_norm}.",
+                persist_state="session",
+            )
+            values = config_form(method.config, dict(settings[picked]), f"set-{key}-{picked}")
+        found.append({"method": key, "preset": picked, "config": values})
+    return found
+
+
+def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str, Any]:
+    """Model, references, perturbations and seed."""
+    one, two, three, four = st.columns(4, gap="medium")
+    model = network_form(name, preset.get("model", ""), mark, one, two)
+    references = three.number_input(
+        "Re-trained models",
+        1,
+        MAX_REFERENCES,
+        preset["references"],
+        key=f"references-{mark}",
+        help="K networks trained from scratch without the forget set, with K seeds. They differ among themselves; with "
+        "one alone that cannot be seen.",
+        persist_state="session",
+    )
+    recipes = ["quick", "paper"] if dataset_entry(name).paper else ["quick"]
+    wanted = preset.get("recipe", "quick")
+    recipe = four.selectbox(
+        "Training",
+        recipes,
+        index=recipes.index(wanted) if wanted in recipes else 0,
+        key=f"recipe-{mark}-{name}",
+        format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.__getitem__,
+        persist_state="session",
+    )
+    draws = perturbation_form(name, mark, preset.get("attacks", ["gaussian"]), preset["steps"], preset["draws"])
+    return {
+        "model": model,
+        "references": references,
+        "recipe": recipe,
+        **draws,
+    }

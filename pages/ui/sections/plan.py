@@ -1,0 +1,55 @@
+"""What an experiment will run, counted, and how long it will take."""
+
+from __future__ import annotations
+
+from rurk_core.data import Dataset, ForgetSet, dataset_entry
+from rurk_core.jobs.control import list_jobs
+from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.spec import Spec
+from ui.glossary import term
+from ui.jobs.runs import speeds_here
+from ui.session import state
+from ui.text import duration, escape
+
+
+def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
+    """What will run, counted, and about how long it will take, as HTML."""
+    methods, k, chosen = len(spec.methods), spec.references, len(forget.indices)
+    each = chosen * len(spec.taus) * spec.draws
+    verdicts = 0
+    for attack in spec.attacks:
+        # random draws serve all models at once; an attack is made on the Original and on each unlearned model
+        verdicts += each * ((methods + 1) * (k + 2) - 1 if ATTACKS[attack].uses_model else methods + 1 + k)
+    s = "s" if methods != 1 else ""
+    models = "models" if k > 1 else "model"
+    pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
+    return (
+        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")} on '
+        f"{len(dataset.train_labels):,} samples, {k} {term('re-trained')} {models} on "
+        f"{len(dataset.train_labels) - chosen:,}, {methods} unlearning run{s} ({escape(spec.model)}); then {chosen:,} "
+        f"samples × {len(spec.taus)} {term('radii')} × {spec.draws} {term('copies')}, <b>{verdicts:,}</b> "
+        f"{term('verdicts')} in all. {time_words(spec, dataset, forget)}</div>"
+    )
+
+
+def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
+    """How long it will take, and how that is known."""
+    from rurk_core.device import default_device
+    from rurk_core.run.estimate import START_SECONDS, missing_stages
+    from rurk_core.run.plan import Work, expected_seconds
+
+    device, start_on = default_device(), dataset_entry(spec.dataset).pretrain_on
+    start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
+    stages = missing_stages(Work(spec, state.store(), dataset, start_data, device, forget=forget))
+    if not stages:
+        return "<b>Everything is in the store already</b>: the result is there at once."
+    speeds, source = speeds_here(spec.model, dataset.input_shape, len(dataset.classes))
+    if speeds is None:
+        return f"No estimate of the time: {source}."
+    waiting = sum(job.alive for job in list_jobs(state.store()))
+    queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
+    seconds = START_SECONDS + expected_seconds(stages, speeds)
+    return (
+        f"It takes <b>about {duration(seconds)}</b> here ({source}){queue}. It runs in the "
+        "background; finished stages are kept."
+    )

@@ -1,0 +1,281 @@
+"""What the pages on one sample look at: the choices they begin with, and the copies they show; computing is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from rurk_core.measure.residual import Verdicts
+from rurk_core.perturb.copies import ATTACKS
+from ui.figures.look import REFERENCES, Look
+from ui.figures.sheet import Sheet, make_sheet
+from ui.glossary import help_of
+from ui.session import state
+
+SHOWN = 100
+"""Copies drawn as thumbnails; counts are always of all of them."""
+FEW = 20
+"""Copies that are made on demand where each takes many gradients of a large picture."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What is looked at: a run, one attack, one model in question, one sample, one radius.
+
+    Attributes:
+        dataset: None where the data of the run cannot be read.
+        measured: whether the run measured this attack for the whole forget set; otherwise ``verdicts`` holds the one
+            sample, judged on demand.
+        place: the sample's row in ``verdicts``; at: the radius' place in ``verdicts.taus``.
+    """
+
+    run: str
+    result: dict[str, Any]
+    dataset: Any
+    verdicts: Verdicts
+    measured: bool
+    looks: dict[str, Look]
+    attack: str
+    method: str
+    place: int
+    at: int
+
+    @property
+    def sample(self) -> int:
+        return int(self.verdicts.samples[self.place])
+
+    @property
+    def forgotten(self) -> bool:
+        """Whether the sample was to be forgotten; otherwise it stays, and the re-trained models saw it."""
+        return self.sample in self.result["forget"]["indices"]
+
+    @property
+    def label(self) -> int:
+        return int(self.verdicts.labels[self.place])
+
+    @property
+    def classes(self) -> list[str]:
+        return self.result["dataset"]["classes"]
+
+    @property
+    def tau(self) -> float:
+        return float(self.verdicts.taus[self.at])
+
+    @property
+    def unlearned(self) -> list[str]:
+        """The judging models that are not re-trained, in the order of the run."""
+        return [name for name in self.verdicts.models if name not in self.verdicts.references]
+
+    @property
+    def principal(self) -> list[str]:
+        """The Original, the re-trained models together and the model in question, as far as they judge."""
+        v, together = self.verdicts, [REFERENCES] if self.verdicts.references else []
+        names = dict.fromkeys(["original", *together, self.method])
+        return [name for name in names if name in (*v.models, *together)]
+
+    def members(self, name: str) -> list[int]:
+        """Places of a model among the judging ones; of all re-trained models for them together."""
+        v = self.verdicts
+        return [v.models.index(m) for m in (v.references if name == REFERENCES else (name,))]
+
+    def counts(self, name: str) -> np.ndarray:
+        """Copies of the sample by class [T, C]; the mean over the re-trained models for them together."""
+        found = self.verdicts.counts[self.members(name), self.place]
+        return found.mean(0) if name == REFERENCES else found[0]
+
+
+@dataclass(frozen=True)
+class Copies:
+    """The drawn copies of a sample at a radius.
+
+    Attributes:
+        sheet: their pictures.
+        change: float16 [copies, ...], copy minus sample.
+        probability: float16 [models, copies, C]; taken: int16 [models, copies], the likeliest class.
+        same: whether these are the very copies that were counted (another kind of device draws others).
+    """
+
+    sheet: Sheet
+    change: np.ndarray
+    probability: np.ndarray
+    taken: np.ndarray
+    same: bool
+
+
+# --- the choices both pages begin with ----------------------------------------------------------------------
+
+
+def choose_question(
+    result: dict[str, Any], looks: dict[str, Look], columns: Sequence[Any], *, on_demand: bool = False
+) -> tuple[str, str]:
+    """Selects for the unlearned model in question and for the perturbation, in two columns: (method, attack).
+
+    Args:
+        on_demand: offer perturbations too that the run did not measure.
+    """
+    tables = tables_of(result)
+    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
+    method = state.choice("method", methods[0], state.one_of(methods), always=True)
+    measured = [attack for attack, name in tables if name == method]
+    attacks = [*measured, *(attack for attack in ATTACKS if on_demand and attack not in measured)]
+    attack = state.choice("attack", attacks[0], state.one_of(attacks), always=True)
+    with columns[0]:
+        state.bound(
+            st.selectbox,
+            "Unlearned model",
+            "method",
+            method,
+            options=methods,
+            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+            help="The model in question: r̂ compares it with the re-trained ones.",
+        )
+    with columns[1]:
+        state.bound(
+            st.selectbox,
+            "Perturbation",
+            "attack",
+            attack,
+            options=attacks,
+            format_func=lambda name: ATTACKS[name].title + ("" if name in measured else " · made now"),
+            help=f"How copies are made: {ATTACKS[attack].summary}.",
+        )
+    return method, attack
+
+
+def tau_slider(taus: Sequence[float], tau: float) -> None:
+    """The radius in view, where there is more than one."""
+    if len(taus) > 1:
+        state.bound(
+            st.select_slider,
+            "Radius τ",
+            "tau",
+            tau,
+            options=taus,
+            format_func=lambda value: f"{value:.4g}",
+            help=help_of("radius"),
+        )
+
+
+def step_buttons(samples: Sequence[int], here: int) -> None:
+    """Previous and next sample, by button or arrow key; goes round at the ends."""
+
+    def go(by: int) -> None:
+        state.choose("sample", samples[(here + by) % len(samples)])
+
+    st.button("Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous")
+    st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
+
+
+# --- what they show -----------------------------------------------------------------------------------------
+
+
+def tables_of(result: dict[str, Any]) -> dict[tuple[str, str], str]:
+    """(attack, method) → key of the verdicts a run measured."""
+    return {(entry["attack"], entry["method"]): entry["verdicts"] for entry in result["residual"]}
+
+
+def models_of(result: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
+    """Models of a run by name, ready for measuring."""
+    keys = {row["name"]: row["key"] for row in result["models"]}
+    return [state.frozen_model(state.store().url, keys[name]) for name in names]
+
+
+@st.cache_resource(max_entries=200, show_spinner="Making copies and asking the models …")
+def on_demand(url: str, run: str, attack: str, method: str, sample: int, label: int, _dataset: Any) -> Verdicts:
+    """Verdicts on one sample for an attack that the run did not measure: same models, radii, draws and seed."""
+    import torch
+
+    from rurk_core.measure.verdicts import count_verdicts
+
+    result = state.result_of(run)
+    like = state.verdicts_of(next(key for (_, m), key in tables_of(result).items() if m == method))
+    kind = ATTACKS[attack]
+    rows = [row["name"] for row in result["models"] if "failed" not in row]
+    references = [name for name in rows if name in like.references]
+    others = ["original", method] if kind.uses_model else [name for name in rows if name not in like.references]
+    judges = tuple(dict.fromkeys([*others, *references]))
+    heavy = not kind.ray and _dataset.train_images[0].numel() > 1000
+    return count_verdicts(
+        dict(zip(judges, models_of(result, judges), strict=True)),
+        references,
+        _dataset.train_images[[sample]],
+        torch.tensor([label]),
+        [sample],
+        attack=attack,
+        taus=[float(tau) for tau in like.taus],
+        draws=min(like.draws, FEW if heavy else SHOWN),
+        seed=like.seed,
+        classes=len(_dataset.classes),
+        source=method,
+    )
+
+
+def copies_of(view: View) -> Copies:
+    """The copies at the view's radius, and what every judging model says of them."""
+    url = state.store().url
+    return _copies(url, view.run, view.attack, view.method, view.sample, view.tau, view.verdicts.draws, view)
+
+
+@st.cache_resource(max_entries=240, show_spinner=False)
+def _copies(url: str, run: str, attack: str, method: str, sample: int, tau: float, draws: int, _view: View) -> Copies:
+    import torch
+
+    from rurk_core.data import to_pixels
+    from rurk_core.perturb.copies import copies
+
+    v, images = _view.verdicts, _view.dataset.train_images
+    models = models_of(_view.result, v.models)
+    pixels = to_pixels(images[[sample]])
+    with torch.no_grad():
+        moved = copies(
+            attack,
+            pixels,
+            torch.tensor([_view.label]),
+            ids=[sample],
+            tau=tau,
+            draws=draws if draws <= 1000 else SHOWN,
+            seed=v.seed,
+            classes=len(_view.classes),
+            model=models[v.models.index(v.source)] if v.source else None,
+        )[0]
+        probability = torch.stack([model(moved).softmax(1) for model in models]).numpy()
+    taken = probability.argmax(2).astype(np.int16)
+    counted = v.counts[:, _view.place, _view.at]
+    again = np.stack([np.bincount(row, minlength=counted.shape[1]) for row in taken])
+    change = (moved[:SHOWN] - pixels).numpy().astype(np.float16)
+    return Copies(
+        make_sheet(moved[:SHOWN]),
+        change,
+        probability[:, :SHOWN].astype(np.float16),
+        taken[:, :SHOWN],
+        draws > 1000 or bool((again == counted).all()),
+    )
+
+
+def beyond(v: Verdicts, method: str) -> np.ndarray:
+    """Copies recognised beyond the mean of the re-trained models [N, T]; all of them where there is no such model."""
+    each = v.reference_recognised()
+    return v.recognised(method) - (each.mean(0) if len(each) else 0)
+
+
+def residual_order(v: Verdicts, method: str) -> np.ndarray:
+    """Places in the forget set, the most residual knowledge over all radii first."""
+    return np.argsort(-beyond(v, method).sum(1), kind="stable")
+
+
+def telling_radius(v: Verdicts, method: str, place: int) -> float:
+    """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
+    apart = np.abs(beyond(v, method)[place]).astype(float)
+    apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
+    return float(v.taus[int(np.argmax(apart))])
+
+
+def telling_copy(view: View, found: Copies) -> int:
+    """The copy on which the model in question and the re-trained ones differ most."""
+    right = found.probability[:, :, view.label].astype(np.float32)
+    others = view.members(REFERENCES)
+    return int(np.argmax(np.abs(right[view.members(view.method)[0]] - (right[others].mean(0) if others else 0))))

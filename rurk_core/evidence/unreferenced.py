@@ -1,0 +1,170 @@
+"""What held-out samples can say where there are no re-trained models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from ..arrays import Floats
+from ..data import Dataset, to_pixels
+from ..errors import UsageError
+from ..measure.verdicts import OnChunk
+from ..run.stored import load_verdicts
+from ..store.store import Store
+from .case import result_for, verdicts_of_run, verdicts_on
+from .samples import RATE, SampleEvidence, sample_evidence
+
+
+@dataclass(frozen=True)
+class Unreferenced:
+    """What can be said without a re-trained model; weaker, for it compares a sample with *other* samples.
+
+    Attributes:
+        p_residual, p_forgotten: float64 [N], rank of the sample's recognition among its peers', from 1 / (peers + 1).
+        expected: float64 [N], mean recognition of the peers, as a share of the copies; recognised: of the sample.
+        peers: int64 [N], how many there were; 0 where its class has too few held-out samples to say anything.
+        verdict: list of "residual", "over_forgotten" or "cannot_tell" [N]; "clear" cannot be shown this way.
+        agreement: against the calibrated answer, None where the run has fewer than two references.
+    """
+
+    samples: NDArray[np.integer]
+    recognised: Floats
+    expected: Floats
+    p_residual: Floats
+    p_forgotten: Floats
+    peers: NDArray[np.integer]
+    verdict: tuple[str, ...]
+    agreement: dict[str, float] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        names = ("recognised", "expected", "p_residual", "p_forgotten")
+        rows = [
+            {"sample": int(sample), "verdict": self.verdict[at], "peers": int(self.peers[at])}
+            | {name: None if np.isnan(value := getattr(self, name)[at]) else round(float(value), 6) for name in names}
+            for at, sample in enumerate(self.samples)
+        ]
+        return {"weaker": True, "agreement": self.agreement, "samples": rows}
+
+
+PEERS = 50
+"""Held-out samples of the same class and about the same difficulty that a sample is compared with, at most."""
+FEW_PEERS = 10
+NEIGHBOURS = 5000
+"""Retained samples, evenly spread, to whose pixels those of a sample are compared."""
+
+
+def without_references(
+    store: Store,
+    run_key: str,
+    data: Dataset,
+    *,
+    method: str,
+    attack: str = "",
+    rate: float = RATE,
+    device: str = "cpu",
+    on_chunk: OnChunk | None = None,
+) -> Unreferenced:
+    """Recognition of forget samples against that of held-out samples of the same class and difficulty.
+
+    If nothing is left of a sample it is one more unseen sample to the model, exchangeable with test samples that are as
+    hard. Difficulty is taken from the *pixels*: the distance to the nearest retained samples of the class over that to
+    the nearest of any other. The Original's own confidence would not do: it saw the forget set, so forget samples look
+    easy to it, would be matched with easy test samples, and what is left of them would be explained away.
+
+    Where the run does have references, the answer is held against theirs: that is what it is worth.
+
+    Raises:
+        UsageError: no such model in the run, or the data set has no test samples of a forgotten class at all.
+    """
+    key, result = verdicts_of_run(store, run_key, method=method, attack=attack)
+    result_for(store, run_key, data)
+    table = load_verdicts(store, key)
+    rows = {row["name"]: row for row in result["models"] if row.get("key")}
+    forget = torch.tensor(result["forget"]["indices"])
+    labels = data.train_labels[forget]
+    held = held_out(data, labels)
+    if not len(held):
+        raise UsageError("The data set has no test samples of the forgotten classes to compare with.")
+    # test samples are numbered behind the training samples, so that their draws are their own
+    ids = held + len(data.train_labels)
+    verdicts = verdicts_on(
+        store, table, rows, data.test_images[held], data.test_labels[held], ids, data, device, on_chunk
+    )
+    own, others = table.recognised(method).mean(1), verdicts.recognised(method).mean(1)
+    stays = torch.ones(len(data.train_labels), dtype=torch.bool)
+    stays[forget] = False
+    around = stays.nonzero()[:, 0]
+    around = around[:: -(-len(around) // NEIGHBOURS)]
+    kept_images, kept_labels = data.train_images[around], data.train_labels[around]
+    hard = difficulty(data.train_images[forget], labels, kept_images, kept_labels)
+    hard_held = difficulty(data.test_images[held], data.test_labels[held], kept_images, kept_labels)
+    upper, lower, expected = (np.full(len(forget), np.nan) for _ in range(3))
+    peers = np.zeros(len(forget), np.int64)
+    for at in range(len(forget)):
+        same = np.flatnonzero(data.test_labels[held].numpy() == int(labels[at]))
+        if len(same) < FEW_PEERS:
+            continue
+        near = same[np.abs(hard_held[same] - hard[at]).argsort(kind="stable")[:PEERS]]
+        peers[at], expected[at] = len(near), others[near].mean() / table.draws
+        upper[at] = (1 + (others[near] >= own[at]).sum()) / (1 + len(near))
+        lower[at] = (1 + (others[near] <= own[at]).sum()) / (1 + len(near))
+    # a rank among at most 50 cannot survive a correction for many samples: the level is that of single samples
+    verdict = np.where(upper <= rate, "residual", np.where(lower <= rate, "over_forgotten", "cannot_tell"))
+    agreement = None
+    if len([name for name in table.references if name != method]) >= 2:
+        agreement = agreement_of(
+            sample_evidence(table, method, rate=rate), upper, lower, own / table.draws - expected, rate
+        )
+    return Unreferenced(
+        table.samples, own / table.draws, expected, upper, lower, peers, tuple(verdict.tolist()), agreement
+    )
+
+
+def held_out(data: Dataset, labels: Tensor) -> Tensor:
+    """Test indices of the classes of ``labels``, at most 4 × :data:`PEERS` of each; int64."""
+    return torch.cat([(data.test_labels == label).nonzero()[:, 0][: 4 * PEERS] for label in labels.unique()])
+
+
+def agreement_of(
+    calibrated: SampleEvidence, upper: Floats, lower: Floats, excess: Floats, rate: float
+) -> dict[str, float]:
+    """The weaker answer against the calibrated one, both at level ``rate`` for single samples.
+
+    Returns:
+        ``same``: share of samples with the same answer (above, below, neither); ``alarms``, ``alarms_calibrated``: how
+        many each accuses; ``both``: share of the weaker answer's accusations that the calibrated one makes too, NaN
+        as 0 where it makes none; ``rank_correlation`` of the excesses (Spearman).
+    """
+    strong = np.where(
+        calibrated.combined.p_residual <= rate, 1, np.where(calibrated.combined.p_forgotten <= rate, -1, 0)
+    )
+    weak = np.where(upper <= rate, 1, np.where(lower <= rate, -1, 0))
+    both = np.isfinite(excess)
+    varied = both.sum() > 2 and np.ptp(excess[both]) > 0 and np.ptp(calibrated.combined.excess[both]) > 0
+    return {
+        "same": float((strong == weak).mean()),
+        "alarms": float((weak != 0).mean()),
+        "alarms_calibrated": float((strong != 0).mean()),
+        "both": float((strong == weak)[weak != 0].mean()) if (weak != 0).any() else 0.0,
+        "rank_correlation": float(spearmanr(excess[both], calibrated.combined.excess[both])[0]) if varied else 0.0,
+    }
+
+
+def difficulty(images: Tensor, labels: Tensor, others: Tensor, other_labels: Tensor, *, near: int = 5) -> Floats:
+    """log of the mean pixel distance to the ``near`` nearest of ``others`` with the same label over that to the nearest
+    with another: below 0 among its own class, above 0 among others. float64 [N]."""
+    flat, labels_of = to_pixels(others).flatten(1), other_labels
+    found = []
+    for image, label in zip(to_pixels(images).flatten(1), labels, strict=True):
+        distance = (flat - image).norm(dim=1)
+        same = labels_of == label
+        means = [distance[side].sort().values[:near].mean() for side in (same, ~same)]
+        found.append((means[0].clamp(min=1e-6) / means[1].clamp(min=1e-6)).log().nan_to_num(0.0).item())
+    return np.array(found)

@@ -1,0 +1,1 @@
+"""Maps of samples and small lessons."""

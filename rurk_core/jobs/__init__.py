@@ -1,0 +1,1 @@
+"""Work in the background: each job a process of its own."""

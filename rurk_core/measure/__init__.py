@@ -1,0 +1,1 @@
+"""What models say of samples and copies: verdicts, residual knowledge, radii, scores, metrics, membership."""

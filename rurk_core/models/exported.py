@@ -1,0 +1,252 @@
+"""A program of ``torch.export``, walked with a fixed list of tensor operators; nothing in it is ever run as code."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import UsageError
+from . import Classifier
+
+EXPORTED = "exported"
+"""What stands in the place of an architecture's name."""
+MAX_VALUE = 2**25
+"""Numbers in one intermediate result of two samples."""
+FORMAT = "rurk-program/1"
+
+_ATEN = """
+  _adaptive_avg_pool2d.default _assert_tensor_metadata.default _native_batch_norm_legit_no_training.default
+  _softmax.default _to_copy.default
+  abs.default adaptive_avg_pool2d.default adaptive_max_pool2d.default add.Scalar add.Tensor add_.Scalar add_.Tensor
+  addmm.default alias.default amax.default amin.default avg_pool2d.default batch_norm.default bmm.default cat.default
+  chunk.default clamp.default clamp_max.default clamp_min.default clone.default constant_pad_nd.default
+  contiguous.default conv1d.default conv2d.default conv2d.padding convolution.default div.Scalar div.Tensor
+  div_.Scalar div_.Tensor dropout.default dropout_.default elu.default elu_.default exp.default expand.default
+  feature_dropout.default flatten.using_ints gelu.default group_norm.default hardsigmoid.default hardsigmoid_.default
+  hardswish.default hardswish_.default hardtanh.default hardtanh_.default layer_norm.default leaky_relu.default
+  leaky_relu_.default linear.default log.default log_softmax.int matmul.default max_pool2d.default
+  max_pool2d_with_indices.default mean.default mean.dim mish.default mm.default mul.Scalar mul.Tensor mul_.Scalar
+  mul_.Tensor native_group_norm.default native_layer_norm.default neg.default pad.default permute.default
+  pow.Tensor_Scalar prelu.default reciprocal.default relu.default relu6.default relu6_.default relu_.default
+  reshape.default rsqrt.default rsub.Scalar scaled_dot_product_attention.default select.int selu.default
+  sigmoid.default sigmoid_.default silu.default silu_.default slice.Tensor softmax.int softplus.default split.Tensor
+  split_with_sizes.default sqrt.default squeeze.dim squeeze.dims stack.default sub.Scalar sub.Tensor sub_.Tensor
+  sum.dim_IntList t.default tanh.default tanh_.default to.dtype transpose.int unbind.int unflatten.int
+  unsqueeze.default upsample_bilinear2d.vec upsample_nearest2d.vec view.default
+"""
+
+
+def _aten(name: str) -> Callable[..., Any]:
+    packet, _, overload = name.partition(".")
+    return getattr(getattr(torch.ops.aten, packet), overload)
+
+
+OPERATORS: dict[str, Callable[..., Any]] = {
+    **{f"torch.ops.aten.{name}": _aten(name) for name in _ATEN.split()},
+    "torch.ops.aten.sym_size.int": lambda self, dim: self.shape[dim],
+    "_operator.mul": lambda a, b: operator.mul(a, b),
+    "_operator.add": lambda a, b: operator.add(a, b),
+    "_operator.sub": lambda a, b: operator.sub(a, b),
+    "_operator.floordiv": lambda a, b: operator.floordiv(a, b),
+}
+"""The operators a program may use, by the name its graph gives them."""
+
+DTYPES = {1: torch.uint8, 4: torch.int32, 5: torch.int64, 7: torch.float32, 12: torch.bool}
+_MEMORY = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
+_PLAIN = {"as_int": int, "as_float": float, "as_bool": bool, "as_string": str}
+_LISTS = {"as_ints": int, "as_floats": float, "as_bools": bool}
+NOT_PICTURES = "export it from a model that takes a batch of pixels in [0, 1] and returns logits"
+
+
+class Exported(Classifier):
+    """A classifier that walks the graph of an exported program. Its blocks are unknown.
+
+    Args:
+        program: ``{"format", "inputs", "nodes", "output", "pixels", "features"}``, see :func:`read_exported`.
+        weights: one tensor per name in ``program["inputs"]``.
+
+    Raises:
+        UsageError: the program is not of this format or uses an operator that is not allowed.
+    """
+
+    def __init__(self, program: dict[str, Any], weights: Sequence[Tensor]):
+        nn.Module.__init__(self)
+        self.program = program
+        try:
+            if program["format"] != FORMAT or len(weights) != len(program["inputs"]):
+                raise UsageError("it is of another format; export the model again.")
+            self._steps = [_step(node) for node in program["nodes"]]
+            self._spent = _spent(program["nodes"])
+            self._ends = str(program["pixels"]), str(program["output"]), str(program["features"])
+            self._names = [str(name) for name in program["inputs"]]
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise UsageError("it is damaged; export the model again.") from None
+        for index, value in enumerate(weights):
+            setattr(self, f"weight_{index}", nn.Parameter(value, requires_grad=False))
+
+    @property
+    def weights(self) -> list[Tensor]:
+        """In the order of ``program["inputs"]``."""
+        return [getattr(self, f"weight_{index}") for index in range(len(self._names))]
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return ()
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        return self._walk(pixels, self._ends[1])
+
+    def features(self, pixels: Tensor) -> Tensor:
+        """What the last linear layer takes, N×F; the logits where the program does not end in one."""
+        found = self._walk(pixels, self._ends[2])
+        return found.flatten(1)
+
+    def _walk(self, pixels: Tensor, wanted: str, check: Callable[[Any], None] | None = None) -> Tensor:
+        values: dict[str, Any] = dict(zip(self._names, self.weights, strict=True))
+        values[self._ends[0]] = pixels
+        kept = {value.untyped_storage()._cdata for value in values.values()}
+        for step, spent in zip(self._steps, self._spent, strict=True):
+            found = {name: take(values) for name, take in step.arguments}
+            if step.in_place and found["self"].untyped_storage()._cdata in kept:
+                raise UsageError("it changes its own weights or its input, which is not allowed.")
+            if step.parts and step.parts(found) != len(step.outputs):
+                raise UsageError("it is damaged: a tensor is split into another number of parts than it says.")
+            result = step.call(**found)
+            for name, value in zip(
+                step.outputs, result if isinstance(result, tuple | list) else (result,), strict=False
+            ):
+                values[name] = value
+                if check:
+                    check(value)
+            if wanted in step.outputs:
+                break
+            for name in spent:  # as an ordinary model does, so that memory does not grow with depth
+                values.pop(name, None)
+        return values[wanted]
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A node of the graph: its operator, how its arguments are found, and the names its results get.
+
+    ``parts`` says how many tensors come out, where that depends on the arguments.
+    """
+
+    call: Callable[..., Any]
+    arguments: list[tuple[str, Callable[[dict[str, Any]], Any]]]
+    outputs: list[str]
+    in_place: bool
+    parts: Callable[[dict[str, Any]], int] | None
+
+
+_PARTS: dict[str, Callable[[dict[str, Any]], int]] = {
+    "torch.ops.aten.unbind.int": lambda a: a["self"].shape[a.get("dim", 0)],
+    "torch.ops.aten.split.Tensor": lambda a: -(-a["self"].shape[a.get("dim", 0)] // a["split_size"]),
+    "torch.ops.aten.split_with_sizes.default": lambda a: len(a["split_sizes"]),
+    "torch.ops.aten.chunk.default": lambda a: min(a["chunks"], a["self"].shape[a.get("dim", 0)]),
+}
+"""Operators whose number of results depends on their arguments: known before they run, so that it is bounded."""
+
+
+def _step(node: dict[str, Any]) -> _Step:
+    target = node["target"]
+    if target not in OPERATORS:
+        raise UsageError(
+            f"it uses the operator '{str(target)[:80]}', which is not on the list of allowed ones; "
+            "save the model's state dict for a registered architecture instead."
+        )
+    arguments = []
+    for entry in node["inputs"]:
+        name, argument = entry["name"], entry["arg"]
+        if name in ("training", "train") and argument.get("as_bool"):
+            raise UsageError("it was exported in training mode; call model.eval() before torch.export.export.")
+        if name == "dropout_p" and argument.get("as_float"):
+            raise UsageError("it draws random numbers (dropout); export it with model.eval().")
+        arguments.append((str(name), _argument(argument)))
+    outputs = [name for output in node["outputs"] for name in _names(output)]
+    in_place = target.split(".")[-2].endswith("_")
+    return _Step(OPERATORS[target], arguments, outputs, in_place, _PARTS.get(target))
+
+
+def _spent(nodes: list[dict[str, Any]]) -> list[list[str]]:
+    """For every node the values that no later one needs."""
+    seen: set[str] = set()
+    found = []
+    for node in reversed(nodes):
+        taken = {name for entry in node["inputs"] for name in _mentioned(entry["arg"])}
+        last = (taken | {name for output in node["outputs"] for name in _names(output)}) - seen
+        seen |= last
+        found.append(sorted(last))
+    return found[::-1]
+
+
+def _mentioned(argument: Any) -> Iterator[str]:
+    """Names of values in an argument."""
+    if isinstance(argument, dict):
+        for key, held in argument.items():
+            if key in ("name", "as_name"):
+                yield str(held)
+            else:
+                yield from _mentioned(held)
+    elif isinstance(argument, list):
+        for held in argument:
+            yield from _mentioned(held)
+
+
+def _argument(argument: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """How an argument is found among the values so far; only tensors, sizes and plain numbers exist."""
+    ((kind, held),) = argument.items()
+    if kind == "as_none":
+        return lambda values: None
+    if kind in _PLAIN:
+        plain = _PLAIN[kind](held)
+        return lambda values: plain
+    if kind in _LISTS:
+        listed = [_LISTS[kind](item) for item in held]
+        return lambda values: list(listed)
+    if kind in ("as_tensor", "as_sym_int", "as_optional_tensor"):
+        return _one(held)
+    if kind in ("as_tensors", "as_sym_ints", "as_optional_tensors"):
+        many = [_one(item) for item in held]
+        return lambda values: [take(values) for take in many]
+    if kind == "as_scalar_type":
+        dtype = DTYPES[held]
+        return lambda values: dtype
+    if kind == "as_memory_format":
+        memory = _MEMORY[held]
+        return lambda values: memory
+    if kind in ("as_layout", "as_device"):
+        return lambda values: None  # where it was exported is of no interest: it runs where its input lies
+    raise UsageError(f"it has an argument of the kind '{str(kind)[:40]}', which is not allowed.")
+
+
+def _one(held: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    """``{"name"}``, ``{"as_name"}``, ``{"as_int"}``, ``{"as_tensor": {"name"}}`` or ``{"as_none"}``."""
+    if "as_int" in held:
+        number = int(held["as_int"])
+        return lambda values: number
+    if "as_none" in held:
+        return lambda values: None
+    name = str(held.get("as_tensor", held).get("name", held.get("as_name")))
+    return lambda values: values[name]
+
+
+def _names(output: dict[str, Any]) -> list[str]:
+    """The names of a node's output; "" for what is not there."""
+    ((kind, held),) = output.items()
+    if kind == "as_none":
+        return [""]
+    if kind == "as_tensors":
+        return [str(item["name"]) for item in held]
+    return [str(held.get("name", held.get("as_name")))]
+
+
+def checked_name(output: dict[str, Any]) -> str:
+    """The name of an output that is one value."""
+    (name,) = _names(output)
+    return name

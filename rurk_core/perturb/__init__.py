@@ -1,0 +1,1 @@
+"""Perturbed copies of samples: random draws and attacks, planes around a sample, and what theory says."""

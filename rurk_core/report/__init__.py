@@ -1,0 +1,1 @@
+"""Reports of a run or a sample: one JSON document, one page."""

@@ -1,0 +1,355 @@
+"""A report on a run or on one of its samples: one document of plain JSON values, which also becomes one HTML page.
+
+    report = make_report(store, "run-0123456789abcdef")
+    write_report(report, "folder")      report.html, report.json, experiment.json
+
+The document holds all numbers that the page shows and all that is needed to compute them again; its schema is
+``docs/report.schema.json``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from ..data import Dataset, load_dataset, to_pixels
+from ..errors import RurkError, UsageError
+from ..evidence.findings import Findings, find, in_words
+from ..evidence.reviews import history
+from ..evidence.whole_set import find_wholeset
+from ..evidence.words import not_measured
+from ..measure.frozen import frozen_copy
+from ..measure.residual import Verdicts
+from ..perturb.copies import copies
+from ..run.result import load_result
+from ..run.stored import load_model, load_verdicts, role_of, versions
+from ..store.names import explain
+from ..store.store import Store
+from .page import Copies, page
+
+FORMAT = "rurk-report/1"
+COPIES = 40
+"""Copies of a sample shown as pictures."""
+READABLE = 1_000_000
+"""Letters of a document that is still set in lines; beyond, a third is saved by leaving them out."""
+FILES = ("report.html", "report.json", "experiment.json")
+
+
+@dataclass(frozen=True)
+class Report:
+    """A finished report.
+
+    Attributes:
+        html: one page that needs nothing else; document: the same as plain JSON values.
+    """
+
+    html: str
+    document: dict[str, Any]
+
+    @property
+    def json(self) -> str:
+        """The document as text, in lines where it is short enough to be read."""
+        text = json.dumps(self.document, indent=1, ensure_ascii=False, allow_nan=False)
+        return text if len(text) <= READABLE else json.dumps(self.document, separators=(",", ":"), ensure_ascii=False)
+
+    @property
+    def experiment(self) -> str:
+        """The file that the re-run command of an experiment reads."""
+        return json.dumps(self.document["rerun"]["experiment"], indent=1, ensure_ascii=False)
+
+
+def make_report(store: Store, run: str, *, sample: int | None = None, root: str | None = None) -> Report:
+    """A report on a finished run or audit, or on one of its forget samples.
+
+    Args:
+        run: its key; sample: a training index of its forget set, or None for the whole run.
+        root: where data sets lie; where the data cannot be read the report has no pictures and says so.
+
+    Raises:
+        UsageError: there is no such run, or the sample is not in its forget set.
+        RurkError: the run is damaged.
+    """
+    if not run.startswith("run-") or not store.has(run):
+        raise UsageError(f"There is no run '{run[:60]}' in the store {store.url}; the app lists those there are.")
+    result = load_result(store, run)
+    indices = result["forget"]["indices"]
+    if sample is not None and sample not in indices:
+        raise UsageError(f"Sample {sample} is not among the {len(indices)} samples to forget of {run}.")
+    # the Original last: it is what the others are to be told from
+    result |= {"residual": sorted(result["residual"], key=lambda entry: entry["method"] == "original")}
+    tables = {entry["verdicts"]: load_verdicts(store, entry["verdicts"]) for entry in result["residual"]}
+    document = _document(store, result, tables, sample)
+    data, why = _data(result, root)
+    if data is None:
+        document["notes"].append(why)
+    copies = {} if sample is None or data is None else _copies_of(store, result, tables, data, sample)
+    return Report(page(document, result, tables, data, copies), document)
+
+
+def write_report(report: Report, folder: str | Path) -> list[Path]:
+    """Write the files of a report into a folder, which is made if it is not there; returns their paths.
+
+    Raises:
+        RurkError: they cannot be written.
+    """
+    contents = dict(zip(FILES, (report.html, report.json, report.experiment), strict=True))
+    if report.document["rerun"]["experiment"] is None:
+        del contents["experiment.json"]
+    paths = []
+    try:
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        for name, text in contents.items():
+            (target / name).write_text(text, encoding="utf-8")
+            paths.append(target / name)
+    except OSError as error:
+        raise RurkError(explain(error, "The report", folder)) from None
+    return paths
+
+
+def latest_run(store: Store) -> str:
+    """The key of the newest run; raises UsageError where there is none."""
+    entries = store.list("run")
+    if not entries:
+        raise UsageError(f"There is no run in the store {store.url}; make one with 'rurk run' or 'rurk audit'.")
+    return entries[0].key
+
+
+def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts], sample: int | None) -> dict[str, Any]:
+    spec, forget, run = result["spec"], result["forget"], result["key"]
+    found = [find(tables[entry["verdicts"]], entry["method"]) for entry in result["residual"]]
+    pairs = list(zip(result["residual"], found, strict=True))
+    classes = result["dataset"]["classes"]
+    return {
+        "format": FORMAT,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "kind": "audit" if "audit" in result else "experiment",
+        "run": run,
+        "sample": sample,
+        "title": next((entry.title for entry in store.list("run") if entry.key == run), ""),
+        "question": _question(result, sample),
+        "answers": [_answer(entry, of, sample) for entry, of in pairs],
+        "data": result["dataset"],
+        "forget": {
+            "rule": forget["rule"],
+            "count": len(forget["indices"]),
+            "sha256": hashlib.sha256(",".join(map(str, forget["indices"])).encode()).hexdigest(),
+            "indices": forget["indices"],
+        },
+        "models": [_model(store, row) for row in result["models"]],
+        "residual": result["residual"],
+        "samples": [
+            row for entry, of in pairs for row in _samples(entry, tables[entry["verdicts"]], of, classes, sample)
+        ],
+        "whole_set": [] if sample is not None else [_whole(store, run, entry) for entry in result["residual"]],
+        "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
+        "made_with": {
+            "versions": result["versions"],
+            "device": result["device"],
+            "seconds": result["seconds"],
+            "seed": result["seed"],
+            "report_versions": versions(),
+        },
+        "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
+        "rerun": _rerun(result),
+        "limits": _limits(result, found),
+        "notes": list(result.get("notes", [])),
+    }
+
+
+def _whole(store: Store, run: str, entry: dict[str, Any]) -> dict[str, Any]:
+    """What was measured of the forget set as a whole for one model and attack; a sentence where nothing was."""
+    method, attack = entry["method"], entry["attack"]
+    found = find_wholeset(store, run, method=method, attack=attack)
+    about = {"method": method, "attack": attack, "sentence": "" if found else not_measured(run, method, attack)}
+    return about | {"found": found and {name: found[name] for name in found if name not in (*about, "samples")}}
+
+
+def _question(result: dict[str, Any], sample: int | None) -> str:
+    data, count = result["dataset"], len(result["forget"]["indices"])
+    if sample is not None:
+        return (
+            f"Training sample {sample} of {data['name']} was to be forgotten. Do the unlearned models still recognise "
+            "perturbed copies of it that models re-trained without it do not?"
+        )
+    return (
+        f"{count:,} of {data['train']:,} training samples of {data['name']} were to be forgotten. Do the unlearned "
+        "models still recognise perturbed copies of them that models re-trained without them do not?"
+    )
+
+
+def _answer(entry: dict[str, Any], found: Findings, sample: int | None) -> dict[str, Any]:
+    """What one model under one attack amounts to: counts of verdicts, the evidence as a whole, and a sentence."""
+    counts, rows, evidence = found.counts(), found.samples, found.evidence
+    if sample is not None:
+        sentence = in_words(next(one for one in rows if one.sample == sample))
+    elif evidence is None:
+        share = sum(one.recognised for one in rows) / sum(one.copies for one in rows)
+        why = "one re-trained model does not say how far re-trainings differ"
+        if not rows[0].references:
+            why = "there is no re-trained model to compare with"
+        sentence = f"Cannot be told, because {why}: {share:.1%} of the copies are recognised."
+    else:
+        whole = evidence.overall
+        sentence = (
+            f"Of {len(rows)} samples {counts['residual']} carry residual knowledge and {counts['over_forgotten']} are "
+            f"over-forgotten (false-discovery rate {evidence.rate:.0%}); {counts['clear']} are clear, shown to be "
+            f"within {100 * evidence.margin:.0f} percentage points of a re-training, and of {counts['cannot_tell']} it "
+            f"cannot be told. All together are recognised {100 * _plain(whole['excess']):+.1f} points beyond a "
+            f"re-training (95% interval {100 * _plain(whole['low']):+.1f} to {100 * _plain(whole['high']):+.1f})."
+        )
+    about = None
+    if evidence is not None:
+        about = {name: value for name, value in evidence.to_dict().items() if name not in ("samples", "model", "taus")}
+    return {
+        "method": entry["method"],
+        "attack": entry["attack"],
+        "samples": len(rows),
+        **counts,
+        "sentence": sentence,
+        "evidence": about,
+    }
+
+
+def _plain(value: float | None) -> float:
+    return 0.0 if value is None else value
+
+
+def _limits(result: dict[str, Any], found: Sequence[Findings]) -> list[str]:
+    """What the numbers cannot say, with numbers where there are any."""
+    limits = []
+    evidence = next((of.evidence for of in found if of.evidence), None)
+    if evidence:
+        power, alarms = evidence.power(), evidence.check.false_alarms()
+        seen = power["median_detectable_excess"]
+        limits += [
+            f"{evidence.references} re-trained models stand for all that retraining could give. For "
+            f"{_plain(power['undetectable']):.0%} of the samples they differ so much, or lie so close to the top, "
+            "that no count could have told the model from one more re-training"
+            + (
+                f"; for the others the smallest excess seen in 4 of 5 cases is {100 * seen:.0f} points."
+                if seen
+                else "."
+            ),
+            "Handed in as if they were unlearned, the re-trained models themselves would be accused of residual "
+            f"knowledge at the 5% level in {alarms[0]:.1%} of the cases and of over-forgetting in {alarms[1]:.1%}.",
+            "The p-values take samples to be alike in how re-trainings differ on them (a mixture of Beta laws fitted "
+            "on all samples); lists hold the false-discovery rate where p-values do not work against each other, and "
+            "report.json has the list that holds it under any dependence.",
+        ]
+    return [
+        *limits,
+        f"Counts are of {result['spec']['draws']} copies at each radius; other draws give slightly other counts.",
+        "Only the perturbations and radii listed here were looked at; a model may still know a sample in other ways.",
+        "The measurement takes the data set, the forget set and the models as they were given; it cannot tell whether "
+        "a re-trained model has really never seen the forget set.",
+    ]
+
+
+def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:
+    """A row of the result with the fingerprint of the weights that were judged."""
+    found = dict(row)
+    if row.get("key"):
+        noted = json.loads(store.read(row["key"], "spec.json"))["files"]["model.safetensors"]
+        found["weights_sha256"] = noted["sha256"]
+    return found
+
+
+def _samples(
+    entry: dict[str, Any], verdicts: Verdicts, found: Findings, classes: Sequence[str], sample: int | None
+) -> list[dict[str, Any]]:
+    """Every sample under one model and attack, the strongest evidence for residual knowledge first.
+
+    Of one sample alone the references' counts are given by radius, otherwise their sums over the radii.
+    """
+    u, v = verdicts.recognised(entry["method"]), verdicts.reference_recognised()
+    rows = []
+    for one in found.samples:
+        if sample not in (None, one.sample):
+            continue
+        row: dict[str, Any] = {
+            "sample": one.sample,
+            "class": classes[one.label],
+            "attack": entry["attack"],
+            "method": entry["method"],
+            "recognised": u[one.place].tolist(),
+            "references": list(one.references) if sample is None else v[:, one.place].tolist(),
+            "excess": one.excess,
+            "verdict": one.verdict,
+            "evidence": one.evidence
+            and {k: x for k, x in one.evidence.items() if k not in ("sample", "label", "verdict")},
+        }
+        if sample is not None and found.evidence is not None:
+            by_tau = found.evidence.by_tau
+            row["null_band"] = [by_tau.null_low[one.place].tolist(), by_tau.null_high[one.place].tolist()]
+        rows.append(row)
+    return rows
+
+
+def _rerun(result: dict[str, Any]) -> dict[str, Any]:
+    """How to compute the same numbers again: a command, and for an experiment the file it reads."""
+    spec = dict(result["spec"])
+    if spec["forget"].startswith("file:"):  # that file may be gone; the indices are all that mattered in it
+        spec["forget"] = "indices:" + ",".join(map(str, result["forget"]["indices"]))
+    if "audit" not in result:
+        return {"command": "rurk run --spec experiment.json --store rurk-store", "experiment": spec}
+    files = {name: found["file"] for name, found in result["audit"]["files"].items()}
+    words = ["rurk", "audit", "--dataset", spec["dataset"], "--forget", spec["forget"], "--model", spec["model"]]
+    for flag, role in (("--original", "original"), ("--unlearned", "unlearned"), ("--retrained", "reference")):
+        paths = [path for name, path in files.items() if role_of(name) == role]
+        words += [flag, *paths] if paths else []
+    words += ["--attack", ",".join(spec["attacks"]), "--tau", ",".join(map(repr, spec["taus"]))]
+    words += ["--draws", str(spec["draws"]), "--seed", str(spec["seed"])]
+    return {"command": shlex.join(words), "experiment": None}
+
+
+def _copies_of(
+    store: Store, result: dict[str, Any], tables: dict[str, Verdicts], data: Dataset, sample: int
+) -> dict[str, Copies]:
+    """The first copies of a sample at the radius where models and references differ most, for every table."""
+    keys = {row["name"]: row["key"] for row in result["models"]}
+    found = {}
+    for key, v in tables.items():
+        place = v.samples.tolist().index(sample)
+        others = [name for name in v.models if name not in v.references and name != "original"] or ["original"]
+        each = v.reference_recognised()[:, place]
+        base = each.mean(0) if len(each) else np.zeros(len(v.taus))
+        apart = np.max([np.abs(v.recognised(name)[place] - base) for name in others], axis=0)
+        apart[(v.taus == 0) & (len(v.taus) > 1)] = -1  # without a radius all copies are alike
+        at = int(np.argmax(apart))
+        models = {name: frozen_copy(load_model(store, keys[name]), torch.device("cpu")) for name in v.models}
+        with torch.no_grad():
+            moved = copies(
+                v.attack,
+                to_pixels(data.train_images[[sample]]),
+                torch.from_numpy(v.labels[[place]]),
+                ids=[sample],
+                tau=float(v.taus[at]),
+                draws=min(v.draws, 100),
+                seed=v.seed,
+                classes=len(data.classes),
+                model=models.get(v.source),
+            )[0][:COPIES]
+            right = torch.stack([model(moved).argmax(1) == v.labels[place] for model in models.values()])
+        found[key] = Copies(float(v.taus[at]), moved, right.numpy())
+    return found
+
+
+def _data(result: dict[str, Any], root: str | None) -> tuple[Dataset | None, str]:
+    """The data of a run where it can be read and is the same; otherwise None and why."""
+    try:
+        found = load_dataset(result["spec"]["dataset"], root)
+    except RurkError as error:
+        return None, f"The report has no pictures: {error}"
+    if found.fingerprint != result["dataset"]["fingerprint"]:
+        return None, "The report has no pictures: the data set here is not the one of the run."
+    return found, ""

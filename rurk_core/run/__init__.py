@@ -1,0 +1,1 @@
+"""An experiment from its specification to its result: spec, plan, stages, result."""

@@ -1,0 +1,207 @@
+"""Models made elsewhere, measured like those of an experiment: load safely, check that they fit, judge, keep.
+
+An audit is stored as a run: the same result document, with ``"audit"`` in it and the files' fingerprints beside
+the models, so that every page, command and report takes it as it takes an experiment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..data import dataset_entry, forget_set, load_dataset, needs_losses
+from ..device import device_name, find_device
+from ..errors import UsageError
+from ..models import parse_model
+from ..models.checkpoints import checked_file, file_fingerprint, load_checkpoint
+from ..models.exported import EXPORTED, Exported
+from ..perturb.copies import ATTACKS, input_gradient
+from ..progress import Progress, Tracker
+from ..store.store import Store
+from ..store.tensors import save_tensors
+from .engines.embedded import run_stages
+from .experiment import expect
+from .plan import Stage, Work, scores_stage, verdict_stages
+from .result import gather
+from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, parse_attacks, parse_taus, whole
+from .stored import load_model, role_of, stored_scores, versions
+
+MAX_UNLEARNED = 32
+
+
+def audit(
+    store: Store,
+    *,
+    dataset: str,
+    forget: str,
+    original: str | Path,
+    unlearned: Sequence[str | Path],
+    retrained: Sequence[str | Path] = (),
+    model: str = "",
+    attacks: Any = ("gaussian",),
+    taus: Any = "",
+    draws: Any = 100,
+    seed: Any = 7,
+    title: str = "",
+    root: str | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> dict[str, Any]:
+    """Measure unlearned models of files against the Original and re-trained ones; the stored result, if there is one.
+
+    Args:
+        dataset: a key of :data:`~rurk_core.data.DATASETS` or a path; forget: a forget-set file, or a rule.
+        original, unlearned, retrained: checkpoints as for :func:`~rurk_core.models.checkpoints.load_checkpoint`;
+            references may be left out: recognition is then counted, and nothing says what is residual.
+        model: architecture of state dicts (default: the data set's); exported programs bring their own.
+        attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
+
+    Returns:
+        The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model
+        the name and the SHA-256 of its file.
+
+    Raises:
+        UsageError: a file is not what it should be, or something does not fit; the sentence says what.
+    """
+    started = time.time()
+    paths = _named(original, unlearned, retrained)
+    entry = dataset_entry(dataset)
+    spec = Spec(
+        dataset=dataset,
+        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
+        model=model or entry.model,
+        methods=(),
+        references=len(retrained),
+        attacks=parse_attacks(attacks),
+        taus=parse_taus(taus or entry.taus),
+        draws=whole("draws", draws, 1, MAX_DRAWS),
+        seed=whole("seed", seed, 0, 2**31 - 1),
+        title=title,
+    )
+    parse_model(spec.model)
+    tracker, where = Tracker(progress, cancelled), find_device(device)
+    with tracker.stage("Reading data", 0):
+        data = load_dataset(dataset, root)
+    work = Work(spec, store, data, None, where, tracker)
+    files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
+    late = needs_losses(spec.forget)
+    # a rule that cannot be met is refused before anything is read
+    chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
+    with tracker.stage("Reading models", 0):
+        models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
+    if any(ATTACKS[attack].uses_model for attack in spec.attacks):
+        _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
+    if late:
+        first = scores_stage(work, models[0])
+        expect(work, [first])
+        run_stages(work, [first])
+        chosen = forget_set(data, spec.forget, losses=stored_scores(store, first.key)["train_loss"])
+    work.forget = chosen
+    scores = [scores_stage(work, stage) for stage in models]
+    identity = {
+        "audit": {stage.label: stage.key for stage in models},
+        "fingerprint": data.fingerprint,
+        "forget": list(chosen.indices),
+        "attacks": list(spec.attacks),
+        "taus": list(spec.taus),
+        "draws": spec.draws,
+        "seed": spec.seed,
+    }
+    key = store.key("run", identity)
+    if store.has(key):
+        return store.read_json(key, "result.json")
+    others, references = (
+        [s for s in models if (role_of(s.label) == "reference") is wanted] for wanted in (False, True)
+    )
+    stages = [*scores, *verdict_stages(work, others, references)]
+    expect(work, stages)
+    run_stages(work, stages)
+    result = gather(work, [*models, *stages], files) | {
+        "key": key,
+        "spec": spec.to_dict(),
+        "audit": {"files": files},
+        "seed": spec.seed,
+        "versions": versions(),
+        "device": device_name(where),
+        "seconds": round(time.time() - started, 3),
+        "notes": [] if retrained else [WITHOUT_REFERENCES],
+    }
+    shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
+    store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})
+    return result
+
+
+WITHOUT_REFERENCES = (
+    "There is no re-trained model, so nothing says how far retraining would still recognise these samples: what is "
+    "counted is recognition, not residual knowledge."
+)
+
+
+def audit_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
+    """What a background job does: ``{"spec": arguments of :func:`audit`, "root", "device"}`` → the run's key."""
+    values = job.get("spec")
+    if not isinstance(values, dict):
+        raise UsageError("An audit must be a JSON object with names and values.")
+    try:
+        found = audit(
+            store,
+            **values,
+            root=job.get("root"),
+            device=job.get("device") or "auto",
+            progress=progress,
+            cancelled=cancelled,
+        )
+    except TypeError:
+        raise UsageError("The audit names something an audit does not have, or lacks a model or the data.") from None
+    return found["key"]
+
+
+def _named(original: str | Path, unlearned: Sequence[str | Path], retrained: Sequence[str | Path]) -> dict[str, Path]:
+    """Checked files by the names their models go by."""
+    if not 1 <= len(unlearned) <= MAX_UNLEARNED or len(retrained) > MAX_REFERENCES:
+        raise UsageError(
+            f"An audit takes 1 to {MAX_UNLEARNED} unlearned models and up to {MAX_REFERENCES} re-trained ones, not "
+            f"{len(unlearned)} and {len(retrained)}."
+        )
+    named = {"original": original}
+    named |= {f"unlearned-{i + 1}" if len(unlearned) > 1 else "unlearned": path for i, path in enumerate(unlearned)}
+    named |= {f"reference-{i + 1}": path for i, path in enumerate(retrained)}
+    return {name: checked_file(path) for name, path in named.items()}
+
+
+def _kept(work: Work, name: str, path: Path, sha256: str) -> Stage:
+    """A file's model in the store, put there if it fits the data, as a stage that is finished."""
+    data = work.dataset
+    architecture = EXPORTED if path.suffix == ".pt2" else work.spec.model
+    shape, classes = list(data.input_shape), len(data.classes)
+    inputs = {"sha256": sha256, "model": architecture, "input_shape": shape, "classes": classes}
+    stage = Stage("audited", "Reading models", name, inputs)
+    if not work.store.has(stage.key):
+        loaded = load_checkpoint(path, architecture, data.input_shape, classes)
+        info = {**inputs, "file": path.name, "seconds": 0.0, "versions": versions()}
+        files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}
+        if isinstance(loaded, Exported):
+            files["program.json"] = json.dumps(loaded.program).encode()
+        work.store.put(stage.key, inputs, files)
+    work.tracker.check()
+    return stage
+
+
+def _need_gradients(work: Work, stages: Sequence[Stage]) -> None:
+    """Attacks follow the gradient of a model's loss; a program that casts to whole numbers has none."""
+    pixels = torch.full((2, *work.dataset.input_shape), 0.5)
+    for stage in stages:
+        try:
+            input_gradient(load_model(work.store, stage.key), pixels, torch.zeros(2, dtype=torch.int64))
+        except RuntimeError:
+            raise UsageError(
+                f"The exported program '{stage.label}' gives no gradients, which attacks need; choose random draws "
+                f"({', '.join(name for name, attack in ATTACKS.items() if not attack.uses_model)})."
+            ) from None

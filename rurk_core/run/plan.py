@@ -1,0 +1,254 @@
+"""The plan of a run: its stages, what each needs, and what it costs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+
+from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses
+from ..perturb.copies import ATTACKS
+from ..progress import Tracker
+from ..store.store import Store
+from ..training.shared import Share
+from ..unlearning import METHODS
+from .spec import Spec
+
+MODEL_KINDS = ("original", "unlearned", "reference", "audited")
+"""Kinds of entries that hold a model to be judged."""
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One entry of the store that is to be made.
+
+    Attributes:
+        kind: kind of the entry, and name of its function in :data:`RUN`.
+        name: what progress calls it; stages of one name are neighbours in a plan and may be run together.
+        label: the model it makes or measures: "original", "reference-1", a method's label; the attack of verdicts.
+        inputs: plain JSON that decides its bytes.
+        needs: keys of the entries it reads.
+        cost: expected work in forward passes of one sample (a training step counts three).
+    """
+
+    kind: str
+    name: str
+    label: str
+    inputs: dict[str, Any]
+    needs: tuple[str, ...] = ()
+    cost: float = 0.0
+
+    @cached_property
+    def key(self) -> str:
+        return Store.key(self.kind, self.inputs)
+
+    @property
+    def work(self) -> str:
+        """What has a speed of its own: the kind, and of methods and attacks which: "unlearned rurk"."""
+        which = self.inputs["method"] if self.kind == "unlearned" else self.inputs.get("attack", "")
+        return f"{self.kind} {which}".strip()
+
+
+@dataclass
+class Work:
+    """What the stages of one run share.
+
+    Attributes:
+        start_data: the data of the model that the Original and the Re-trains start from, if there is one.
+        forget: None as long as the rule waits for the Original's losses.
+        failed: labels of unlearning runs that cannot be made or did not end well, with the sentence that says why.
+        passes: forward passes of the stages that were missing, by their names; speeds: how fast they should go.
+        devices: where there are several, an engine may use all of them; ``device`` is the first.
+        share: the part of this process in training, where several train one model together.
+    """
+
+    spec: Spec
+    store: Store
+    dataset: Dataset
+    start_data: Dataset | None
+    device: torch.device
+    tracker: Tracker = field(default_factory=Tracker)
+    root: str | None = None
+    forget: ForgetSet | None = None
+    failed: dict[str, str] = field(default_factory=dict)
+    passes: dict[str, float] = field(default_factory=dict)
+    speeds: Mapping[str, float] = field(default_factory=lambda: {"": 1.0})
+    devices: tuple[torch.device, ...] = ()
+    share: Share | None = None
+
+
+def start_data(spec: Spec, root: str | None) -> Dataset | None:
+    """The data to pre-train on, where the data set and the recipe ask for it."""
+    wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
+    return load_dataset(wanted, root) if wanted else None
+
+
+def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:
+    """How long ``stages`` will take at ``speeds`` (:func:`speed_of`)."""
+    return sum(stage.cost / speed_of(stage.work, speeds) for stage in stages)
+
+
+def speed_of(work: str, speeds: Mapping[str, float]) -> float:
+    """Forward passes of one sample a second, of a kind of work as in :attr:`Stage.work`.
+
+    Args:
+        speeds: of kinds of work ("unlearned rurk"), of what begins like them ("unlearned"), and "" of all others.
+    """
+    return next(speeds[name] for name in (work, work.split()[0], "") if name in speeds)
+
+
+def plan(work: Work) -> list[Stage]:
+    """All stages of a run, each behind those it needs; unlearning runs that failed are left out.
+
+    Where the forget set is not known yet, the plan ends with the Original's scores, which decide it.
+    """
+    first = _first_stages(work)
+    original = first[-1]
+    if work.forget is None:
+        return [*first, scores_stage(work, original)]
+    recipe, digest = work.spec.training(), forget_digest(work.forget)
+    n_f, classes = len(work.forget.indices), len(work.dataset.classes)
+    n_r = len(work.dataset.train_labels) - n_f
+    start = first[0].key if len(first) > 1 else None
+    references = [
+        Stage(
+            "reference",
+            "References",
+            f"reference-{k + 1}",
+            _model_inputs(work, work.dataset)
+            | {
+                "start": start,
+                "config": recipe.reference.to_dict(),
+                "seed": derived_seed(work.spec.seed, "reference", k),
+                "forget": digest,
+            },
+            (start,) if start else (),
+            3.0 * n_r * recipe.reference.epochs,
+        )
+        for k in range(work.spec.references)
+    ]
+    unlearned = [
+        Stage(
+            "unlearned",
+            method.label,
+            method.label,
+            {
+                "model": work.spec.model,
+                "original": original.key,
+                "forget": digest,
+                "method": method.key,
+                "config": method.config.to_dict(),
+                "seed": derived_seed(work.spec.seed, "unlearn"),
+            }
+            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
+            (original.key,),
+            METHODS[method.key].cost_on(method.config, n_r, n_f, classes),
+        )
+        for method in work.spec.methods
+        if method.label not in work.failed
+    ]
+    models = [original, *unlearned, *references]
+    scores = [scores_stage(work, stage) for stage in models]
+    relearned = [_relearn_stage(work, stage, scores[0]) for stage in models[1:] if work.spec.relearn]
+    verdicts = verdict_stages(work, [original, *unlearned], references)
+    return [*first, *references, *unlearned, *scores, *relearned, *verdicts]
+
+
+def _first_stages(work: Work) -> list[Stage]:
+    """The Original, behind the model it starts from where there is one."""
+    recipe, stages = work.spec.training(), []
+    start = None
+    if work.start_data is not None:
+        assert recipe.pretrain is not None
+        inputs = _model_inputs(work, work.start_data) | {
+            "config": recipe.pretrain.to_dict(),
+            "seed": derived_seed(work.spec.seed, "pretrained"),
+        }
+        cost = 3.0 * len(work.start_data.train_labels) * recipe.pretrain.epochs
+        stages.append(Stage("pretrained", "Pre-training", "pretrained", inputs, (), cost))
+        start = stages[0].key
+    inputs = _model_inputs(work, work.dataset) | {
+        "start": start,
+        "config": recipe.train.to_dict(),
+        "seed": derived_seed(work.spec.seed, "original"),
+    }
+    cost = 3.0 * len(work.dataset.train_labels) * recipe.train.epochs
+    return [*stages, Stage("original", "Original", "original", inputs, (start,) if start else (), cost)]
+
+
+def scores_stage(work: Work, model: Stage) -> Stage:
+    """Loss and class of every sample under a model; by those of the Original some rules choose the forget set."""
+    samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
+    inputs = {"model": model.key, "data": work.dataset.fingerprint}
+    if needs_losses(work.spec.forget) and model.label == "original":
+        inputs["rule"] = work.spec.forget
+    elif work.forget is not None:
+        inputs["forget"] = forget_digest(work.forget)
+    return Stage("scores", "Accuracies", model.label, inputs, (model.key,), samples)
+
+
+def _relearn_stage(work: Work, model: Stage, target: Stage) -> Stage:
+    """How fast a model learns the forget set again; ``target``, the Original's scores, says what "again" is."""
+    assert work.forget is not None
+    inputs = {
+        "model": model.key,
+        "target": target.key,
+        "limit": work.spec.relearn,
+        "seed": derived_seed(work.spec.seed, "relearn"),
+    }
+    # half of the limit is a guess: models that recognise the forget set are done at once
+    cost = 2.0 * len(work.forget.indices) * work.spec.relearn
+    return Stage("relearned", "Re-learning", model.label, inputs, (model.key, target.key), cost)
+
+
+def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> list[Stage]:
+    """Random draws need one table for all models, attacks one per attacked model."""
+    assert work.forget is not None
+    spec, stages, classes = work.spec, [], len(work.dataset.classes)
+    for attack in spec.attacks:
+        kind = ATTACKS[attack]
+        for source in judged if kind.uses_model else [None]:
+            judges = [*dict.fromkeys([judged[0], source]), *references] if source else [*judged, *references]
+            cost = len(work.forget.indices) * verdict_cost(attack, spec.taus, spec.draws, classes, len(judges))
+            inputs = {
+                "data": work.dataset.fingerprint,
+                "attack": attack,
+                "source": source.label if source else "",
+                "taus": list(spec.taus),
+                "draws": spec.draws,
+                "seed": derived_seed(spec.seed, "draws"),
+                "forget": forget_digest(work.forget),
+                "models": {stage.label: stage.key for stage in judges},
+            }
+            name = f"Verdicts, {kind.title}" + (f" on {source.label}" if source else "")
+            stages.append(Stage("verdicts", name, attack, inputs, tuple(s.key for s in judges), cost))
+    return stages
+
+
+def verdict_cost(attack: str, taus: Sequence[float], draws: int, classes: int, judges: int) -> float:
+    """Forward passes that the verdicts on one sample take."""
+    # at radius 0 every copy is the sample itself, judged once
+    copies, kind = sum(draws if tau else 1 for tau in taus), ATTACKS[attack]
+    if not kind.uses_model:
+        return float(copies * judges)
+    share = min(1.0, classes / draws) if kind.ray else 1.0
+    return copies * share * (judges + 1 + (0 if kind.ray else 30))
+
+
+def _model_inputs(work: Work, dataset: Dataset) -> dict[str, Any]:
+    return {"data": dataset.fingerprint, "model": work.spec.model}
+
+
+def derived_seed(seed: int, *names: str | int) -> int:
+    """A seed for one purpose, so that experiments with neighbouring seeds share no stream."""
+    text = "/".join(map(str, (seed, *names)))
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=4).digest()) >> 1
+
+
+def forget_digest(forget: ForgetSet) -> str:
+    """A short name for the set of indices, whatever rule chose them."""
+    return hashlib.sha256(",".join(map(str, forget.indices)).encode()).hexdigest()[:16]

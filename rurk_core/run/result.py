@@ -1,0 +1,94 @@
+"""The result document of a run, gathered from its finished stages."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from ..measure.cost import cost_share
+from ..measure.layers import similarities
+from ..measure.metrics import average_gap, others
+from ..measure.residual import summarise
+from ..store.store import Store
+from .plan import MODEL_KINDS, Stage, Work
+from .stored import load_verdicts, role_of, stored_scores
+
+
+def load_result(store: Store, key: str) -> dict[str, Any]:
+    """The result document of a finished run."""
+    return store.read_json(key, "result.json")
+
+
+def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The result document from finished stages: data, forget set, models with accuracies, residual knowledge.
+
+    Args:
+        about: more to say of a model, by name.
+    """
+    store, dataset, forget = work.store, work.dataset, work.forget
+    assert forget is not None
+    keys = {stage.label: stage.key for stage in stages if stage.kind in MODEL_KINDS}
+    scores = {stage.label: stage.key for stage in stages if stage.kind == "scores"}
+    relearned = {stage.label: stage.key for stage in stages if stage.kind == "relearned"}
+    # the Original, the methods in their order, the references; those that failed stand last, as they have no numbers
+    order = sorted(keys, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
+    rows = []
+    for name in [*order, *work.failed]:
+        row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)} | about.get(name, {})
+        if name in work.failed:
+            row["failed"] = work.failed[name]
+        else:
+            info = store.read_json(keys[name], "info.json")
+            row |= {"scores": scores[name]} | store.read_json(scores[name], "shares.json")
+            row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
+            row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
+            if info.get("notes"):
+                row["notes"] = info["notes"]
+        rows.append(row)
+    _compare(rows)
+    residual = []
+    for stage in stages:
+        if stage.kind != "verdicts":
+            continue
+        verdicts = load_verdicts(store, stage.key)
+        judged = [verdicts.source] if verdicts.source else [n for n in verdicts.models if role_of(n) != "reference"]
+        for name in judged:
+            taus = summarise(verdicts, name)
+            residual.append({"attack": verdicts.attack, "method": name, "verdicts": stage.key, "taus": taus})
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint,
+            "train": len(dataset.train_labels),
+            "test": len(dataset.test_labels),
+            "classes": list(dataset.classes),
+            "source": dataset.source,
+            "licence": dataset.licence,
+        },
+        "forget": json.loads(forget.to_json()),
+        "models": rows,
+        "residual": residual,
+        "cka": similarities({name: stored_scores(store, scores[name]) for name in order}),
+    }
+
+
+def _compare(rows: Sequence[dict[str, Any]]) -> None:
+    """Add what only the references make meaningful: Avg. Gap, and the cost as a share of a Re-train."""
+    references = [row for row in rows if row["role"] == "reference"]
+    # trained together, the last to be stored carries its full share of the time; models of files took none
+    retrain = max((row["seconds"] for row in references), default=0.0)
+    for row in rows:
+        if "failed" not in row:
+            row["avg_gap"] = average_gap(row, others(references, row))
+            row["cost_share"] = cost_share(row["seconds"], retrain) if row["role"] == "unlearned" else None
+
+
+def gathered_notes(work: Work) -> list[str]:
+    notes = [found] if work.spec.methods and (found := work.spec.training().origin) else []
+    if work.start_data is not None:
+        notes.append(
+            f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "
+            "that model has seen the forget set."
+        )
+    return notes

@@ -1,0 +1,120 @@
+"""The index of a store: an SQLite file that can be made again from the folders."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock
+
+from ..errors import RurkError
+
+T = TypeVar("T")
+
+INDEX_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One stored result, as listed.
+
+    Attributes:
+        key: its name, ``kind-16 hex digits``.
+        kind: "run", "original", ...
+        created: UTC time in ISO format; "" where the entry is damaged.
+        bytes: size of its files.
+        title: a name for people, plain text whatever it looks like.
+        bundled: it lies in a read-only store that came along.
+    """
+
+    key: str
+    kind: str
+    created: str
+    bytes: int
+    title: str
+    bundled: bool = False
+
+
+Entries = list[Entry]  # inside Store, ``list`` is its method
+
+
+class Index:
+    """The index in a folder, or in memory where there is none that can be written (``folder`` is None)."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self.folder = folder
+        self._lock = threading.RLock()
+        self._memory: sqlite3.Connection | None = None
+        if folder is None:
+            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+            create_table(self._memory)
+
+    def use(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """``work`` on the index. A broken index is made anew; where none can be had, one in memory serves."""
+        with self._lock:
+            if self._memory is not None:
+                with self._memory as db:
+                    return work(db)
+            for _ in range(2):
+                try:
+                    with self._open() as db:
+                        return work(db)
+                except sqlite3.OperationalError:
+                    break  # busy for long, disk full, not writable: deleting it would help nobody
+                except sqlite3.DatabaseError:
+                    with contextlib.suppress(OSError):
+                        self._drop_broken()
+            with contextlib.closing(sqlite3.connect(":memory:")) as db:
+                create_table(db)
+                return work(db)
+
+    def note(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        """Tell the index of a change; the folders are the truth, so a failure here loses nothing."""
+        with contextlib.suppress(RurkError, sqlite3.Error, OSError):
+            self.use(work)
+
+    @contextlib.contextmanager
+    def _open(self) -> Iterator[sqlite3.Connection]:
+        # opened for each use (0.1 ms), so that an index deleted by another process is simply made again
+        db = sqlite3.connect(f"{self.folder}/index.sqlite", timeout=10)
+        try:
+            with contextlib.suppress(sqlite3.OperationalError):
+                db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=NORMAL")
+            create_table(db)
+            with db:
+                yield db
+        finally:
+            db.close()
+
+    def _drop_broken(self) -> None:
+        with FileLock(f"{self.folder}/.index.lock"):
+            try:
+                with self._open() as db:
+                    db.execute("PRAGMA quick_check").fetchall()
+                    db.execute("SELECT count(*) FROM entries").fetchall()
+            except sqlite3.OperationalError:
+                return
+            except sqlite3.DatabaseError:
+                for suffix in ("", "-wal", "-shm"):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(f"{self.folder}/index.sqlite{suffix}")
+
+
+def create_table(db: sqlite3.Connection) -> None:
+    """The empty index, unless this version of it is there."""
+    if db.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
+        return
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        if db.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
+            return  # another process was first
+        db.execute("DROP TABLE IF EXISTS entries")
+        db.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT)")
+        db.execute(f"PRAGMA user_version = {INDEX_VERSION}")

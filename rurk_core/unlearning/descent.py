@@ -1,0 +1,110 @@
+"""Descent on the retain set that raises the loss of the forget set and its copies: RURK, NegGrad+, GD."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..data import to_pixels
+from ..models import Classifier
+from ..perturb.copies import fgsm, pgd
+from ..training.loop import OnStep, steps_per_epoch
+from .base import Samples, cycle_batches, trainable_copy
+from .loop import Weights, cosine, logits_on, loss_on, minimise, set_mode, side_stream
+
+
+def vulnerable_copies(
+    config: Any, model: nn.Module, pixels: Tensor, labels: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Copies within τ that the model still gives their label, by the search that the settings of RURK name.
+
+    Gaussian: x + τ·N(0, I). FGSM: one signed step from x that lowers CE(x', y). PGD: such steps from a random
+    start in the l∞ ball. The model is in eval mode meanwhile, so the search leaves batch statistics and
+    weight gradients alone.
+
+    Args:
+        config: :class:`~rurk_core.unlearning.methods.rurk.RurkConfig`; pixels: float32 [B, ...].
+
+    Returns:
+        float32 [v·B, ...], the v draws of the whole batch one after another.
+    """
+    pixels = pixels.repeat(config.v, *[1] * (pixels.dim() - 1))
+    if config.search == "gaussian":
+        noise = torch.randn(pixels.shape, generator=generator, device=pixels.device)
+        return (pixels + config.tau * noise).clamp(0, 1)
+    labels = labels.repeat(config.v)
+    model.eval()
+    if config.search == "fgsm":
+        return fgsm(model, pixels, labels, config.tau, targeted=True)
+    return pgd(
+        model,
+        pixels,
+        labels,
+        config.tau,
+        targeted=True,
+        start=torch.rand(pixels.shape, generator=generator, device=pixels.device) * 2 - 1,
+        steps=config.pgd_steps,
+        step_size=config.pgd_step_size,
+    )
+
+
+def descend(
+    original: Classifier,
+    retain: Samples,
+    forget: Samples,
+    config: Any,
+    *,
+    lambda_f: float = 0.0,
+    lambda_a: float = 0.0,
+    schedule: str = "constant",
+    on_gradient: Callable[[Weights], None] | None = None,
+    after_step: Callable[[Weights, float], None] | None = None,
+    generator: torch.Generator,
+    on_step: OnStep | None,
+    name: str,
+) -> Classifier:
+    """SGD on CE(retain) − λ_f·CE(forget) − λ_a·CE(vulnerable(forget)): RURK, NegGrad+, GD and NGD are its cases.
+
+    A term of weight 0 is not computed at all (no forward pass, no random numbers), so the identities between
+    the methods hold bit for bit.
+
+    Args:
+        config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, and where it has
+            them ``max_iterations``, ``clip`` and ``bn``, and what :func:`vulnerable_copies` reads.
+    """
+    model, bn, batch = trainable_copy(original), getattr(config, "bn", "train"), config.batch
+    set_mode(model, bn)
+    steps = config.epochs * steps_per_epoch(len(retain), batch)
+    steps = min(steps, getattr(config, "max_iterations", 0) or steps)
+    forget_stream = side_stream(generator, 0x5F0E)
+
+    def losses() -> Iterator[Tensor]:
+        forget_batches = cycle_batches(len(forget), batch, forget_stream)
+        for index in islice(cycle_batches(len(retain), batch, generator), steps):
+            loss = loss_on(model, retain, index)
+            if lambda_f or lambda_a:
+                images, labels = forget.batch(next(forget_batches))
+                if lambda_f:
+                    loss = loss - lambda_f * F.cross_entropy(logits_on(model, images), labels)
+                if lambda_a:
+                    copies = vulnerable_copies(config, model, to_pixels(images), labels, forget_stream)
+                    set_mode(model, bn)
+                    loss = loss - lambda_a * F.cross_entropy(logits_on(model, copies), labels.repeat(config.v))
+            yield loss
+
+    return minimise(
+        model,
+        losses(),
+        steps,
+        config,
+        rate=cosine(steps) if schedule == "cosine" else None,
+        on_gradient=on_gradient,
+        after_step=after_step,
+        on_step=on_step,
+        name=name,
+    )

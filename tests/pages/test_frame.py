@@ -1,0 +1,67 @@
+"""Every page in the states it can be in, run without a browser; ``tests/e2e`` drives a real one."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from rurk_core.store.store import Store
+
+from .looking import fine, words
+
+PAGES = sorted(path.name for path in (Path(__file__).parents[2] / "pages").glob("*.py") if path.name != "frame.py")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_first_visitor_sees_the_experiment_that_came_with_the_app(app, page):
+    assert fine(app(page)).title[0].value
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_with_no_experiment_at_all_every_page_stands(app, page):
+    test = fine(app(page, bundled=False))
+    if page in ("neighbourhood.py", "unlearn.py"):
+        assert "Run the digits experiment" in [button.label for button in test.button]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_hostile_link_parameters_are_left_out(app, page):
+    bad = {
+        "run": "../../etc/passwd",
+        "sample": "-1",
+        "tau": "nan",
+        "method": "<script>",
+        "attack": "`x`",
+        "data": "/etc",
+        "forget": "file:/etc/passwd",
+    }
+    test = fine(app(page, **bad))
+    assert "<script>" not in words(test)
+
+
+def test_what_a_link_says_wrongly_is_named_in_a_note(app):
+    test = fine(app(run="nonsense", tau="7", method="none"))
+    assert len([warning for warning in test.warning if "does not exist here" in warning.value]) == 3
+
+
+def test_a_data_root_that_is_not_there_is_one_sentence(app, tmp_path):
+    test = app("forget.py", data="cifar10")
+    test.text_input(key="data_root").set_value(str(tmp_path / "nowhere")).run()
+    assert not test.exception
+    assert len(test.error) == 1 and str(tmp_path / "nowhere") in test.error[0].value.replace("\\", "")
+
+
+def test_a_damaged_run_is_one_sentence_and_can_be_deleted(app, tiny_run, tmp_path):
+    store, result = tiny_run
+    copy = tmp_path / "damaged"
+    shutil.copytree(store.url, copy)
+    (copy / "runs" / result["key"] / "result.json").write_text("{")
+    for page in PAGES:
+        test = app(page, store=copy, run=result["key"])
+        assert not test.exception, page
+        assert test.error or page not in ("neighbourhood.py", "unlearn.py")
+    test = app("unlearn.py", store=copy, run=result["key"])
+    test.button(key=f"delete-{result['key']}").click().run()
+    assert not Store(copy).has(result["key"])

@@ -1,0 +1,60 @@
+"""The Overview: the numbers it says are those that were stored, and it stands without data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from rurk_core.evidence.samples import overall_excess
+from rurk_core.run.stored import load_verdicts
+
+
+@pytest.fixture
+def opened(app, tiny_store, tiny_run):
+    def open_page(**query: str) -> AppTest:
+        test = app("overview.py", tiny_store, **{"run": tiny_run[1]["key"]} | query)
+        assert not test.error
+        return test
+
+    return open_page
+
+
+def words(app):
+    return " ".join(item.body for item in app.get("html"))
+
+
+def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
+    store, result = tiny_run
+    app = opened()
+    assert app.title[0].value.startswith("What does an unlearned model")
+    key = next(entry["verdicts"] for entry in result["residual"] if entry["method"] == "gd")
+    verdicts = load_verdicts(store, key)
+    own = 100 * np.mean(verdicts.recognised("gd")[:, 1:]) / verdicts.draws
+    each = 100 * np.mean(verdicts.reference_recognised()[:, :, 1:], axis=(1, 2)) / verdicts.draws
+    text = words(app)
+    assert f"<b>{each.min():.1f}–{each.max():.1f}</b>" in text and f"GD (<b>{own:.1f}</b>)" in text
+    said = "residual knowledge" if own > each.max() else "over-forgetting" if own < each.min() else "cannot be told"
+    assert said in text.partition("Of 100 copies")[2]
+    assert f"{overall_excess(own, each)['excess']:+.2f}".replace("-", "−") in text
+
+
+def test_one_button_leads_to_the_sample_it_shows(opened):
+    app = opened()
+    app.button(key="look_around").click().run()
+    assert not app.exception and app.title[0].value == "Neighbourhood"
+    assert app.query_params["sample"][0].isdigit()
+
+
+def test_without_the_data_curve_and_verdict_stay(opened, monkeypatch, tmp_path):
+    from ui.session import state
+
+    from rurk_core.errors import RurkError
+
+    def gone(name):
+        raise RurkError("The data are not there.")
+
+    monkeypatch.setattr(state, "dataset", gone)
+    app = opened()
+    assert any("not there" in warning.value for warning in app.warning)
+    assert "Of 100 copies" in words(app) and app.get("plotly_chart")

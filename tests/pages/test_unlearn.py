@@ -1,0 +1,63 @@
+"""The Unlearn page: presets, the plan, experiments and their names."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+
+from rurk_core.run.experiment import run
+from rurk_core.store.store import Store
+
+from .looking import fine, words
+
+
+def test_a_preset_of_the_paper_brings_its_data_set_or_says_what_is_missing(app):
+    test = fine(app("unlearn.py", data="digits"))
+    test.segmented_control(key="preset").set_value("Paper, small CIFAR-5").run()
+    assert not test.exception and test.query_params["data"] == "small_cifar5"
+
+
+def test_the_plan_counts_and_says_how_long(app):
+    test = fine(app("unlearn.py", data="digits", forget="class:3:0.25:2"))
+    test.segmented_control(key="preset").set_value("Quick look").run()
+    plan = next(e.body for e in fine(test).get("html") if "rk-plan" in e.body)
+    # 36 samples × 6 radii × 30 copies × (Original, 2 methods, 1 re-trained)
+    assert "<b>25,920</b>" in plan and "36 samples × 6 " in plan
+    assert "<b>about" in plan and "from a trial of the network" in plan
+
+
+def test_what_is_in_the_store_takes_no_time_and_an_impossible_plan_cannot_be_started(app):
+    test = fine(app("unlearn.py", data="digits"))
+    test.multiselect(key="methods-Thorough").set_value([]).run()
+    assert not test.exception and "method" in test.error[0].value
+    assert test.button(key="start").disabled
+
+
+def test_experiments_of_one_title_stay_apart(app, tiny_run, tiny_spec, tmp_path):
+    """The words of a selectbox are all it remembers: equal ones would bring the other experiment into view."""
+    store = Store(shutil.copytree(tiny_run[0].url, tmp_path / "store"))
+    other = run(replace(tiny_spec, seed=tiny_spec.seed + 1, draws=10), store)["key"]
+    first = tiny_run[1]["key"]
+    for key, draws in ((first, 20), (other, 10)):
+        test = fine(app(store=store, bundled=False, run=key))
+        names = test.sidebar.selectbox[0].options
+        assert len(set(names)) == 2 and all(name.startswith("Tiny digits · ") for name in names)
+        slider = test.select_slider(key="view_tau")
+        fine(slider.set_value(0.3 if slider.value != 0.3 else 0.1).run())
+        assert test.query_params["run"] == key and f"of {draws}</b>" in words(test)
+
+
+def test_a_run_is_renamed(app, tiny_run, tmp_path):
+    store, result = tiny_run
+    shutil.copytree(store.url, tmp_path / "copy")
+    test = fine(app("unlearn.py", store=tmp_path / "copy"))
+    test.text_input(key=f"title-{result['key']}").set_value("Another <b>name</b>").run()
+    test.button(key=f"rename-{result['key']}").click().run()
+    assert "Another \\<b\\>name\\</b\\>" in words(fine(test))
+
+
+def test_a_run_that_is_opened_is_in_view_in_neighbourhood(app, tiny_run):
+    store, result = tiny_run
+    test = app("unlearn.py", store=store, method="rurk")
+    test.button(key=f"open-{result['key']}").click().run()
+    assert fine(test).title[0].value == "Neighbourhood" and test.query_params["run"] == result["key"]

@@ -1,0 +1,254 @@
+"""Reports: self-contained, safe whatever names hold, true to the stored numbers, and repeatable from themselves."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+
+import jsonschema
+import numpy as np
+import pytest
+from reading import SCHEMA, SCRIPT, Page, checked
+from safetensors.torch import save_file
+
+from rurk_core.cli import main
+from rurk_core.data import load_dataset
+from rurk_core.errors import UsageError
+from rurk_core.evidence.reviews import Judgement, judge
+from rurk_core.evidence.samples import sample_evidence
+from rurk_core.report import document as reports
+from rurk_core.report.document import make_report, write_report
+from rurk_core.report.looks import Look
+from rurk_core.report.svg import Curve, curves, histogram, nice
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import make_spec
+from rurk_core.run.stored import load_model, load_verdicts
+from rurk_core.store.store import Store
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_run):
+    store, result = tiny_run
+    return make_report(store, result["key"])
+
+
+@pytest.fixture(scope="module")
+def single(tiny_run):
+    store, result = tiny_run
+    return make_report(store, result["key"], sample=result["forget"]["indices"][3])
+
+
+@pytest.mark.parametrize("which", ["whole", "single"])
+def test_a_report_is_one_page_and_one_document_of_the_published_schema(which, request, tmp_path):
+    report = request.getfixturevalue(which)
+    checked(report.html)
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.validate(json.loads(report.json), SCHEMA)
+    paths = write_report(report, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == ["report.html", "report.json", "experiment.json"]
+    assert sum(path.stat().st_size for path in paths) < 3e6
+    assert json.loads(paths[1].read_text()) == report.document
+
+
+def test_a_long_document_is_written_without_lines(whole, monkeypatch):
+    short = whole.json
+    monkeypatch.setattr(reports, "READABLE", 1000)
+    assert json.loads(whole.json) == json.loads(short) and len(whole.json) < 0.8 * len(short) and "\n" in short
+
+
+def test_the_numbers_are_those_of_the_run(whole, tiny_run):
+    store, result = tiny_run
+    document = whole.document
+    assert {entry["method"]: entry for entry in document["residual"]} == {e["method"]: e for e in result["residual"]}
+    assert [answer["method"] for answer in document["answers"]] == ["gd", "rurk", "original"]
+    verdicts = load_verdicts(store, result["residual"][0]["verdicts"])
+    u, v = verdicts.recognised("gd"), verdicts.reference_recognised()
+    rows = [row for row in document["samples"] if row["method"] == "gd"]
+    evidence = sample_evidence(verdicts, "gd")
+    assert [row["sample"] for row in rows] == [int(evidence.samples[place]) for place in evidence.order()]
+    for row in rows:
+        place = verdicts.samples.tolist().index(row["sample"])
+        assert row["recognised"] == u[place].tolist() and row["references"] == v[:, place].sum(1).tolist()
+        assert row["excess"] == pytest.approx(100 * evidence.row(place)["excess"])
+        assert row["evidence"]["q_residual"] == evidence.row(place)["q_residual"]
+    answer = document["answers"][0]
+    assert {name: answer[name] for name in evidence.counts()} == evidence.counts() and answer["samples"] == 71
+    assert f"Of 71 samples {answer['residual']} carry residual knowledge" in whole.html
+    assert answer["evidence"]["overall"] == evidence.overall
+
+
+def test_fingerprints_are_of_the_stored_weights(whole, tiny_run):
+    store, result = tiny_run
+    import hashlib
+
+    for row in whole.document["models"]:
+        data = store.read(row["key"], "model.safetensors")
+        assert row["weights_sha256"] == hashlib.sha256(data).hexdigest() and row["weights_sha256"] in whole.html
+    assert result["dataset"]["fingerprint"] in whole.html
+
+
+def test_computing_it_again_gives_the_same_numbers(whole, tiny_run, tmp_path, monkeypatch, capsys):
+    """From the report alone: its file, its command."""
+    monkeypatch.chdir(tmp_path)
+    write_report(whole, tmp_path)
+    words = shlex.split(whole.document["rerun"]["command"])
+    assert words[0] == "rurk" and main(words[1:]) == 0
+    assert main(["report", "latest", "--store", "rurk-store", "--out", "again"]) == 0
+    again = json.loads((tmp_path / "again" / "report.json").read_text())
+    for name in ("answers", "data", "forget", "samples", "residual", "settings", "question"):
+        assert again[name] == whole.document[name]
+    kept = ("name", "role", "key", "retain_accuracy", "unlearn_accuracy", "test_accuracy")
+    ours, theirs = ([{name: row[name] for name in kept} for row in d["models"]] for d in (again, whole.document))
+    assert ours == theirs
+
+
+def test_a_forget_set_from_a_file_is_written_out(tmp_path):
+    data = load_dataset("digits")
+    file = tmp_path / "set.json"
+    file.write_text(
+        json.dumps(
+            {"format": "rurk-forget-set/1", "dataset": "digits", "fingerprint": data.fingerprint, "indices": [5, 9, 11]}
+        )
+    )
+    store = Store(tmp_path / "store")
+    spec = make_spec(forget=f"file:{file}", methods="gd:epochs=0", references=1, taus="0", draws=1, train={"epochs": 1})
+    report = make_report(store, run(spec, store)["key"])
+    assert report.document["rerun"]["experiment"]["forget"] == "indices:5,9,11"
+
+
+def test_an_audit_names_its_files_and_its_command(tiny_run, tmp_path, capsys):
+    from rurk_core.run.audit import audit
+
+    store, result = tiny_run
+    paths = {}
+    for row in result["models"]:
+        paths[row["name"]] = tmp_path / f"{row['name']} of <b>mine.safetensors"
+        save_file(load_model(store, row["key"]).state_dict(), paths[row["name"]])
+    own = Store(tmp_path / "store")
+    found = audit(
+        own,
+        dataset="digits",
+        forget="indices:" + ",".join(map(str, result["forget"]["indices"])),
+        original=paths["original"],
+        unlearned=[paths["gd"]],
+        retrained=[],
+        taus="0,0.1",
+        draws=5,
+    )
+    report = make_report(own, found["key"])
+    checked(report.html)
+    jsonschema.validate(report.document, SCHEMA)
+    assert report.document["kind"] == "audit" and report.document["rerun"]["experiment"] is None
+    assert found["audit"]["files"]["unlearned"]["sha256"] in report.html and "<b>mine" not in report.html
+    assert "no re-trained model to compare with" in report.document["answers"][0]["sentence"]
+    assert [path.name for path in write_report(report, tmp_path / "out")] == ["report.html", "report.json"]
+    words = shlex.split(report.document["rerun"]["command"])
+    assert main([*words[1:], "--store", str(tmp_path / "again"), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert (again["key"], again["residual"]) == (found["key"], found["residual"])
+
+
+def test_names_and_notes_are_text_whatever_they_look_like(tiny_run, tmp_path):
+    store, result = tiny_run
+    own = Store(tmp_path)
+    changed = json.loads(json.dumps(result))
+    changed["dataset"] |= {"name": SCRIPT, "classes": [SCRIPT] * 10, "source": SCRIPT, "licence": SCRIPT}
+    changed["notes"] = [SCRIPT]
+    changed["spec"]["title"] = SCRIPT
+    for row in changed["models"]:
+        row["file"] = SCRIPT
+        row["sha256"] = "0" * 64
+    for key in {e["verdicts"] for e in result["residual"]} | {row["key"] for row in result["models"]}:
+        document = json.loads(store.read(key, "spec.json"))
+        own.put(key, document["spec"], {name: store.read(key, name) for name in document["files"]})
+    own.put(result["key"], {"title": SCRIPT}, {"result.json": json.dumps(changed).encode()})
+    sample = result["forget"]["indices"][0]
+    judge(own, result["key"], Judgement(sample, SCRIPT, "residual", note=SCRIPT, author=SCRIPT))
+    for report in (make_report(own, result["key"]), make_report(own, result["key"], sample=sample)):
+        page = checked(report.html)
+        jsonschema.validate(report.document, SCHEMA)
+        assert SCRIPT in "".join(page.text) and "<img src=x" not in report.html
+
+
+def test_a_report_on_a_sample_shows_it_and_its_judgements(single, tiny_run, tmp_path):
+    document, (_, result) = single.document, tiny_run
+    sample = result["forget"]["indices"][3]
+    assert {row["sample"] for row in document["samples"]} == {sample} and len(document["samples"]) == 3
+    assert all(np.shape(row["references"]) == np.shape(row["null_band"]) == (2, 3) for row in document["samples"])
+    page = Page(single.html)
+    pictures = [found for tag, found in page.tags if tag == "img"]
+    assert pictures[0]["alt"] == f"sample {sample}" and len(pictures) == 1 + 20
+
+
+def test_without_the_data_there_are_no_pictures_and_a_sentence(tiny_run, monkeypatch):
+    store, result = tiny_run
+
+    def missing(*_):
+        raise UsageError("The data is not there.")
+
+    monkeypatch.setattr(reports, "load_dataset", missing)
+    report = make_report(store, result["key"], sample=result["forget"]["indices"][0])
+    assert "no pictures: The data is not there." in report.html and "<img" not in report.html
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["run-0123456789abcdef"], "There is no run"),
+        (["../../etc/passwd"], "There is no run"),
+        (["original-0123456789abcdef"], "There is no run"),
+        (["latest", "--sample", "-1"], "Sample -1 is not among"),
+        (["latest", "--sample", "x"], "invalid int value"),
+    ],
+)
+def test_what_cannot_be_reported_is_said(arguments, reason, tiny_run, capsys, tmp_path):
+    code = main(["report", *arguments, "--store", tiny_run[0].url, "--out", str(tmp_path / "out")])
+    err = capsys.readouterr().err.strip().splitlines()
+    assert code == 2 and len(err) == 1 and reason in err[0] and not (tmp_path / "out").exists()
+
+
+def test_an_empty_store_has_no_latest_run(tmp_path, capsys):
+    assert main(["report", "latest", "--store", str(tmp_path / "empty")]) == 2
+    assert "make one with" in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_said(whole, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(reports.RurkError, match="could not be saved"):
+        write_report(whole, tmp_path / "file")
+
+
+# --- figures -------------------------------------------------------------------------------------------------
+
+RED = Look("m", "<M>", "M", "#D55E00", "diamond", "dash")
+
+
+def test_curves_lie_where_the_numbers_say():
+    svg = curves([0.0, 0.5, 1.0], [Curve(RED, np.array([0.0, 50, 100]))], None, title="a < b", label="l", top=100)
+    Page(svg)
+    ((points,),) = [re.findall(r'polyline points="([^"]*)"', svg)]
+    found = [tuple(map(float, point.split(","))) for point in points.split()]
+    assert found == [(58, 254), (333, 134), (608, 14)] and "a &lt; b" in svg
+
+
+def test_a_curve_without_a_value_has_a_gap_and_one_radius_is_enough():
+    assert curves([0.1], [Curve(RED, np.array([np.nan]))], None, title="t", label="l").count("<circle") == 0
+    svg = curves(
+        [0.0, 1.0],
+        [Curve(RED, np.array([1.0, np.nan]))],
+        (np.array([0.0, 1]), np.array([1.0, 2])),
+        title="t",
+        label="l",
+    )
+    assert "nan" not in svg and svg.count("<polygon") == 1
+
+
+def test_a_histogram_counts_every_sample_once():
+    svg = histogram(np.array([-9.0, 0.5, 0.6, 1.5]), np.arange(-2.0, 3), colour="#000", title="t", label="l")
+    assert [int(n) for n in re.findall(r"<title>(\d+)</title>", svg)] == [1, 2, 1]
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.3, 0.5), (7, 10), (100, 100), (0.025, 0.025), (0, 1), (2.1, 2.5)])
+def test_nice_numbers(value, expected):
+    assert nice(value) == pytest.approx(expected)
