@@ -64,8 +64,8 @@ def audit(
         attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
 
     Returns:
-        The result document of :func:`~rurk_core.run.experiment.run`, with ``"audit": {"files": {name: {"file",
-        "sha256"}}}``.
+        The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model
+        the name and the SHA-256 of its file.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.

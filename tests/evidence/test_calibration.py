@@ -35,6 +35,7 @@ def table(rng, *, planted: float) -> Verdicts:
     )
 
 
+@pytest.mark.slow
 def test_errors_stay_at_the_stated_rates():
     """50 synthetic audits; benchmarks/calibration.py runs more of them, and harder ones."""
     rng = np.random.default_rng(2)
@@ -83,6 +84,7 @@ def test_what_cannot_be_calibrated_is_refused():
         calibrate(replace(verdicts, references=verdicts.references[:2]))
 
 
+@pytest.mark.slow
 def test_the_command(capsys, tmp_path):
     arguments = ["--references", "3", "--tau", "0.2", "--draws", "10", "--train", "epochs=1"]
     assert main(["calibrate", "--json", "--store", str(tmp_path), *arguments]) == 0

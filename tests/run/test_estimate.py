@@ -91,6 +91,7 @@ def test_work_that_was_never_measured_goes_at_the_speed_of_its_kind_or_of_all():
     assert expected_seconds([stage("verdicts", attack="pgd"), stage("original")], speeds) == 200
 
 
+@pytest.mark.slow
 def test_a_probe_finds_a_larger_network_slower():
     small = probed_speeds("cnn", (1, 8, 8), 10)
     large = probed_speeds("resnet18", (3, 32, 32), 10)
