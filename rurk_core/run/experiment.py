@@ -21,7 +21,7 @@ from ..unlearning import METHODS
 from .archive import entries_of
 from .engines import Engine, find_engine
 from .estimate import latest_results, measured_speeds
-from .plan import Stage, Work, expected_seconds, plan, start_data
+from .plan import MEASURED, Stage, Work, expected_seconds, plan, start_data
 from .result import gather, gathered_notes, load_result
 from .spec import Spec, spec_from_dict
 from .stages import refusals
@@ -98,8 +98,8 @@ def run_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Ca
 
 def default_title(spec: Spec) -> str:
     """What an experiment is called when nobody named it."""
-    entry = DATASETS.get(spec.dataset)
-    return f"{entry.title if entry else spec.dataset}, forget {spec.forget}"
+    title = DATASETS[spec.dataset].title if spec.dataset in DATASETS else spec.dataset
+    return f"{title}, forget {spec.forget}"
 
 
 def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
         del method["preset"]  # the name of what the settings are already
         if code := METHODS[method["method"]].digest:
             method["code"] = code
-    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
+    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "measured": MEASURED}
 
 
 def _stored(store: Store, key: str) -> dict[str, Any] | None:

@@ -19,14 +19,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Dataset, ForgetSet, forget_set, held, retain_indices
+from ..data import Dataset, ForgetSet, forget_set, held, retain_indices, to_pixels
 from ..device import logits_of, place
 from ..measure.cost import peak_memory
 from ..measure.metrics import accuracies, mia_accuracy
 from ..measure.relearn import RELEARN_FACTOR, relearn
 from ..measure.scores import score
-from ..measure.verdicts import count_verdicts, verdicts_to_bytes
+from ..measure.verdicts import count_on_themselves, count_verdicts, verdicts_to_bytes
 from ..models import Classifier, create_model
+from ..perturb.copies import ATTACKS
 from ..store.tensors import load_tensors, save_tensors
 from ..training.fit import fit
 from ..training.live import Watch, watching
@@ -182,6 +183,33 @@ def _judge(work: Work, stage: Stage) -> None:
     work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
 
 
+def _judge_peers(work: Work, stage: Stage) -> None:
+    inputs, data = stage.inputs, work.dataset
+    index = torch.tensor(inputs["samples"])
+    train = index < len(data.train_labels)
+    parts = ((data.train_images, index[train]), (data.test_images, index[~train] - len(data.train_labels)))
+    labels = torch.cat([data.train_labels[parts[0][1]], data.test_labels[parts[1][1]]])
+    models = {name: load_model(work.store, key) for name, key in inputs["models"].items()}
+    images = torch.cat([to_pixels(held(images, chosen, "cpu")[:]) for images, chosen in parts if len(chosen)])
+    asked: dict[str, Any] = {
+        "attack": inputs["attack"],
+        "taus": inputs["taus"],
+        "draws": inputs["draws"],
+        "seed": inputs["seed"],
+        "classes": len(data.classes),
+        "device": work.device,
+        "on_note": work.tracker.note,
+    }
+    if ATTACKS[inputs["attack"]].uses_model:
+        counted = count_on_themselves(models, images, labels, inputs["samples"], **asked, on_chunk=work.tracker.step)
+    else:
+        references = [name for name in models if role_of(name) == "reference"]
+        counted = count_verdicts(
+            models, references, images, labels, inputs["samples"], **asked, on_chunk=work.tracker.step
+        )
+    work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
+
+
 def _each(run: Callable[[Work, Stage], None]) -> Callable[[Work, Sequence[Stage]], None]:
     """Stages that gain nothing from being run together."""
 
@@ -201,6 +229,7 @@ RUN: dict[str, Callable[[Work, Sequence[Stage]], None]] = {
     "scores": _each(_score),
     "relearned": _each(_relearn),
     "verdicts": _each(_judge),
+    "peers": _each(_judge_peers),
 }
 """Kind → what makes the entries of stages of that kind that share a name."""
 
