@@ -78,5 +78,5 @@ def print_calibration(attack: str, calibration: dict[str, Any], out: Console) ->
     for row in calibration["models"]:
         add(row["model"], row)
     table.add_section()
-    add(f"{calibration['null']['audits']} re-trained models, mean", calibration["null"])
+    add("re-trained, mean", calibration["null"])
     out.print(table)
