@@ -10,7 +10,7 @@ memory of this sample from knowledge of the class (:mod:`rurk_core.specific`). O
 every model does on copies built on itself (:func:`rurk_core.verdicts.count_on_themselves`), so that the unlearned model
 goes through the same experiment as its references.
 
-Measured with ``python -m benchmarks evidence``. A null that holds on the average over samples may fail for a kind of
+Measured with ``python -m benchmarks evidence_bars``. A null that holds on the average over samples may fail for a kind of
 samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
 """
 
@@ -233,7 +233,7 @@ def judge(
         held_labels = np.zeros(held - n, np.int64) if peers.labels is None else np.asarray(peers.labels)
         which = np.concatenate([labels, held_labels]), np.arange(held) >= n
         z_inside = None if inside is None else null.statistic(inside)
-        specific = judge_specific(z, loo, *which, inside=z_inside, loo_inside=loo_inside, rate=rate)
+        specific = judge_specific(z, loo, *which, null.centre, inside=z_inside, loo_inside=loo_inside, rate=rate)
         if specific is None:
             missing.append("There are too few held-out samples of these classes to tell memory of a sample apart.")
     cut = rate * min(int((q_residual <= rate).sum()) + 1, n) / n  # with this one listed too
@@ -269,8 +269,7 @@ def _law(loo: Floats) -> Calibrated:
 
 def _detectable(null: Null, law: Calibrated, cut: float) -> Floats:
     """Log-odds over the centre at which a model is listed in 4 of 5 cases: the edge, and its own deviation."""
-    edge = null.values(law.edge(cut)) - null.centre
-    needed = null.centre + edge + ndtri(POWER) * null.spread
+    needed = null.values(law.edge(cut)) + null.values(ndtri(POWER)) - null.centre
     found = expanded(needed) - expanded(null.centre)
     return np.where(needed > compressed(np.array(BOUND)), np.inf, found)
 
