@@ -10,8 +10,8 @@ memory of this sample from knowledge of the class (:mod:`rurk_core.specific`). O
 every model does on copies built on itself (:func:`rurk_core.verdicts.count_on_themselves`), so that the unlearned model
 goes through the same experiment as its references.
 
-Measured with ``python -m benchmarks evidence_bars``. A null that holds on the average over samples may fail for a kind of
-samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
+Measured with ``python -m benchmarks evidence_bars``. A null that holds on the average over samples may fail for a kind
+of samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
 """
 
 from __future__ import annotations
