@@ -39,7 +39,7 @@ from .null import (
     held_against_each_other,
     whole_model_shift,
 )
-from .specific import Specific, judge_specific
+from .specific import Specific, in_out_ratio, judge_specific
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -90,6 +90,8 @@ class Judged:
         deviate: standard normal deviate of ``own`` under the law.
         p_residual, p_forgotten: one-sided p-values; q_residual, q_forgotten: adjusted (Benjamini–Hochberg).
         finding: int64, index into :data:`FINDINGS`.
+        ratio: log likelihood ratio, of models that saw the samples over re-trainings, where two of the former at least
+            are given: the sharpest order of samples; it calls nothing. None otherwise.
         told_apart: bool, whether the Original is listed on this sample; all False without an Original.
         detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with the
             others that are listed here; infinite where none within the bound.
@@ -113,6 +115,7 @@ class Judged:
     q_residual: Floats
     q_forgotten: Floats
     finding: Ints
+    ratio: Floats | None
     told_apart: NDArray[np.bool_]
     detectable: Floats
     settles: Ints
@@ -211,9 +214,11 @@ def judge(
     if k >= NEEDED:
         loo, loo_inside = held_against_each_other(compressed(everything), inside)
     law = _law(loo)
-    told, typical = np.zeros(n, bool), None
+    told, typical, ratio = np.zeros(n, bool), None, None
     if seen is not None:
-        typical = here.statistic(compressed(seen)).mean(0)
+        z_seen = here.statistic(compressed(seen))
+        typical = z_seen.mean(0)
+        ratio = in_out_ratio(z[:n], z_seen) if len(seen) >= 2 else None
         told = false_discovery_control(law.p_above(typical)) <= rate
     p_residual, p_forgotten = law.p_above(z[:n]), law.p_below(z[:n])
     q_residual, q_forgotten = false_discovery_control(p_residual), false_discovery_control(p_forgotten)
@@ -250,6 +255,7 @@ def judge(
         q_residual=q_residual,
         q_forgotten=q_forgotten,
         finding=finding,
+        ratio=ratio,
         told_apart=told,
         detectable=_detectable(here, law, cut),
         settles=_settles(here, k, law, typical, cut) if typical is not None else np.zeros(n, np.int64),
@@ -351,6 +357,7 @@ def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, .
         q_residual=one,
         q_forgotten=one,
         finding=cannot,
+        ratio=None,
         told_apart=no.astype(bool),
         detectable=np.full(len(own), np.inf),
         settles=no,
