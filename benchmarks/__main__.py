@@ -13,7 +13,7 @@ from importlib import import_module
 from rurk_core.errors import RurkError
 
 ALL = (
-    *("digits", "table", "references", "verdicts", "memory", "methods", "calibration", "evidence"),
+    *("digits", "table", "references", "verdicts", "memory", "methods", "evidence"),
     *("evidence_bars", "threads", "plan", "cifar_original", "app"),
 )
 """Each a module with a ``main``, which is loaded when its turn comes: a GPU node has no browser and no Streamlit."""

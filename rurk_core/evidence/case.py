@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from ..arrays import Floats, Ints
 from ..data import Dataset
 from ..errors import RurkError, UsageError
 from ..measure.residual import Verdicts
 from ..measure.verdicts import OnChunk, count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 from ..perturb.copies import ATTACKS
 from ..run.result import load_result
-from ..run.stored import load_model, load_verdicts, role_of
+from ..run.stored import load_model, load_verdicts
 from ..store.store import Store
-from .law import RATE, Judged, Peers, judge, log_odds_of_counts
+from .law import RATE, Judged
+from .tables import judge_tables
 
 T = TypeVar("T")
 
@@ -117,37 +116,29 @@ def open_case(store: Store, run: str, *, method: str, attack: str = "") -> Case:
 def judge_case(case: Case, *, rate: float = RATE) -> Judged | None:
     """What can be said of every sample and of the set; None where nothing can, see :func:`why_not`.
 
-    Of copies that all models share, their own log-odds; of copies that an attack builds on a model, those of every
-    model on its own copies.
+    Of copies that all models share, from their own tables; of copies that an attack builds on a model, from the table
+    in which every model judges its own.
     """
     if why_not(case):
         return None
-    n, table = len(case.verdicts.samples), case.verdicts
-    peers, held = case.peers, None
+    n, forget, held = len(case.verdicts.samples), case.verdicts, case.peers
     if case.on_itself:
-        assert peers is not None
-        table = peers
-    start = n if case.on_itself else 0
-    seen = [name for name in table.models if role_of(name) == "original" and name != case.method]
+        assert held is not None
+        forget, held = rows(held, slice(n)), rows(held, slice(n, None))
+    if held is not None and not len(held.samples):
+        held = None
+    return judge_tables(forget, case.method, references=case.references, held=held, rate=rate)
 
-    def of(values: Verdicts, names: list[str], rows: slice) -> Floats:
-        return np.stack([log_odds(values, name)[rows] for name in names])
 
-    if peers is not None and len(peers.samples) > start:
-        rows = slice(start, None)
-        held = Peers(
-            log_odds(peers, case.method)[rows],
-            of(peers, case.references, rows),
-            of(peers, seen, rows) if seen else None,
-            peers.labels[rows],
-        )
-    return judge(
-        log_odds(table, case.method)[:n],
-        of(table, case.references, slice(n)),
-        originals=of(table, seen, slice(n)) if seen else None,
-        peers=held,
-        labels=case.verdicts.labels,
-        rate=rate,
+def rows(table: Verdicts, chosen: slice) -> Verdicts:
+    """A verdict table of some of its samples."""
+    return replace(
+        table,
+        samples=table.samples[chosen],
+        labels=table.labels[chosen],
+        counts=table.counts[:, chosen],
+        agreement=table.agreement[:, :, chosen],
+        margins=None if table.margins is None else table.margins[:, chosen],
     )
 
 
@@ -161,20 +152,6 @@ def why_not(case: Case) -> str:
             "model in turn; run it again to have that measured."
         )
     return ""
-
-
-def moving(taus: Floats) -> Ints:
-    """Positions of the radii above 0, over which a finding is made; all where there is none."""
-    above = np.flatnonzero(taus > 0)
-    return above if len(above) else np.arange(len(taus))
-
-
-def log_odds(table: Verdicts, name: str) -> Floats:
-    """Mean log-odds [N] of the label over all copies at radii above 0; from counts where no more was kept."""
-    at = moving(table.taus)
-    margin = table.margin(name)
-    found = log_odds_of_counts(table.recognised(name), table.draws) if margin is None else margin
-    return found[:, at].mean(1).astype(float)
 
 
 def kept(

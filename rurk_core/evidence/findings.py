@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..arrays import Ints
-from .case import Case, judge_case, moving, why_not
-from .law import FINDINGS, RATE, Judged, Whole
+from .case import Case, judge_case, why_not
+from .law import FINDINGS, RATE, Judged
 from .specific import SPECIFIC
+from .tables import moving
+from .whole import Whole
 
 SAID = {
     "residual": "residual knowledge",

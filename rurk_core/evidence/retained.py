@@ -16,9 +16,10 @@ from ..errors import UsageError
 from ..measure.membership import logit_confidence
 from ..measure.verdicts import OnChunk
 from ..run.stored import stored_scores
-from .case import Case, log_odds, verdicts_on
+from .case import Case, verdicts_on
 from .findings import STATISTICS, plain
 from .law import Judged, judge
+from .tables import over_all_radii
 from .twins import candidates, unit_features
 
 
@@ -112,7 +113,7 @@ def retained_of(
     return Retained(
         table.samples,
         table.labels,
-        judged(lambda name: log_odds(table, name)),
+        judged(lambda name: over_all_radii(table, name)),
         closest[order].double().numpy(),
         forget[which[order]].numpy(),
         shift.deviate,

@@ -23,10 +23,11 @@ import torch
 
 from ..data import Dataset, load_dataset, to_pixels
 from ..errors import RurkError, UsageError
-from ..evidence.case import Case, moving, open_case
+from ..evidence.case import Case, open_case
 from ..evidence.findings import Findings, find, plain
 from ..evidence.null import NEEDED
 from ..evidence.reviews import history
+from ..evidence.tables import moving
 from ..evidence.whole_set import find_whole_set
 from ..evidence.words import caveats, not_measured, sample_words, set_words
 from ..measure.frozen import frozen_copy

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..evidence.findings import STATISTICS, Statistic
-from ..evidence.law import FINDINGS, Whole
+from ..evidence.law import FINDINGS
+from ..evidence.whole import Whole
 
 
 def evidence_schema() -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from rurk_core.evidence.case import moving
+from rurk_core.evidence.tables import moving
 from rurk_core.evidence.words import caveats, set_words, short_words
 from rurk_core.measure.residual import Verdicts
 from ui.figures.look import Look

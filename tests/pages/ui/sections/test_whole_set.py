@@ -15,7 +15,8 @@ from ui.sections import whole_set
 from ui.session.view import on_demand
 
 from rurk_core.data import load_dataset
-from rurk_core.evidence.whole_set import make_wholeset
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.whole_set import make_whole_set
 from rurk_core.jobs.control import JobStatus, job_status, list_jobs
 from rurk_core.measure import radius
 from rurk_core.run.experiment import run
@@ -32,7 +33,7 @@ def measured(tiny_spec, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(radius, "ATTEMPTS", 2)
         patch.setattr(radius, "DIRECTIONS", 16)
-        document = make_wholeset(store, result["key"], load_dataset("digits"), method="gd")
+        document = make_whole_set(open_case(store, result["key"], method="gd"), load_dataset("digits"))
     return store, result, document
 
 
