@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rurk_core.evidence.samples import radii as radii_module
+from rurk_core.evidence import radii as radii_module
 
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
@@ -50,7 +50,7 @@ def test_old_tables_without_margins_and_peers_say_what_they_lack(four):
     found = find(old)
     assert found.judged.specific is None and any("held-out" in sentence for sentence in found.judged.missing)
     at = case.verdicts.taus > 0
-    expected = log_odds_of_counts(case.verdicts.recognised("rurk"), case.verdicts.draws)[:, at].mean(1)
+    expected = log_odds_of_counts(case.verdicts.recognised("rurk")[:, at].mean(1), case.verdicts.draws)
     assert found.judged.own == pytest.approx(expected)
 
 

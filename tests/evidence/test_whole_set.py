@@ -11,7 +11,7 @@ import jsonschema
 import numpy as np
 import pytest
 from reading import SCHEMA, SCRIPT, checked
-from rurk_core.evidence.samples import radii as radii_module
+from rurk_core.evidence import radii as radii_module
 
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
