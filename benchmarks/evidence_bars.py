@@ -240,11 +240,15 @@ def sets(bank: Measured) -> None:
         near = {side: 100 * np.mean([w.nearer == side for w in mine]) for side in ("retraining", "original")}
         p = [100 * np.mean([getattr(w, side) <= 0.025 for w in mine]) for side in ("p_residual", "p_forgotten")]
         truth = {"null": 0.0, "original": 1.0}.get(role)
-        held = 100 * np.mean([w.share_low <= (truth or 0) <= w.share_high for w in mine])
+        told = [w for w in mine if np.isfinite(w.share)]  # elsewhere the Original does not stand out as a whole
+        known = (
+            f"{100 * np.mean([w.share for w in told]):.0f}% ({len(told)} of {len(mine)} audits)" if told else "unsaid"
+        )
+        held = 100 * np.mean([w.share_low <= (truth or 0) <= w.share_high for w in told]) if told else np.nan
         covers = "" if truth is None else f"; its interval holds {truth:g} in {held:.0f}%"
         rows = {name: share(found, lambda f, c=c: f.finding == c, role) for c, name in enumerate(FINDINGS)}
         print(
-            f"  {role}: share still known {100 * np.mean([w.share for w in mine]):.0f}%{covers}; nearer a re-training "
+            f"  {role}: share still known {known}{covers}; nearer a re-training "
             f"{near['retraining']:.0f}%, the Original {near['original']:.0f}%; set p ≤ .025 {p[0]:.0f}% / {p[1]:.0f}%; "
             + ", ".join(f"{name} {value:.1f}%" for name, value in rows.items())
         )
