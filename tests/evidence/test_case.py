@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from rurk_core.evidence import radii as radii_module
 
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import RurkError, UsageError
+from rurk_core.evidence import radii as radii_module
 from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
 from rurk_core.evidence.law import judge, log_odds_of_counts

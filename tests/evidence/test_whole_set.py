@@ -11,12 +11,12 @@ import jsonschema
 import numpy as np
 import pytest
 from reading import SCHEMA, SCRIPT, checked
-from rurk_core.evidence import radii as radii_module
 
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.evidence import case as judging
+from rurk_core.evidence import radii as radii_module
 from rurk_core.evidence import whole_set as wholeset
 from rurk_core.evidence.case import open_case
 from rurk_core.evidence.signals import siblings, signals_of
