@@ -91,9 +91,7 @@ def make_whole_set(
     for norm in NORMS:
         with tracker.stage(f"Radii, {norm}"):
             radii[norm] = radii_of(case, data, norm=norm, models=names, device=str(where), on_sample=tracker.step)
-    parts: dict[str, Any] = {
-        "radii": {norm: radii_summary(each, case.method, references) for norm, each in radii.items()},
-    }
+    parts: dict[str, Any] = {"radii": {norm: radii_summary(r, case.method, references) for norm, r in radii.items()}}
     missing: dict[str, str] = {}
     asked: dict[str, Any] = {"device": str(where), "on_chunk": tracker.step}
     for name, title, measure in (
@@ -116,16 +114,18 @@ def make_whole_set(
         "references": len(references),
         **parts,
         "missing": missing,
-        "made_with": {
-            "versions": versions(),
-            "device": device_name(where),
-            "seconds": round(time.time() - started, 3),
-        },
+        "made_with": made_with(where, started),
     }
     if case.store.owns(key):  # damaged, or it would have been found
         case.store.delete(key)
     case.store.put(key, inputs, {"wholeset.json": json.dumps(document, allow_nan=False).encode()})
     return document
+
+
+def made_with(where: torch.device, started: float) -> dict[str, Any]:
+    """Versions, device and time of a document."""
+    taken = round(time.time() - started, 3)
+    return {"versions": versions(), "device": device_name(where), "seconds": taken}
 
 
 def _signals(case: Case, data: Dataset, radii: dict[str, dict[str, Radii]]) -> list[dict[str, Any]]:
