@@ -32,7 +32,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json")
     add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
     add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
-    add("--references", help="K, how many Re-trains (default: 3)")
+    add("--references", help="K, how many Re-trains (default: 8); findings need 3")
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 100)")

@@ -68,7 +68,7 @@ class Spec:
     forget: str
     model: str
     methods: tuple[MethodSpec, ...]
-    references: int = 3
+    references: int = 8
     attacks: tuple[str, ...] = ("gaussian",)
     taus: tuple[float, ...] = ()
     draws: int = 100
@@ -115,7 +115,7 @@ def make_spec(
     forget: str = "class:0:0.5",
     model: str = "",
     methods: Any = ("gd", "neggrad_plus", "rurk"),
-    references: int = 3,
+    references: int = 8,
     attacks: Any = ("gaussian",),
     taus: Any = "",
     draws: int = 100,
