@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses
+from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses, with_validation
 from ..perturb.copies import ATTACKS
 from ..progress import Tracker
 from ..store.store import Store
@@ -84,7 +84,7 @@ class Work:
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
     """The data to pre-train on, where the data set and the recipe ask for it."""
     wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
-    return load_dataset(wanted, root) if wanted else None
+    return load_dataset(with_validation(wanted, 0), root) if wanted else None
 
 
 def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
-from ..data import dataset_entry, find_recipe
+from ..data import dataset_entry, find_recipe, split_validation
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
 from ..models import parse_model
@@ -237,8 +237,8 @@ def parse_attacks(value: Any) -> tuple[str, ...]:
 def parse_methods(value: Any, dataset: str, presets: Presets | None = None) -> tuple[MethodSpec, ...]:
     """Methods from ``"gd,rurk@digits:tau=0.1:v=2"`` or a list; labels are made unique. ``"all"``: all but Re-train.
 
-    Where no preset is named, the one called like the data set is taken if the method has it. Names of presets may
-    be written with hyphens: ``"scrub@paper-cifar-10"``.
+    Where no preset is named, "safe" is taken if the method has it, else the one called like the data set, else the
+    default. Names of presets may be written with hyphens: ``"scrub@paper-cifar-10"``.
     """
     if value == "all":
         value = [key for key in METHODS if key != "retrain"]
@@ -278,7 +278,8 @@ def _settings(
     method: Method, presets: Mapping[str, Mapping[str, Any]], name: str, settings: dict[str, Any], dataset: str
 ) -> tuple[str, Config]:
     """(what to call the settings, the settings) of a preset with own ones on top."""
-    name = name.removesuffix(CHANGED) or (dataset if dataset in presets else "default")
+    likely = ("safe", split_validation(dataset)[0], "default")
+    name = name.removesuffix(CHANGED) or next(preset for preset in likely if preset in presets)
     if settings.keys() == {field.name for field in method.config.settings()}:
         config = method.config.from_dict(settings)  # complete: the preset is but a name, perhaps of another store
         chosen = {slug(preset): preset for preset in presets}.get(slug(name))

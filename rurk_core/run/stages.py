@@ -90,6 +90,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
             retain,
             forget,
             method.config,
+            validation=validation_samples(work),
             generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
             on_step=watch,
         )
@@ -110,6 +111,14 @@ def split_samples(work: Work) -> tuple[Samples, Samples]:
     chosen = retain_indices(work.dataset, work.forget), torch.tensor(work.forget.indices)
     retain, forget = (Samples(held(images, index, work.device), labels[index].to(work.device)) for index in chosen)
     return retain, forget
+
+
+def validation_samples(work: Work) -> Samples | None:
+    """The held-out samples on the device, or streamed to it; None where the data set has none."""
+    images, labels = work.dataset.validation_images, work.dataset.validation_labels
+    if images is None or labels is None:
+        return None
+    return Samples(held(images, None, work.device), labels.to(work.device))
 
 
 def refusals(work: Work) -> dict[str, str]:
