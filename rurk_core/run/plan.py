@@ -16,6 +16,7 @@ from ..progress import Tracker
 from ..store.store import Store
 from ..training.shared import Share
 from ..unlearning import METHODS
+from .auto import DRAWS, TRIALS, is_auto, looked_at
 from .spec import Spec
 
 MODEL_KINDS = ("original", "unlearned", "reference", "audited")
@@ -131,10 +132,13 @@ def plan(work: Work) -> list[Stage]:
         )
         for k in range(work.spec.references)
     ]
+    judges = tuple(stage.key for stage in references)
+    seen = looked_at(work.spec.taus)
+    search_cost = n_f * DRAWS * len(seen) * (TRIALS + len(references))
     unlearned = [
         Stage(
             "unlearned",
-            method.label,
+            f"{method.label}, its strength by the references" if is_auto(method.config) else method.label,
             method.label,
             {
                 "model": work.spec.model,
@@ -144,9 +148,11 @@ def plan(work: Work) -> list[Stage]:
                 "config": method.config.to_dict(),
                 "seed": derived_seed(work.spec.seed, "unlearn"),
             }
-            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
-            (original.key,),
-            METHODS[method.key].cost_on(method.config, n_r, n_f, classes),
+            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {})
+            | ({"references": list(judges), "taus": seen} if is_auto(method.config) else {}),
+            (original.key, *(judges if is_auto(method.config) else ())),
+            METHODS[method.key].cost_on(method.config, n_r, n_f, classes) * (TRIALS if is_auto(method.config) else 1)
+            + (search_cost if is_auto(method.config) else 0),
         )
         for method in work.spec.methods
         if method.label not in work.failed

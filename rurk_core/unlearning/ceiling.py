@@ -20,10 +20,15 @@ from torch import Tensor, nn
 from ..config import number
 from ..data import to_pixels
 from ..device import default_batch
+from ..errors import UsageError
+from ..models import Classifier
 from .base import Samples
 from .loop import logits_on
 
 logger = logging.getLogger("rurk_core.unlearning")
+
+AUTO = -1.0
+"""The q that stands for "chosen against the references"; an experiment replaces it by a number."""
 
 Perturb = Callable[[Tensor, Tensor], Tensor]
 """(pixels [B, ...], labels [B]) → perturbed pixels [v·B, ...]."""
@@ -36,13 +41,14 @@ def ceiling_setting() -> Any:
         0.0,
         100.0,
         "q: the forget loss is raised to q times that of held-out samples of the class (a whole class: to q·ln C) and "
-        "held there; 0 = raised without end, as in the papers",
+        "held there; 0 = raised without end, as in the papers; auto (-1) = chosen against the references",
         search=(0.3, 3.0, "log"),
+        words={"auto": AUTO},
     )
 
 
 def limits(
-    original: nn.Module,
+    original: Classifier,
     retain: Samples,
     forget: Samples,
     validation: Samples | None,
@@ -60,11 +66,18 @@ def limits(
     Args:
         perturb: makes the copies that are asked about instead of the samples themselves.
         name: the method's, for the warning.
+
+    Raises:
+        UsageError: q is :data:`AUTO`, which only an experiment with references can choose.
     """
     if not q:
         return None
-    classes = original.head.out_features  # type: ignore[union-attr]
-    found = torch.full((int(classes),), math.log(classes), device=forget.labels.device)
+    if q == AUTO:
+        raise UsageError(
+            f"The ceiling of {name} can be 'auto' only in an experiment, which has references to choose it by."
+        )
+    classes = int(original.head.out_features)
+    found = torch.full((classes,), math.log(classes), device=forget.labels.device)
     for label in forget.labels.unique():
         if not (retain.labels == label).any():
             continue

@@ -17,7 +17,7 @@ from ...config import Config, choice, number
 from ...models import Classifier
 from ...training.loop import OnStep, steps_per_epoch
 from ..base import Samples, register
-from ..ceiling import ceiling_setting
+from ..ceiling import AUTO, ceiling_setting
 from ..descent import descend
 from ..loop import bn_choice
 
@@ -82,6 +82,15 @@ def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> floa
             "max_iterations": 1000,
             "bn": "eval",
             "ceiling": 1.0,
+        },
+        "auto": {
+            "lambda_f": 0.3,
+            "lambda_a": 0.3,
+            "tau": 0.1,
+            "epochs": 3,
+            "max_iterations": 1000,
+            "bn": "eval",
+            "ceiling": AUTO,
         },
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {"lambda_a": 0.00045},
