@@ -73,9 +73,7 @@ def limits(
     if not q:
         return None
     if q == AUTO:
-        raise UsageError(
-            f"The ceiling of {name} can be 'auto' only in an experiment, which has references to choose it by."
-        )
+        raise UsageError(f"The ceiling of {name} can be 'auto' only in an experiment, whose references choose it.")
     classes = int(original.head.out_features)
     found = torch.full((classes,), math.log(classes), device=forget.labels.device)
     for label in forget.labels.unique():

@@ -8,8 +8,7 @@ import streamlit as st
 
 from rurk_core.data import dataset_entry
 from rurk_core.run.presets import presets_of
-from rurk_core.run.spec import likely_preset
-from rurk_core.run.spec import MAX_REFERENCES
+from rurk_core.run.spec import MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 from ui.sections.forms import config_form, network_form, perturbation_form
