@@ -34,7 +34,7 @@ SETS: dict[str, dict[str, Any]] = {
     "digits": {"dataset": "digits?validation=0.1", "taus": "0,0.15,0.3"},
     "fashion": {"taus": "0,0.08,0.2"},
     "small_cifar5": {"taus": "0,0.0157,0.0314", "pretrain": {"epochs": 0}, "model": "cnn:8"},
-    "folder": {"taus": "0,0.08,0.2", "model": "cnn:8", "train": {"epochs": 20}},
+    "folder": {"taus": "0,0.08,0.2", "model": "cnn:8", "train": {"epochs": 40}},
 }
 
 
