@@ -10,13 +10,21 @@ from .errors import UsageError
 
 
 def number(
-    default: float, low: float, high: float, help: str, *, search: tuple[float, float, str] | None = None
+    default: float,
+    low: float,
+    high: float,
+    help: str,
+    *,
+    search: tuple[float, float, str] | None = None,
+    words: dict[str, float] | None = None,
 ) -> Any:
     """A dataclass field holding a number in [low, high]; whole if ``default`` is an int.
 
     ``search`` says where tuning looks for it: (from, to, "log" or "linear"). Settings without it keep their value.
+    ``words`` are names of numbers that mean something of their own, also outside the range: ``{"auto": -1.0}``.
     """
-    return dataclasses.field(default=default, metadata={"low": low, "high": high, "help": help, "search": search})
+    meta = {"low": low, "high": high, "help": help, "search": search, "words": words or {}}
+    return dataclasses.field(default=default, metadata=meta)
 
 
 def choice(default: str, options: tuple[str, ...], help: str) -> Any:
@@ -73,6 +81,11 @@ def check(field: dataclasses.Field, value: Any) -> Any:
     if "low" not in meta:
         return value
     kind: type = type(field.default)
+    words = meta.get("words", {})
+    if value in words:
+        value = words[value]
+    if value in words.values() and not isinstance(value, bool):
+        return kind(value)
     wanted = f"'{name}' must be a {'whole ' if kind is int else ''}number from {meta['low']} to {meta['high']}"
     if isinstance(value, bool):
         raise UsageError(f"{wanted}, not {value}.")

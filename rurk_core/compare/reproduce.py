@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..data import DATASETS
+from ..data import DATASETS, split_validation, with_validation
 from ..errors import UsageError
 from ..progress import Progress
 from ..run.experiment import run
@@ -144,20 +144,20 @@ def reproduce(
     results = [
         run(spec, store, root=root, device=device, progress=progress(at, len(specs))) for at, spec in enumerate(specs)
     ]
-    comparison, target = compare(results), TARGETS[name]
+    comparison, target, plain = compare(results), TARGETS[name], split_validation(specs[0].dataset)[0]
     found = reported(dataset or target.dataset if target.reported == "cells" else target.reported)
     if target.shows == "cells":
         lines = _cells(comparison, found.get("cells", {}))
     else:
-        lines = _over_tau(comparison, target.shows, found.get("curves", {}).get(specs[0].dataset, {}))
-    claims = found.get("claims", []) if specs[0].dataset == "small_cifar5" else []
+        lines = _over_tau(comparison, target.shows, found.get("curves", {}).get(plain, {}))
+    claims = found.get("claims", []) if plain == "small_cifar5" else []
     return {
         "target": name,
         "title": target.title,
         "scale": scale,
         "source": found.get("source", "not reported here: the data file of the paper's numbers has none for this"),
         "seeds": comparison["seeds"],
-        "dataset": specs[0].dataset,
+        "dataset": plain,
         "lines": lines,
         "claims": [_checked(claim, comparison) for claim in claims],
         "differences": differences(name, specs, scale),
@@ -193,7 +193,12 @@ def plan(
         settings["model"] = "resnet50" if name == "table_c5" else "resnet18"
     if dataset not in ("small_cifar5", "cifar10"):
         settings["recipe"] = "quick"  # the paper's recipes are for its own data
-    settings |= {"dataset": dataset, "forget": target.forget, "methods": _methods(target, dataset, scale)}
+    # the paper forgets among all training samples, and its settings need none that are held out
+    settings |= {
+        "dataset": with_validation(dataset, 0),
+        "forget": target.forget,
+        "methods": _methods(target, dataset, scale),
+    }
     settings |= dict(overrides or {})
     return [make_spec(**settings, seed=seed) for seed in seeds or paper_seeds]
 
@@ -229,7 +234,7 @@ def _ablated(name: str, value: str) -> dict[str, Any]:
 def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
     """What is not as in the paper, in plain sentences."""
     spec, target = specs[0], TARGETS[name]
-    recipe = spec.training()
+    recipe, dataset = spec.training(), split_validation(spec.dataset)[0]
     network = {"figure1": "one hidden layer of 100", "table_c5": "ResNet-50"}.get(name, "ResNet-18")
     said = [
         f"Seeds {', '.join(str(s.seed) for s in specs)} (the paper's: {', '.join(map(str, PAPER_SEEDS))}); a seed here "
@@ -240,14 +245,14 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
         f"The Original is trained {recipe.train.epochs} epochs, a Re-train {recipe.reference.epochs}"
         + (f", both after {recipe.pretrain.epochs} epochs of pre-training on CIFAR-10." if recipe.pretrain else "."),
     ]
-    if target.dataset and spec.dataset != target.dataset:
+    if target.dataset and dataset != target.dataset:
         said.append(
-            f"Data set {spec.dataset} (the paper's: {target.dataset}; --dataset {target.dataset} takes it, and --plan "
+            f"Data set {dataset} (the paper's: {target.dataset}; --dataset {target.dataset} takes it, and --plan "
             "says for how long)."
         )
-    if spec.dataset == "cifar10":
+    if dataset == "cifar10":
         said.append("The whole training set of CIFAR-10 is used; the paper holds a fifth of it out for validation.")
-    if spec.dataset == "small_cifar5":
+    if dataset == "small_cifar5":
         said.append("Small CIFAR-5 is the first 200 training and test images of each of the first five classes.")
     if target.shows == "cells":
         said.append("The paper does not say how it fine-tunes for re-learn time: here SGD, rate 0.01, momentum 0.9.")

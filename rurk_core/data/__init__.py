@@ -2,7 +2,17 @@
 
 from .dataset import Dataset, Progress, to_pixels
 from .forget import ForgetSet, forget_set, needs_losses, retain_indices
-from .registry import DATASETS, RECIPES, DatasetEntry, data_root, dataset_entry, find_recipe, load_dataset
+from .registry import (
+    DATASETS,
+    RECIPES,
+    DatasetEntry,
+    data_root,
+    dataset_entry,
+    find_recipe,
+    load_dataset,
+    split_validation,
+    with_validation,
+)
 from .stream import Images, Streamed, batches, held, joined
 
 __all__ = [
@@ -24,5 +34,7 @@ __all__ = [
     "load_dataset",
     "needs_losses",
     "retain_indices",
+    "split_validation",
     "to_pixels",
+    "with_validation",
 ]

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import RurkError
-from .stream import Images, Streamed
+from .stream import Images, Streamed, held
 
 Progress = Callable[[int, int, str], None]
 """Called as ``progress(done, total, what)`` while data is read or fetched."""
@@ -31,6 +31,8 @@ class Dataset:
         classes: a name per class; plain text, whatever it holds.
         licence, source: one line each.
         fingerprint: 16 hex digits of the SHA-256 over pixels, labels and class names of both splits.
+        validation_images, validation_labels: as the training samples, of which :func:`hold_out` has taken them; no
+            model trains on them. None where nothing is held out.
     """
 
     name: str
@@ -42,6 +44,8 @@ class Dataset:
     licence: str
     source: str
     fingerprint: str
+    validation_images: Images | None = None
+    validation_labels: Tensor | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -105,6 +109,40 @@ def fingerprint_of(parts: Sequence[Images], classes: Sequence[str], *, progress:
                 done += len(block)
                 progress(done, total, "Looking through the images")
     return digest.hexdigest()[:16]
+
+
+def hold_out(dataset: Dataset, share: float) -> Dataset:
+    """The data set with a share of the training samples of every class set apart for validation, always the same ones.
+
+    The training samples that are left keep their order and are counted anew from 0: forget sets choose among them. A
+    class keeps at least two; of one with fewer than three nothing is held out. With ``share`` 0, the data set itself.
+
+    Args:
+        share: above 0 and below 1, of each class, rounded; at least one sample.
+    """
+    if not share:
+        return dataset
+    labels = dataset.train_labels
+    enough = (torch.bincount(labels, minlength=len(dataset.classes)) >= 3)[labels].nonzero()[:, 0]
+    if not len(enough):
+        return dataset
+    _, chosen = split_by_class(labels[enough], 1 - share, seed=0)
+    apart = torch.zeros(len(labels), dtype=torch.bool)
+    apart[enough[chosen]] = True
+    for label in labels[apart].unique():  # a large share of a small class
+        left = ((labels == label) & ~apart).sum()
+        if left < 2:
+            apart[((labels == label) & apart).nonzero()[: 2 - left, 0]] = False
+    rest, validation = (~apart).nonzero()[:, 0], apart.nonzero()[:, 0]
+    return replace(
+        dataset,
+        train_images=held(dataset.train_images, rest, "cpu"),
+        train_labels=labels[rest],
+        validation_images=held(dataset.train_images, validation, "cpu"),
+        validation_labels=labels[validation],
+        source=f"{dataset.source}; {len(validation)} training samples held out for validation",
+        fingerprint=hashlib.sha256(f"{dataset.fingerprint}/validation={share:g}".encode()).hexdigest()[:16],
+    )
 
 
 def split_by_class(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:

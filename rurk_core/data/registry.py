@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import RurkError, UsageError
-from .dataset import Dataset, Progress, make_dataset, split_by_class
+from .dataset import Dataset, Progress, hold_out, make_dataset, split_by_class
 from .images import ImageSet
 from .recipes import GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
 from .sources import fetch, load_parquet, load_path, read_cifar_binary
@@ -31,6 +32,8 @@ class DatasetEntry:
         load: (root, progress) → Dataset.
         quick: how models are trained on two cores; paper: as in the paper, where it has this data set.
         pretrain_on: the data set whose model the Original and its Re-trains start from, if any.
+        validation: share of the training samples that is held out (:func:`~rurk_core.data.dataset.hold_out`) unless
+            the name says otherwise.
     """
 
     title: str
@@ -43,6 +46,7 @@ class DatasetEntry:
     quick: Recipe
     paper: Recipe | None = None
     pretrain_on: str | None = None
+    validation: float = 0.0
 
 
 def data_root(root: str | Path | None = None) -> Path:
@@ -52,7 +56,40 @@ def data_root(root: str | Path | None = None) -> Path:
 
 def dataset_entry(name: str) -> DatasetEntry:
     """The entry of a data set: of a name in :data:`DATASETS`, or one for the images that lie under a path."""
-    return DATASETS.get(name, _ELSEWHERE)
+    return DATASETS.get(split_validation(name)[0], _ELSEWHERE)
+
+
+def split_validation(name: str) -> tuple[str, float | None]:
+    """The name without the share that is held out, and that share; None where the name does not say.
+
+    >>> split_validation("digits?validation=0.1"), split_validation("folder?size=32&validation=0")
+    (('digits', 0.1), ('folder?size=32', 0.0))
+
+    Raises:
+        UsageError: the share is no number from 0 to 0.5.
+    """
+    match = re.fullmatch(r"(.*)[?&]validation=([^?&]*)", name, re.DOTALL)
+    if not match:
+        return name, None
+    try:
+        share = float(match[2])
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 0.5:
+        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{match[2][:20]}'.")
+    return match[1], share
+
+
+def with_validation(name: str, share: float) -> str:
+    """The name of the same data with another share held out; as short as can be.
+
+    >>> with_validation("digits", 0.1), with_validation("folder?size=32", 0.25), with_validation("digits", 0)
+    ('digits?validation=0.1', 'folder?size=32&validation=0.25', 'digits')
+    """
+    base, _ = split_validation(name)
+    if share == dataset_entry(base).validation:
+        return base
+    return f"{base}{'&' if '?' in base else '?'}validation={share:g}"
 
 
 def find_recipe(name: str, dataset: str) -> Recipe:
@@ -74,7 +111,8 @@ def load_dataset(name: str, root: str | Path | None = None, *, progress: Progres
     """A data set by name, or from a path to Parquet files or an image folder.
 
     Args:
-        name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size).
+        name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size); with
+            ``?validation=0.2`` behind it, or ``&validation=0.2``, that share is held out and not the entry's.
         root: see :func:`data_root`.
         progress: called while images are fetched and decoded, the first time.
 
@@ -84,6 +122,13 @@ def load_dataset(name: str, root: str | Path | None = None, *, progress: Progres
     >>> load_dataset("digits").input_shape
     (1, 8, 8)
     """
+    name, share = split_validation(name)
+    whole = _whole(name, root, progress)
+    return hold_out(whole, dataset_entry(name).validation if share is None else share)
+
+
+def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dataset:
+    """A data set of which nothing is held out."""
     if name in DATASETS:
         return DATASETS[name].load(data_root(root), progress)
     if not any(mark in name for mark in "/\\.?") and not Path(name).exists():
@@ -149,6 +194,15 @@ def _moons(root: Path, progress: Progress | None) -> Dataset:
         torch.from_numpy(labels).long(),
         ["upper moon", "lower moon"],
     )
+
+
+# --- image sets that ship with this package ----------------------------------------------------------------
+
+
+def _fashion(root: Path, progress: Progress | None) -> Dataset:
+    entry = DATASETS["fashion"]
+    files = sorted((Path(__file__).parent / "shipped" / "fashion").glob("*.parquet"))
+    return _from_images("fashion", load_parquet(files, progress=progress), entry.licence, entry.source)
 
 
 # --- published image sets -----------------------------------------------------------------------------------
@@ -224,7 +278,7 @@ def _mnist(name: str, kind: str):
 
 
 def _small_cifar5(root: Path, progress: Progress | None) -> Dataset:
-    whole = load_dataset("cifar10", root, progress=progress)
+    whole = _whole("cifar10", root, progress)
     entry = DATASETS["small_cifar5"]
 
     def first(labels: Tensor) -> Tensor:
@@ -251,7 +305,20 @@ _PAPER_TAUS = "0:0.0314:11"
 """The paper's radii, 0 to 8/255."""
 _FINE_TUNE = TrainConfig(epochs=25, lr=0.01, schedule="cosine")
 
+_HELD_OUT = 0.1
+
 DATASETS: dict[str, DatasetEntry] = {
+    "fashion": DatasetEntry(
+        title="Fashion-MNIST, small",
+        licence="MIT",
+        source="Xiao et al. 2017 (arXiv 1708.07747), the first 500 training and 100 test images of each class",
+        kind="image",
+        model="cnn",
+        taus="0:0.2:11",
+        load=_fashion,
+        quick=alike(replace(GREY.train, epochs=12)),
+        validation=_HELD_OUT,
+    ),
     "digits": DatasetEntry(
         title="Handwritten digits, 8×8",
         licence="CC BY 4.0",
@@ -297,6 +364,7 @@ DATASETS: dict[str, DatasetEntry] = {
             TrainConfig(epochs=200, lr=0.4, weight_decay=2e-4, schedule="cosine", augment="crop_flip"),
         ),
         pretrain_on="cifar10",
+        validation=_HELD_OUT,
     ),
     "cifar10": DatasetEntry(
         title="CIFAR-10",
@@ -316,6 +384,7 @@ DATASETS: dict[str, DatasetEntry] = {
         ),
         quick=PHOTOS,
         paper=alike(TrainConfig(epochs=137, lr=0.01, schedule="cosine", augment="crop_flip")),
+        validation=_HELD_OUT,
     ),
     "cifar100": DatasetEntry(
         title="CIFAR-100",
@@ -334,6 +403,7 @@ DATASETS: dict[str, DatasetEntry] = {
             None,
         ),
         quick=PHOTOS,
+        validation=_HELD_OUT,
     ),
     "mnist": DatasetEntry(
         title="MNIST",
@@ -344,6 +414,7 @@ DATASETS: dict[str, DatasetEntry] = {
         taus=_WIDE,
         load=_mnist("mnist", "MNIST"),
         quick=alike(TrainConfig(epochs=3)),
+        validation=_HELD_OUT,
     ),
     "fashion_mnist": DatasetEntry(
         title="Fashion-MNIST",
@@ -354,6 +425,7 @@ DATASETS: dict[str, DatasetEntry] = {
         taus=_WIDE,
         load=_mnist("fashion_mnist", "FashionMNIST"),
         quick=alike(TrainConfig(epochs=5)),
+        validation=_HELD_OUT,
     ),
 }
 
@@ -364,6 +436,7 @@ _ELSEWHERE = DatasetEntry(
     kind="image",
     model="resnet9:16",
     taus=_PAPER_TAUS,
+    validation=_HELD_OUT,
     load=lambda root, progress: load_dataset(str(root), progress=progress),
     quick=replace(
         PHOTOS,

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from ..data import dataset_entry, forget_set, load_dataset, needs_losses
+from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
 from ..device import device_name, find_device
 from ..errors import UsageError
 from ..models import parse_model
@@ -75,7 +75,7 @@ def audit(
     spec = _spec(dataset, os.fspath(forget), model, len(retrained), attacks, taus, draws, seed, title)
     tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
-        data = load_dataset(dataset, root)
+        data = load_dataset(spec.dataset, root)
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
     models = _models_and_forget_set(work, paths, files)
@@ -101,9 +101,10 @@ def _spec(
     dataset: str, forget: str, model: str, references: int, attacks: Any, taus: Any, draws: Any, seed: Any, title: str
 ) -> Spec:
     """The checked description of an audit; what is left out is filled in as for an experiment."""
-    entry = dataset_entry(dataset)
+    entry, (_, share) = dataset_entry(dataset), split_validation(dataset)
     spec = Spec(
-        dataset=dataset,
+        # models from elsewhere know of no part that is held out here, and indices count all training samples
+        dataset=with_validation(dataset, 0) if share is None else dataset,
         forget=f"file:{forget}" if os.path.isfile(forget) else forget,
         model=model or entry.model,
         methods=(),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..data import DATASETS, Dataset, forget_set, load_dataset, needs_losses
+from ..data import DATASETS, Dataset, forget_set, load_dataset, needs_losses, split_validation
 from ..device import device_names, find_devices
 from ..errors import Damaged, RurkError
 from ..progress import Progress, Tracker
@@ -98,8 +98,8 @@ def run_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Ca
 
 def default_title(spec: Spec) -> str:
     """What an experiment is called when nobody named it."""
-    title = DATASETS[spec.dataset].title if spec.dataset in DATASETS else spec.dataset
-    return f"{title}, forget {spec.forget}"
+    entry = DATASETS.get(split_validation(spec.dataset)[0])
+    return f"{entry.title if entry else spec.dataset}, forget {spec.forget}"
 
 
 def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:

@@ -11,12 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses
+from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses, with_validation
 from ..perturb.copies import ATTACKS
 from ..progress import Tracker
 from ..store.store import Store
 from ..training.shared import Share
 from ..unlearning import METHODS
+from .auto import DRAWS, TRIALS, is_auto, looked_at
 from .spec import Spec
 
 PEERS = 200
@@ -93,7 +94,7 @@ class Work:
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
     """The data to pre-train on, where the data set and the recipe ask for it."""
     wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
-    return load_dataset(wanted, root) if wanted else None
+    return load_dataset(with_validation(wanted, 0), root) if wanted else None
 
 
 def expected_seconds(stages: Iterable[Stage], speeds: Mapping[str, float]) -> float:
@@ -140,10 +141,13 @@ def plan(work: Work) -> list[Stage]:
         )
         for k in range(work.spec.references)
     ]
+    judges = tuple(stage.key for stage in references)
+    seen = looked_at(work.spec.taus)
+    search_cost = n_f * DRAWS * len(seen) * (TRIALS + len(references))
     unlearned = [
         Stage(
             "unlearned",
-            method.label,
+            f"{method.label}, its strength by the references" if is_auto(method.config) else method.label,
             method.label,
             {
                 "model": work.spec.model,
@@ -153,9 +157,11 @@ def plan(work: Work) -> list[Stage]:
                 "config": method.config.to_dict(),
                 "seed": derived_seed(work.spec.seed, "unlearn"),
             }
-            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {}),
-            (original.key,),
-            METHODS[method.key].cost_on(method.config, n_r, n_f, classes),
+            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {})
+            | ({"references": list(judges), "taus": seen} if is_auto(method.config) else {}),
+            (original.key, *(judges if is_auto(method.config) else ())),
+            METHODS[method.key].cost_on(method.config, n_r, n_f, classes) * (TRIALS if is_auto(method.config) else 1)
+            + (search_cost if is_auto(method.config) else 0),
         )
         for method in work.spec.methods
         if method.label not in work.failed

@@ -12,6 +12,7 @@ from ..measure.metrics import average_gap, others
 from ..measure.residual import summarise
 from ..store.store import Store
 from .plan import MODEL_KINDS, Stage, Work
+from .standing import note_standing
 from .stored import load_verdicts, role_of, stored_scores
 
 
@@ -56,6 +57,7 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         for name in judged:
             taus = summarise(verdicts, name)
             residual.append({"attack": verdicts.attack, "method": name, "verdicts": stage.key, "taus": taus})
+    note_standing(rows, residual)
     return {
         "dataset": {
             "name": dataset.name,

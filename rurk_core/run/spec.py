@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
-from ..data import dataset_entry, find_recipe
+from ..data import dataset_entry, find_recipe, split_validation
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
 from ..models import parse_model
 from ..perturb.copies import find_attack
 from ..unlearning import METHODS, Method, find_method
 from ..unlearning.base import find_preset, slug
+from .auto import is_auto
 
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Method → name → settings."""
@@ -167,6 +168,8 @@ def make_spec(
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )
+    if spec.references < 2 and any(is_auto(method.config) for method in spec.methods):
+        raise UsageError("A strength that is 'auto' lies in the band of the references; give at least two of them.")
     spec.training()
     return spec
 
@@ -237,8 +240,8 @@ def parse_attacks(value: Any) -> tuple[str, ...]:
 def parse_methods(value: Any, dataset: str, presets: Presets | None = None) -> tuple[MethodSpec, ...]:
     """Methods from ``"gd,rurk@digits:tau=0.1:v=2"`` or a list; labels are made unique. ``"all"``: all but Re-train.
 
-    Where no preset is named, the one called like the data set is taken if the method has it. Names of presets may
-    be written with hyphens: ``"scrub@paper-cifar-10"``.
+    Where no preset is named, "safe" is taken if the method has it, else the one called like the data set, else the
+    default. Names of presets may be written with hyphens: ``"scrub@paper-cifar-10"``.
     """
     if value == "all":
         value = [key for key in METHODS if key != "retrain"]
@@ -278,7 +281,7 @@ def _settings(
     method: Method, presets: Mapping[str, Mapping[str, Any]], name: str, settings: dict[str, Any], dataset: str
 ) -> tuple[str, Config]:
     """(what to call the settings, the settings) of a preset with own ones on top."""
-    name = name.removesuffix(CHANGED) or (dataset if dataset in presets else "default")
+    name = name.removesuffix(CHANGED) or likely_preset(presets, dataset)
     if settings.keys() == {field.name for field in method.config.settings()}:
         config = method.config.from_dict(settings)  # complete: the preset is but a name, perhaps of another store
         chosen = {slug(preset): preset for preset in presets}.get(slug(name))
@@ -289,6 +292,11 @@ def _settings(
         config = method.config.from_dict({**presets[chosen], **settings})
     unchanged = config == method.config.from_dict(dict(presets[chosen]))
     return (chosen if unchanged else chosen + CHANGED), config
+
+
+def likely_preset(presets: Collection[str], dataset: str) -> str:
+    """The preset that is taken where none is named: "safe", the one called like the data set, or the default."""
+    return next(name for name in ("safe", split_validation(dataset)[0], "default") if name in presets)
 
 
 def _parse_method(text: str) -> dict[str, Any]:

@@ -13,17 +13,21 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from ..config import Config
 from ..data import Dataset, ForgetSet, forget_set, held, retain_indices, to_pixels
 from ..device import logits_of, place
 from ..measure.cost import peak_memory
 from ..measure.metrics import accuracies, mia_accuracy
 from ..measure.relearn import RELEARN_FACTOR, relearn
+from ..measure.residual import Ints
 from ..measure.scores import score
 from ..measure.verdicts import count_on_themselves, count_verdicts, verdicts_to_bytes
 from ..models import Classifier, create_model
@@ -33,7 +37,8 @@ from ..training.fit import fit
 from ..training.live import Watch, watching
 from ..training.references import fit_references
 from ..unlearning import METHODS, Samples, unlearn
-from .plan import Stage, Work
+from .auto import DRAWS, TRIALS, apart, choose, is_auto, said
+from .plan import Stage, Work, derived_seed
 from .stored import load_model, role_of, stored_scores, versions
 
 logger = logging.getLogger(__name__)
@@ -84,18 +89,57 @@ def _unlearn(work: Work, stage: Stage) -> None:
     original = place(load_model(work.store, stage.inputs["original"]), retain.images)
     watch = _watch(work, {"retain_accuracy": retain, "forget_accuracy": forget})
     started = time.perf_counter()
-    with peak_memory(work.device) as peak, watching(watch):
-        model, notes = unlearn(
+    validation, runs = validation_samples(work), TRIALS if is_auto(method.config) else 1
+
+    def attempt(config: Config, number: int) -> tuple[Classifier, list[str]]:
+        return unlearn(
             METHODS[method.key],
             original,
             retain,
             forget,
-            method.config,
+            config,
+            validation=validation,
             generator=torch.Generator(work.device).manual_seed(stage.inputs["seed"]),
-            on_step=watch,
+            on_step=lambda step, steps, loss: watch(number * steps + step, runs * steps, loss),
         )
+
+    about: dict[str, Any] = {}
+    with peak_memory(work.device) as peak, watching(watch):
+        if is_auto(method.config):
+            (model, notes), trials = choose(attempt, _apart_from_references(work, stage), method.config)
+            about["auto"] = [asdict(trial) for trial in trials]
+            notes = [*notes, said(trials)]
+        else:
+            model, notes = attempt(method.config, 0)
     seconds = time.perf_counter() - started
-    _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes)
+    _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes, **about)
+
+
+def _apart_from_references(work: Work, stage: Stage) -> Callable[[tuple[Classifier, list[str]]], float]:
+    """How far a model's recognition of the forget set lies from the band of the references that the stage names."""
+    assert work.forget is not None
+    index, spec = torch.tensor(work.forget.indices), work.spec
+    attack = next((attack for attack in spec.attacks if not ATTACKS[attack].uses_model), "gaussian")
+
+    def recognised(models: dict[str, Classifier]) -> Ints:
+        counted = count_verdicts(
+            models,
+            [],
+            held(work.dataset.train_images, index, "cpu"),
+            work.dataset.train_labels[index],
+            work.forget.indices if work.forget else (),
+            attack=attack,
+            taus=stage.inputs["taus"],
+            draws=DRAWS,
+            seed=derived_seed(spec.seed, "strength"),
+            classes=len(work.dataset.classes),
+            device=work.device,
+            on_chunk=lambda done, total: work.tracker.check(),
+        )
+        return np.stack([counted.recognised(name) for name in models])
+
+    references = recognised({key: load_model(work.store, key) for key in stage.inputs["references"]})
+    return lambda made: apart(recognised({"m": made[0]})[0], references)
 
 
 def _watch(work: Work, sets: dict[str, Samples]) -> Watch:
@@ -111,6 +155,14 @@ def split_samples(work: Work) -> tuple[Samples, Samples]:
     chosen = retain_indices(work.dataset, work.forget), torch.tensor(work.forget.indices)
     retain, forget = (Samples(held(images, index, work.device), labels[index].to(work.device)) for index in chosen)
     return retain, forget
+
+
+def validation_samples(work: Work) -> Samples | None:
+    """The held-out samples on the device, or streamed to it; None where the data set has none."""
+    images, labels = work.dataset.validation_images, work.dataset.validation_labels
+    if images is None or labels is None:
+        return None
+    return Samples(held(images, None, work.device), labels.to(work.device))
 
 
 def refusals(work: Work) -> dict[str, str]:

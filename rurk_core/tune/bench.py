@@ -22,7 +22,7 @@ from ..run.engines import find_engine
 from ..run.experiment import finish_stages
 from ..run.plan import Work, derived_seed, start_data
 from ..run.spec import Spec
-from ..run.stages import refusals, split_samples
+from ..run.stages import refusals, split_samples, validation_samples
 from ..run.stored import load_model
 from ..store.store import Store
 from ..training.loop import Diverged
@@ -77,6 +77,7 @@ class Bench:
             self.retain,
             self.forget,
             dataclasses.replace(self.base, **settings),
+            validation=validation_samples(self.work),
             generator=torch.Generator(self.work.device).manual_seed(seed),
             on_step=lambda step, steps, loss: report(step / max(1, steps)),
         )

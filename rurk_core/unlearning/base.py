@@ -7,6 +7,7 @@ settings class. It never changes ``original`` and draws all its randomness from 
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import math
 import re
@@ -62,7 +63,11 @@ class Samples:
 
 
 class Unlearner(Protocol):
-    """The contract of a method."""
+    """The contract of a method.
+
+    One that also has the keyword ``validation: Samples | None = None`` is given the held-out samples of the data set,
+    which no model trains on; others need not know of them.
+    """
 
     def __call__(
         self,
@@ -106,6 +111,7 @@ class Method:
         estimate: the same arguments → a sentence on the memory it will take, for methods that take much.
         passes: what a run will take, for plans made before it; by default epochs of S_r.
         origin: the file of a method that is not part of this package; digest: the hash of that file.
+        validates: whether it takes held-out samples (:class:`Unlearner`).
     """
 
     key: str
@@ -123,6 +129,22 @@ class Method:
     passes: Passes = epochs_of_retain
     origin: str = ""
     digest: str = ""
+    validates: bool = False
+
+    def __call__(
+        self,
+        original: Classifier,
+        retain: Samples,
+        forget: Samples,
+        config: Any,
+        *,
+        validation: Samples | None = None,
+        generator: torch.Generator,
+        on_step: OnStep | None = None,
+    ) -> Classifier:
+        """Run it, with the held-out samples where it takes them."""
+        more: dict[str, Any] = {"validation": validation} if self.validates else {}
+        return self.run(original, retain, forget, config, generator=generator, on_step=on_step, **more)
 
     def cost_on(self, config: Any, n_r: int, n_f: int, classes: int) -> float:
         """``passes``, and where that fails or is no number, as it may in a method of the user's own, epochs of S_r."""
@@ -141,7 +163,7 @@ def register(**about: Any) -> Callable[[Unlearner], Unlearner]:
     """Decorator that puts a function into :data:`METHODS` under its own name.
 
     Args:
-        about: attributes of :class:`Method`, all but ``key``, ``run``, ``origin`` and ``digest``.
+        about: attributes of :class:`Method`, all but ``key``, ``run``, ``validates``, ``origin`` and ``digest``.
 
     Raises:
         UsageError: the name is taken by another method, or is not lower-case letters, digits and underscores.
@@ -154,7 +176,8 @@ def register(**about: Any) -> Callable[[Unlearner], Unlearner]:
         if key in METHODS:
             raise UsageError(f"The name '{key}' is taken by another method.")
         presets = {"default": {}, **about.get("presets", {})}
-        METHODS[key] = Method(**about | {"key": key, "run": run, "presets": presets})
+        validates = "validation" in inspect.signature(run).parameters
+        METHODS[key] = Method(**about | {"key": key, "run": run, "presets": presets, "validates": validates})
         return run
 
     return add
@@ -207,10 +230,14 @@ def unlearn(
     forget: Samples,
     config: Config,
     *,
+    validation: Samples | None = None,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> tuple[Classifier, list[str]]:
     """Run a method and see that what it returns is a model of the Original's shape with finite weights.
+
+    Args:
+        validation: held-out samples of the data set, for methods that take them.
 
     Returns:
         The model in eval mode, and what the method had to say (its warnings: why it stopped, what it clipped).
@@ -222,7 +249,9 @@ def unlearn(
     """
     with _warnings() as notes:
         try:
-            model = method.run(original, retain, forget, config, generator=generator, on_step=on_step)
+            model = method(
+                original, retain, forget, config, validation=validation, generator=generator, on_step=on_step
+            )
         except (Cancelled, Diverged):
             raise
         except RurkError as error:

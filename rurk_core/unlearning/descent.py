@@ -15,6 +15,7 @@ from ..models import Classifier
 from ..perturb.copies import fgsm, pgd
 from ..training.loop import OnStep, steps_per_epoch
 from .base import Samples, cycle_batches, trainable_copy
+from .ceiling import held_at, limits
 from .loop import Weights, cosine, logits_on, loss_on, minimise, set_mode, side_stream
 
 
@@ -64,6 +65,7 @@ def descend(
     schedule: str = "constant",
     on_gradient: Callable[[Weights], None] | None = None,
     after_step: Callable[[Weights, float], None] | None = None,
+    validation: Samples | None = None,
     generator: torch.Generator,
     on_step: OnStep | None,
     name: str,
@@ -75,13 +77,22 @@ def descend(
 
     Args:
         config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, and where it has
-            them ``max_iterations``, ``clip`` and ``bn``, and what :func:`vulnerable_copies` reads.
+            them ``max_iterations``, ``clip``, ``bn`` and ``ceiling`` (:func:`~rurk_core.unlearning.ceiling.limits`),
+            and what :func:`vulnerable_copies` reads.
+        validation: held-out samples, by which the ceiling is set.
     """
     model, bn, batch = trainable_copy(original), getattr(config, "bn", "train"), config.batch
     set_mode(model, bn)
     steps = config.epochs * steps_per_epoch(len(retain), batch)
     steps = min(steps, getattr(config, "max_iterations", 0) or steps)
     forget_stream = side_stream(generator, 0x5F0E)
+    q, peers_stream = getattr(config, "ceiling", 0.0), side_stream(generator, 0xCE11)
+
+    def of_peers(pixels: Tensor, labels: Tensor) -> Tensor:
+        return vulnerable_copies(config, original, pixels, labels, peers_stream)
+
+    clean = limits(original, retain, forget, validation, q if lambda_f else 0.0, name=name)
+    perturbed = limits(original, retain, forget, validation, q if lambda_a else 0.0, of_peers, name=name)
 
     def losses() -> Iterator[Tensor]:
         forget_batches = cycle_batches(len(forget), batch, forget_stream)
@@ -90,11 +101,13 @@ def descend(
             if lambda_f or lambda_a:
                 images, labels = forget.batch(next(forget_batches))
                 if lambda_f:
-                    loss = loss - lambda_f * F.cross_entropy(logits_on(model, images), labels)
+                    raised = F.cross_entropy(logits_on(model, images), labels)
+                    loss = loss - lambda_f * held_at(raised, labels, clean)
                 if lambda_a:
                     copies = vulnerable_copies(config, model, to_pixels(images), labels, forget_stream)
                     set_mode(model, bn)
-                    loss = loss - lambda_a * F.cross_entropy(logits_on(model, copies), labels.repeat(config.v))
+                    raised = F.cross_entropy(logits_on(model, copies), labels.repeat(config.v))
+                    loss = loss - lambda_a * held_at(raised, labels, perturbed)
             yield loss
 
     return minimise(

@@ -77,7 +77,7 @@ def test_tables_and_curves_of_one_setting_are_one_run():
 def test_the_quick_scale_takes_small_data_and_says_so():
     quick, whole = plan("table1"), plan("table1", dataset="cifar10")
     assert quick == plan("table_c2")
-    assert {spec.dataset for spec in whole + plan("table1", scale="paper")} == {"cifar10"}
+    assert {spec.dataset for spec in whole + plan("table1", scale="paper")} == {"cifar10?validation=0"}
     said = "--dataset cifar10 takes it"
     assert any(said in sentence for sentence in differences("table1", quick, "quick"))
     assert not any(said in sentence for sentence in differences("table1", whole, "quick"))

@@ -7,14 +7,24 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rurk_core.data import DATASETS, DatasetEntry, dataset_entry, load_dataset, to_pixels
+from rurk_core.data import (
+    DATASETS,
+    DatasetEntry,
+    dataset_entry,
+    forget_set,
+    load_dataset,
+    split_validation,
+    to_pixels,
+    with_validation,
+)
+from rurk_core.data.dataset import hold_out, make_dataset
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.experiment import run
 from rurk_core.models import parse_model
 from rurk_core.run.spec import make_spec, parse_taus
 from rurk_core.store import Store
 
-SHIPPED = ("digits", "iris", "moons")
+SHIPPED = ("digits", "fashion", "iris", "moons")
 
 
 @pytest.mark.parametrize("name", sorted(DATASETS))
@@ -47,7 +57,7 @@ def test_offline_one_sentence_says_where_to_put_the_files(name, tmp_path, monkey
 
 
 def test_real_cifar10(real_data):
-    data = load_dataset("cifar10", real_data)
+    data = load_dataset("cifar10?validation=0", real_data)
     assert data.train_images.shape == (50_000, 3, 32, 32) and data.train_images.dtype == torch.uint8
     assert torch.bincount(data.train_labels).tolist() == [5000] * 10
     assert torch.bincount(data.test_labels).tolist() == [1000] * 10
@@ -55,7 +65,7 @@ def test_real_cifar10(real_data):
 
 
 def test_real_small_cifar5(real_data):
-    data = load_dataset("small_cifar5", real_data)
+    data = load_dataset("small_cifar5?validation=0", real_data)
     assert torch.bincount(data.train_labels).tolist() == [200] * 5 == torch.bincount(data.test_labels).tolist()
     assert data.classes == ("airplane", "automobile", "bird", "cat", "deer")
 
@@ -95,3 +105,55 @@ def test_networks_of_one_size_are_not_trained_on_smaller_images(model):
     assert make_spec("small_cifar5").training().pretrain.grow == 0.4
     with pytest.raises(UsageError, match="takes images of one size only"):
         make_spec("small_cifar5", model=model, pretrain={"grow": 0.2})
+
+
+# --- the part that is held out ---
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("share", [0.1, 0.5])
+def test_the_training_and_the_validation_part_are_the_whole(name, share):
+    whole, data = load_dataset(f"{name}?validation=0"), load_dataset(f"{name}?validation={share}")
+    assert whole.validation_images is None and data.validation_labels is not None
+    assert len(data.train_labels) + len(data.validation_labels) == len(whole.train_labels)
+    for label in range(len(data.classes)):
+        members = int((whole.train_labels == label).sum())
+        assert int((data.validation_labels == label).sum()) == members - round((1 - share) * members)
+    rows = [
+        to_pixels(part).flatten(1).double() for part in (data.train_images, data.validation_images, whole.train_images)
+    ]
+    assert torch.allclose(torch.cat(rows[:2]).sum(0), rows[2].sum(0))
+    assert data.fingerprint != whole.fingerprint and data.test_labels is not None
+    assert data.fingerprint == load_dataset(f"{name}?validation={share}").fingerprint
+
+
+def test_forget_sets_are_chosen_among_what_is_trained_on():
+    data = load_dataset("fashion")
+    assert torch.bincount(data.train_labels).tolist() == [450] * 10
+    assert torch.bincount(data.validation_labels).tolist() == [50] * 10
+    assert len(forget_set(data, "class:0:0.5").indices) == 225 and forget_set(data, "class:9").indices[-1] < 4500
+
+
+def test_a_class_keeps_two_samples_and_a_tiny_one_all():
+    labels = torch.tensor([0, 0, 1, 1, 1, 2, 2, 2, 2])
+    images = torch.arange(9.0).view(9, 1) / 9
+    found = hold_out(make_dataset("t", (images, labels), (images, labels), "abc", licence="l", source="s"), 0.5)
+    assert torch.bincount(found.train_labels).tolist() == [2, 2, 2]
+    assert found.validation_labels.tolist() == [1, 2, 2]
+
+
+def test_the_name_says_what_is_held_out():
+    assert split_validation("a/b?size=32") == ("a/b?size=32", None)
+    for name, share in (("digits", 0.1), ("fashion", 0), ("a/b?size=32", 0.3), ("fashion?validation=0.2", 0)):
+        said = with_validation(name, share)
+        assert split_validation(said) == (split_validation(name)[0], share)
+        assert dataset_entry(said) is dataset_entry(name)
+    assert with_validation("fashion?validation=0.3", 0.1) == "fashion"
+    for bad in ("x", "-0.1", "0.6", "nan", ""):
+        with pytest.raises(UsageError, match=r"number from 0 to 0\.5"):
+            load_dataset(f"digits?validation={bad}")
+
+
+def test_nothing_held_out_leaves_every_key_as_it_was(tmp_path):
+    assert load_dataset("digits?validation=0").fingerprint == load_dataset("digits").fingerprint
+    assert make_spec("digits").dataset == "digits"

@@ -68,7 +68,7 @@ class TestParquet:
         shades = [10, 20, 30, 40, 50, 60]
         write_parquet(tmp_path / "train.parquet", [encoded(square(s)) for s in shades], [0, 1, 0, 1, 0, 1])
         write_parquet(tmp_path / "test-00000.parquet", [encoded(square(s)) for s in (70, 80)], [1, 0])
-        data = load_dataset(str(tmp_path))
+        data = load_dataset(str(tmp_path) + "?validation=0")
         assert data.classes == ("cat", "dog") and data.input_shape == (3, 6, 6)
         assert data.train_images[:, 0, 0, 0].tolist() == shades and data.train_images.dtype == torch.uint8
         assert data.train_labels.tolist() == [0, 1, 0, 1, 0, 1] and data.test_labels.tolist() == [1, 0]
@@ -84,7 +84,7 @@ class TestParquet:
     def test_without_a_test_split_a_fifth_of_each_class_is_held_out(self, tmp_path):
         file = tmp_path / "images.parquet"
         write_parquet(file, [encoded(square(s)) for s in range(20)], [0, 1] * 10)
-        data = load_dataset(str(file))
+        data = load_dataset(str(file) + "?validation=0")
         assert torch.bincount(data.train_labels).tolist() == [8, 8]
         assert torch.bincount(data.test_labels).tolist() == [2, 2]
 
@@ -126,14 +126,14 @@ class TestFolder:
     def test_a_folder_per_class(self, tmp_path):
         root = folder_of(tmp_path / "pets", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5)
         (root / "notes.txt").write_text("not an image")
-        data = load_dataset(str(root))
+        data = load_dataset(str(root) + "?validation=0")
         assert data.classes == ("cat", "dog") and len(data.train_labels) == 8 and len(data.test_labels) == 2
         assert data.name == "pets"
 
     def test_train_and_test_folders(self, tmp_path):
         for split, count in (("train", 4), ("test", 2)):
             folder_of(tmp_path / split, a=[encoded(square(1))] * count, b=[encoded(square(2))] * count)
-        data = load_dataset(str(tmp_path))
+        data = load_dataset(str(tmp_path) + "?validation=0")
         assert (len(data.train_labels), len(data.test_labels)) == (8, 4)
 
     def test_sizes_must_agree_or_be_asked_for(self, tmp_path):
@@ -153,7 +153,7 @@ class TestFolder:
             deep=[encoded(deep)] * 3,
             grey=[encoded(grey)] * 3,
         )
-        data = load_dataset(str(root))
+        data = load_dataset(str(root) + "?validation=0")
         images = torch.cat([data.train_images, data.test_images])
         labels = torch.cat([data.train_labels, data.test_labels])
         assert data.input_shape == (3, 4, 4)
@@ -208,7 +208,7 @@ class TestFolder:
     def test_nothing_there(self, tmp_path):
         with pytest.raises(RurkError, match="no data set at"):
             load_dataset(f"{tmp_path}/nowhere/at/all")
-        with pytest.raises(RurkError, match=r"There is no data set 'cifra10'; choose one of digits"):
+        with pytest.raises(RurkError, match=r"There is no data set 'cifra10'; choose one of fashion, digits"):
             load_dataset("cifra10")
         (tmp_path / "file").write_text("")
         with pytest.raises(RurkError, match="is a file; name the folder"):

@@ -35,9 +35,17 @@ def test_method_settings_and_presets():
 
 
 def test_a_preset_named_like_the_data_set_is_taken():
-    digits = parse_methods("rurk", "digits")[0].config
-    assert digits != parse_methods("rurk", "cifar10")[0].config
-    assert digits == parse_methods("rurk@digits", "cifar10")[0].config
+    digits = parse_methods("ssd", "digits")[0].config
+    assert digits != parse_methods("ssd", "cifar10")[0].config
+    assert digits == parse_methods("ssd@digits", "cifar10")[0].config
+    assert digits == parse_methods("ssd", "digits?validation=0.2")[0].config
+
+
+def test_safe_settings_come_first():
+    for dataset in ("digits", "fashion", "some/folder"):
+        (method,) = parse_methods("rurk", dataset)
+        assert method.preset == "safe" and method.config.ceiling == 1
+    assert parse_methods("rurk@paper-small-cifar-5", "digits")[0].config.ceiling == 0
 
 
 def test_the_same_method_twice_gets_two_labels():

@@ -127,7 +127,7 @@ def _widget(field: dataclasses.Field, value: Any, key: str) -> Any:
         return st.selectbox(label, options, index=options.index(value), key=key, help=help, persist_state="session")
     if "low" not in meta:
         return value
-    low, high = meta["low"], meta["high"]
+    low, high = min([meta["low"], *meta.get("words", {}).values()]), meta["high"]
     if isinstance(field.default, int):
         return st.number_input(
             label, int(low), int(high), int(value), step=1, key=key, help=help, persist_state="session"

@@ -8,7 +8,7 @@ import streamlit as st
 
 from rurk_core.data import dataset_entry
 from rurk_core.run.presets import presets_of
-from rurk_core.run.spec import MAX_REFERENCES
+from rurk_core.run.spec import MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 from ui.sections.forms import config_form, network_form, perturbation_form
@@ -90,7 +90,7 @@ def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict
         with st.expander(f"{method.title}: {method.summary}", key=f"form-{key}"):
             settings = {**method.presets, **tuned.get(key, {})}
             presets = list(settings)
-            first = dataset if dataset in presets else "default"
+            first = likely_preset(presets, dataset)
             picked = st.selectbox(
                 "Preset",
                 presets,

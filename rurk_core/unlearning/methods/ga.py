@@ -14,6 +14,7 @@ from ...config import Config, number
 from ...models import Classifier
 from ...training.loop import OnStep, steps_per_epoch
 from ..base import Samples, register, trainable_copy
+from ..ceiling import ceiling_setting, limits
 from ..loop import bn_choice, epochs_of, loss_on, minimise, set_mode
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class GaConfig(Config):
     clip: float = number(1.0, 0.0, 1e6, "largest norm of the gradient; 0 = no limit")
     batch: int = number(128, 2, 65_536, "samples in a step")
     bn: str = bn_choice("every step")
+    ceiling: float = ceiling_setting()
 
 
 @register(
@@ -44,6 +46,7 @@ class GaConfig(Config):
     cost="1 epoch of S_f",
     batch_norm="train mode on forget samples alone: the running statistics drift towards S_f, which forgets by itself",
     presets={
+        "safe": {"lr": 1e-3, "epochs": 10, "bn": "eval", "ceiling": 1.0},
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {},
         "paper, CIFAR-10 class": {"epochs": 3},
@@ -58,17 +61,20 @@ def ga(
     forget: Samples,
     config: GaConfig,
     *,
+    validation: Samples | None = None,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> Classifier:
     """SGD on −CE(S_f). The loss has no upper bound: without ``stop`` and ``clip`` a few steps ruin the network.
 
-    With lr = 0 only the batch statistics move (``bn`` = "train"): the control that shows their share.
+    With lr = 0 only the batch statistics move (``bn`` = "train"): the control that shows their share. With ``ceiling``
+    above 0 (ours) it stops once a batch of forget samples has the loss of held-out ones.
     """
     model = trainable_copy(original)
     set_mode(model, config.bn)
     steps = config.epochs * steps_per_epoch(len(forget), config.batch)
     limit = config.stop * math.log(model.head.out_features)
+    ceiling = limits(original, retain, forget, validation, config.ceiling, name="GA")
 
     def losses() -> Iterator[Tensor]:
         for step, index in enumerate(epochs_of(len(forget), config.batch, config.epochs, generator)):
@@ -78,6 +84,9 @@ def ga(
                     "GA stopped after %d of %d steps: the loss on the forget set is %.3g, above %.3g (%.3g · ln C).",
                     *(step, steps, loss.item(), limit, config.stop),
                 )
+                return
+            if ceiling is not None and loss.item() >= (most := ceiling[forget.labels[index]].mean().item()):
+                logger.info("GA stopped after %d of %d steps at its ceiling, a loss of %.3g.", step, steps, most)
                 return
             yield -loss
 

@@ -10,6 +10,7 @@ from ...config import Config, choice, number
 from ...models import Classifier
 from ...training.loop import OnStep
 from ..base import Samples, register
+from ..ceiling import ceiling_setting
 from ..descent import descend
 from ..loop import bn_choice
 from .rurk import passes_of_descent
@@ -28,6 +29,7 @@ class NegGradPlusConfig(Config):
     clip: float = number(1.0, 0.0, 1e6, "largest norm of the gradient; 0 = no limit")
     batch: int = number(128, 2, 65_536, "samples in a step, of the retain and of the forget set each")
     bn: str = bn_choice("each forget batch")
+    ceiling: float = ceiling_setting()
 
 
 @register(
@@ -39,6 +41,7 @@ class NegGradPlusConfig(Config):
     cost="1 epoch of S_r with two forward and backward passes a step",
     batch_norm="train mode; every step passes a retain batch and then a forget batch through the network",
     presets={
+        "safe": {"beta": 0.3, "epochs": 3, "bn": "eval", "ceiling": 1.0},
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {},
         "paper, CIFAR-10 class": {"epochs": 3},
@@ -53,6 +56,7 @@ def neggrad_plus(
     forget: Samples,
     config: NegGradPlusConfig,
     *,
+    validation: Samples | None = None,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> Classifier:
@@ -68,6 +72,7 @@ def neggrad_plus(
         config,
         lambda_f=config.beta,
         schedule=config.schedule,
+        validation=validation,
         generator=generator,
         on_step=on_step,
         name="NegGrad+",

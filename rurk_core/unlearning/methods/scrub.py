@@ -15,6 +15,7 @@ from ...device import default_batch
 from ...models import Classifier
 from ...training.loop import OnStep, epoch_batches, steps_per_epoch
 from ..base import Samples, register, trainable_copy
+from ..ceiling import ceiling_setting, limits
 from ..loop import bn_choice, logits_on, minimise, set_mode, side_stream
 
 
@@ -37,6 +38,7 @@ class ScrubConfig(Config):
     batch: int = number(128, 2, 65_536, "retain samples in a min-step")
     forget_batch: int = number(128, 2, 65_536, "forget samples in a max-step: it decides how many of them there are")
     bn: str = bn_choice("every max-step")
+    ceiling: float = ceiling_setting()
 
 
 def passes_of_scrub(config: ScrubConfig, n_r: int, n_f: int, classes: int) -> float:
@@ -55,6 +57,7 @@ def passes_of_scrub(config: ScrubConfig, n_r: int, n_f: int, classes: int) -> fl
     cost="2 epochs of S_f and 3 of S_r by the student, forward and back; one forward pass of each by the teacher",
     batch_norm="train mode; max-steps pass forget samples alone, the last epoch always passes retain samples",
     presets={
+        "safe": {"bn": "eval", "ceiling": 1.0},
         "paper, small CIFAR-5": {},
         "paper, CIFAR-10": {"gamma": 0.6},
         "paper, CIFAR-10 class": {"gamma": 75.0},
@@ -80,6 +83,7 @@ def scrub(
     forget: Samples,
     config: ScrubConfig,
     *,
+    validation: Samples | None = None,
     generator: torch.Generator,
     on_step: OnStep | None = None,
 ) -> Classifier:
@@ -88,6 +92,8 @@ def scrub(
     KL is the mean over samples, p_T the softmax of the frozen Original over T. Ends on a min-epoch, as the authors
     do. Their rewind (SCRUB+R) is not part of it. Where the student starts as its teacher exactly, KL is at its
     minimum and has no gradient: without batch normalisation or dropout the first max-epoch does nothing but decay.
+    With ``ceiling`` above 0 (ours) a max-step on samples whose loss is that of held-out ones already does nothing but
+    decay.
     """
     teacher = copy.deepcopy(original).requires_grad_(False).eval()
     model = trainable_copy(original)
@@ -95,6 +101,7 @@ def scrub(
     max_steps, min_steps = steps_per_epoch(len(forget), config.forget_batch), steps_per_epoch(len(retain), config.batch)
     max_epochs = min(config.max_epochs, config.epochs)
     forget_stream = side_stream(generator, 0x5C2B)
+    ceiling = limits(original, retain, forget, validation, config.ceiling, name="SCRUB")
 
     @torch.no_grad()
     def taught(samples: Samples) -> Tensor:
@@ -113,7 +120,10 @@ def scrub(
         for epoch in range(config.epochs):
             if epoch < max_epochs and of_forget is not None:
                 for index in epoch_batches(len(forget), config.forget_batch, forget_stream):
-                    yield -divergence(of_forget[index], logits_on(model, forget.images[index]))
+                    logits, labels = logits_on(model, forget.images[index]), forget.labels[index]
+                    away = -divergence(of_forget[index], logits)
+                    reached = ceiling is not None and F.cross_entropy(logits, labels) >= ceiling[labels].mean()
+                    yield 0 * away if reached else away
             for index in epoch_batches(len(retain), config.batch, generator):
                 logits = logits_on(model, retain.images[index])
                 loss = config.gamma * F.cross_entropy(logits, retain.labels[index])

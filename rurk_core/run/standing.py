@@ -1,0 +1,62 @@
+"""Where an unlearned model stands far from the references, in a sentence beside its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..perturb.copies import ATTACKS
+
+POINTS = 0.02
+"""Retained accuracy may lie so far below the lowest of the references."""
+LEAST = 0.5
+"""Share of what the references recognise, below which a set has been forgotten too well."""
+SAME = 0.01
+"""Two counts of recognised copies that differ by less than this share of all copies are as good as equal."""
+
+
+def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str, Any]]) -> None:
+    """Add to the notes of every unlearned model that over-forgets, or that is still the Original.
+
+    Args:
+        rows: the models of a result document, changed in place; residual: its residual knowledge.
+    """
+    tables = {entry["method"]: entry["taus"] for entry in reversed(residual) if not ATTACKS[entry["attack"]].uses_model}
+    retrained = [row["retain_accuracy"] for row in rows if row["role"] == "reference" and "failed" not in row]
+    original = tables.get("original")
+    for row in rows:
+        if row["role"] != "unlearned" or "failed" in row:
+            continue
+        taus = tables.get(row["name"])
+        found = [*_over_forgets(row, taus, retrained), *_did_nothing(taus, original)]
+        if found:
+            row["notes"] = [*row.get("notes", ()), *found]
+
+
+def _over_forgets(row: Mapping[str, Any], taus: Any, retrained: Sequence[float]) -> list[str]:
+    found = []
+    if retrained and row["retain_accuracy"] < min(retrained) - POINTS:
+        found.append(
+            f"It over-forgets: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, every "
+            f"re-trained model on at least {100 * min(retrained):.1f}%."
+        )
+    low = [at for at in taus or () if at["denominator"] and at["numerator"] < LEAST * at["denominator"]]
+    if low:
+        worst = min(low, key=lambda at: at["numerator"] / at["denominator"])
+        found.append(
+            f"It over-forgets: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} copies of forget "
+            f"samples, re-trained models {worst['denominator']:.0f}; 'rurk tune' looks for settings that forget less."
+        )
+    return found
+
+
+def _did_nothing(taus: Any, original: Any) -> list[str]:
+    if not taus or not original:
+        return []
+    apart = max(abs(a["numerator"] - b["numerator"]) / max(1, a["trials"]) for a, b in zip(taus, original, strict=True))
+    if apart >= SAME:
+        return []
+    return [
+        "It did next to nothing to the forget set: at every radius it recognises as many copies as the Original, "
+        f"within {100 * SAME:g}% of all."
+    ]

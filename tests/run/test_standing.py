@@ -1,0 +1,73 @@
+"""Sentences on models that stand far from the references, by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from rurk_core.run.standing import note_standing
+
+
+def noted(retain: float, counts: list[int], original=(80, 60), attack="gaussian", retrained=(0.95, 0.97)) -> list[str]:
+    def taus(numbers):
+        return [
+            {"tau": tau, "numerator": number, "denominator": mean, "trials": 100}
+            for tau, number, mean in zip((0.0, 0.1), numbers, (60, 40), strict=True)
+        ]
+
+    rows = [
+        {"name": "original", "role": "original", "retain_accuracy": 1.0},
+        {"name": "m", "role": "unlearned", "retain_accuracy": retain, "notes": ["first"]},
+        {"name": "bad", "role": "unlearned", "failed": "The loss became nan."},
+        *(
+            {"name": f"reference-{k}", "role": "reference", "retain_accuracy": right}
+            for k, right in enumerate(retrained)
+        ),
+    ]
+    residual = [
+        {"attack": attack, "method": name, "taus": taus(numbers)}
+        for name, numbers in (("original", original), ("m", counts))
+    ]
+    note_standing(rows, residual)
+    assert "notes" not in rows[0] and rows[1]["notes"][0] == "first"
+    return rows[1]["notes"][1:]
+
+
+def test_what_stands_well_is_left_alone():
+    assert noted(0.94, [60, 40]) == []
+
+
+def test_over_forgetting_is_said_with_its_numbers():
+    (said,) = noted(0.9, [60, 40])
+    assert "90.0%" in said and "95.0%" in said
+    (said,) = noted(0.95, [60, 5])
+    assert "τ = 0.1 it recognises 5 copies" in said and "models 40" in said
+
+
+def test_a_model_that_is_still_the_original():
+    (said,) = noted(0.95, [80, 60])
+    assert "next to nothing" in said
+    assert noted(0.95, [78, 60]) == []
+
+
+def test_without_references_or_random_copies_nothing_is_compared():
+    assert noted(0.1, [60, 40], retrained=()) == []
+    assert noted(0.95, [80, 0], attack="fgsm") == []
+
+
+@pytest.mark.parametrize("preset", ["default", "paper, small CIFAR-5"])
+def test_ssd_says_its_share(preset):
+    import torch
+
+    from rurk_core.unlearning import METHODS, method_config, unlearn
+    from rurk_core.unlearning.conformance import small_setting
+
+    setting = small_setting()
+    for alpha, words in ((0.5, "%"), (1e30, "0 of")):
+        config = method_config(METHODS["ssd"], preset, alpha=alpha)
+        _, notes = unlearn(
+            METHODS["ssd"], setting.original, setting.retain, setting.forget, config,
+            generator=torch.Generator().manual_seed(11),
+        )  # fmt: skip
+        (said,) = notes
+        assert said.startswith("SSD dampened") and words in said and "seed 11" in said
+        assert ("changed nothing" in said) == (alpha == 1e30)
