@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Images, to_pixels
-from ..device import default_batch, fast_bfloat16, memory_format
+from ..device import default_batch, fast_bfloat16
 from ..errors import RurkError, UsageError
 from ..perturb.copies import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks
 from ..store.tensors import load_tensors, save_tensors, tensor_metadata
@@ -105,7 +105,6 @@ def count_verdicts(
     def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:
         """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
         flat = moved.reshape(-1, *pixel_shape)
-        flat = flat.contiguous(memory_format=memory_format(flat))
         logits = torch.stack(
             [
                 torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(*weight.shape, -1)
