@@ -12,7 +12,7 @@ from ..config import Config
 from ..data import dataset_entry, find_recipe
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
-from ..models import parse_model
+from ..models import MODELS, is_library, parse_model
 from ..perturb.copies import find_attack
 from ..unlearning import METHODS, Method, find_method
 from ..unlearning.base import find_preset, slug
@@ -151,6 +151,8 @@ def make_spec(
     entry = dataset_entry(dataset)
     model = model or entry.model
     parse_model(model)
+    if is_library(model):
+        raise UsageError(f"The network '{model}' can be audited only; to train choose one of {', '.join(MODELS)}.")
     spec = Spec(
         dataset=dataset,
         forget=forget,
