@@ -2,7 +2,7 @@
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
 ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``). ``gpu``
-needs a GPU, and is not made unless it is named.
+needs a GPU, and is not made unless it is named; nor is ``exported``, whose second half needs timm.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ALL = {
     "app": app.main,
 }
 
-LONG = ("faults", "fuzz", "soak", "gpu", "evidence_bank")
+LONG = ("faults", "fuzz", "soak", "gpu", "evidence_bank", "exported")
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     print(__doc__, end="")

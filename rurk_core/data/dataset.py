@@ -31,6 +31,7 @@ class Dataset:
         classes: a name per class; plain text, whatever it holds.
         licence, source: one line each.
         fingerprint: 16 hex digits of the SHA-256 over pixels, labels and class names of both splits.
+        notes: how it was read, in sentences: which files are which split, what had to be converted.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Dataset:
     licence: str
     source: str
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -63,6 +65,7 @@ def make_dataset(
     licence: str,
     source: str,
     fingerprint: str | None = None,
+    notes: Sequence[str] = (),
 ) -> Dataset:
     """Check the parts and put them together.
 
@@ -86,7 +89,7 @@ def make_dataset(
         single = classes[int((present == 1).nonzero()[0])]
         raise RurkError(f"The class '{single}' of '{name}' has a single training image; add more or remove the class.")
     print_ = fingerprint or fingerprint_of([*train, *test], classes)
-    return Dataset(name, *train, *test, tuple(classes), licence, source, print_)
+    return Dataset(name, *train, *test, tuple(classes), licence, source, print_, tuple(notes))
 
 
 def fingerprint_of(parts: Sequence[Images], classes: Sequence[str], *, progress: Progress | None = None) -> str:

@@ -94,8 +94,8 @@ def read_checkpoint(path: str | Path) -> Weights:
     ``weights_only=True``. No tensor is larger than the bytes the file really holds for it.
 
     Raises:
-        UsageError: as in :func:`find_checkpoint`, or the file is damaged, or holds more than tensors in dictionaries, or
-            several networks of which none was named.
+        UsageError: as in :func:`find_checkpoint`, or the file is damaged, or holds more than tensors and numbers in
+            dictionaries, or several networks of which none was named.
     """
     found = find_checkpoint(path)
     if found.program:

@@ -55,9 +55,8 @@ def adapted(weights: Weights, own: Mapping[str, Tensor]) -> Weights:
     """``weights`` under the names of ``own``, if a renaming fits exactly; else as they are.
 
     Prefixes that all names share are taken away (``module.``, ``_orig_mod.``, ``model.``, ...), normalisation constants
-    become ``mean`` and ``std``, networks of libraries
-    get their ``net.``, what ``own`` has of constants and counters is filled in, and scalars that it lacks
-    are left out.
+    become ``mean`` and ``std``, networks of libraries get their ``net.``, what ``own`` has of constants and counters is
+    filled in, and scalars that it lacks are left out.
     """
     constants = {name: value for name, value in own.items() if name in ("mean", "std")}
     counters = {name: value for name, value in own.items() if name.endswith("num_batches_tracked")}

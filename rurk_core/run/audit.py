@@ -95,7 +95,7 @@ def audit(
         "versions": versions(),
         "device": device_name(where),
         "seconds": round(time.time() - started, 3),
-        "notes": [] if retrained else [WITHOUT_REFERENCES],
+        "notes": [*([] if retrained else [WITHOUT_REFERENCES]), *data.notes],
     }
     shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
     store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})
