@@ -20,15 +20,16 @@ from rurk_core.models.exported_file import load_exported
 CLASSES = 10
 TORCHVISION = {
     "alexnet": 64, "vgg11_bn": 32, "resnet18": 32, "resnext50_32x4d": 32, "densenet121": 32, "squeezenet1_1": 64,
-    "googlenet": 64, "inception_v3": 96, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "mnasnet0_5": 32,
+    "googlenet": 64, "inception_v3": 128, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "mnasnet0_5": 32,
     "shufflenet_v2_x0_5": 32, "efficientnet_b0": 32, "efficientnet_v2_s": 32, "regnet_y_400mf": 32,
     "regnet_x_400mf": 32, "convnext_tiny": 32, "vit_b_16": 32, "swin_t": 64, "swin_v2_t": 64,
 }  # fmt: skip
 TIMM = {
-    "resnet18": 32, "resnetv2_50": 32, "seresnet18": 32, "vit_tiny_patch16_224": 32, "deit_tiny_distilled_patch16_224": 32,
-    "mobilenetv3_small_100": 32, "efficientnet_lite0": 32, "convnext_atto": 32, "convnextv2_atto": 32, "mixer_s32_224": 64,
+    "resnet18": 32, "resnetv2_50": 32, "seresnet18": 32, "vit_tiny_patch16_224": 32,
+    "deit_tiny_distilled_patch16_224": 32, "mobilenetv3_small_100": 32, "efficientnet_lite0": 32, "convnext_atto": 32,
+    "convnextv2_atto": 32, "mixer_s32_224": 64,
     "poolformer_s12": 64, "repvgg_a0": 32, "ghostnet_100": 32, "nf_regnet_b0": 64, "edgenext_xx_small": 64,
-    "mobilevit_xxs": 64, "levit_128s": 224, "xcit_nano_12_p16_224": 64, "pvt_v2_b0": 64, "halonet26t": 128,
+    "mobilevit_xxs": 64, "levit_128s": 224, "xcit_nano_12_p16_224": 64, "pvt_v2_b0": 64, "halonet26t": 256,
 }  # fmt: skip
 """Name → side of the images."""
 
@@ -38,8 +39,12 @@ def _network(library: str, name: str, side: int) -> nn.Module:
 
     torch.manual_seed(0)
     model = library_network(f"{library}/{name}", (3, side, side), CLASSES)
-    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.train()
     with torch.no_grad():
+        for weight in model.parameters():  # heads that begin at zero would say nothing
+            weight.add_(torch.randn_like(weight), alpha=0.01)
         model.net(torch.randn(8, 3, side, side))
     return model.eval()
 

@@ -395,7 +395,12 @@ PROGRAMS = [
         weights_config(lambda v: v["head.bias"]["tensor_meta"].update(storage_offset={"as_int": 10**6})),
         "claims more numbers",
     ),
-    ("half precision", weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=6)), "not float32"),
+    (
+        "another precision",
+        weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=6)),
+        "cannot take batches",
+    ),
+    ("complex", weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=10)), "of a kind that is not read"),
     (
         "a symbolic size",
         weights_config(lambda v: v["head.bias"]["tensor_meta"].update(sizes=[{"as_expr": {}}])),
