@@ -53,7 +53,8 @@ _ATEN = """
   triu.default type_as.default unbind.int unflatten.int unfold.default unsqueeze.default unsqueeze_.default
   upsample_bicubic2d.default upsample_bicubic2d.vec upsample_bilinear2d.default upsample_bilinear2d.vec
   upsample_nearest2d.default upsample_nearest2d.vec var.correction var.dim view.default view_as.default where.self
-  zeros.default zeros_like.default
+  zeros.default zeros_like.default zero_.default addcmul.default bitwise_not.default div.Tensor_mode div.Scalar_mode
+  bitwise_and.Tensor bitwise_or.Tensor addcdiv.default
 """
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from ..data import dataset_entry, forget_set, load_dataset, needs_losses
+from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
 from ..models import parse_model
@@ -29,7 +30,7 @@ from .engines.embedded import run_stages
 from .experiment import expect
 from .plan import Stage, Work, scores_stage, verdict_stages
 from .result import gather
-from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, parse_attacks, parse_taus, whole
+from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
 
 MAX_UNLEARNED = 32
@@ -109,12 +110,12 @@ def _spec(
     entry = dataset_entry(dataset)
     spec = Spec(
         dataset=dataset,
-        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
+        forget=f"file:{find_list(forget)}" if find_list(forget).is_file() else forget,
         model=model or entry.model,
         methods=(),
         references=references,
-        attacks=parse_attacks(attacks),
-        taus=parse_taus(taus or entry.taus),
+        attacks=(kinds := parse_attacks(attacks)),
+        taus=asked_radii(parse_taus(taus or entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
