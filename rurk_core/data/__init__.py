@@ -1,7 +1,7 @@
 """Data sets as tensors, and the choice of what to forget."""
 
 from .dataset import Dataset, Progress, to_pixels
-from .forget import ForgetSet, forget_set, needs_losses, retain_indices
+from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
 from .registry import (
     DATASETS,
     RECIPES,
@@ -29,6 +29,7 @@ __all__ = [
     "dataset_entry",
     "find_recipe",
     "forget_set",
+    "from_file",
     "held",
     "joined",
     "load_dataset",
