@@ -93,7 +93,7 @@ def make_dataset(
         single = classes[int((present == 1).nonzero()[0])]
         raise RurkError(f"The class '{single}' of '{name}' has a single training image; add more or remove the class.")
     print_ = fingerprint or fingerprint_of([*train, *test], classes)
-    return Dataset(name, *train, *test, tuple(classes), licence, source, print_, tuple(notes))
+    return Dataset(name, *train, *test, tuple(classes), licence, source, print_, notes=tuple(notes))
 
 
 def fingerprint_of(parts: Sequence[Images], classes: Sequence[str], *, progress: Progress | None = None) -> str:
