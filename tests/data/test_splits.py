@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from rurk_core.data import load_dataset
+from rurk_core.data import load_dataset, registry
 from rurk_core.data.labels import numbered
 from rurk_core.data.splits import is_junk, split_of, split_word
 from rurk_core.errors import RurkError
@@ -50,6 +51,12 @@ def table(path, count, start=0, names=None, **columns):
 def put(path, shade, **options):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(png(shade, **options))
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_held_out(monkeypatch):
+    """What is read is tested here; a part of the training samples would be held out of it."""
+    monkeypatch.setattr(registry, "_ELSEWHERE", replace(registry._ELSEWHERE, validation=0.0))
 
 
 def sizes(data):
@@ -343,8 +350,7 @@ def test_quotes_and_home_in_paths(tmp_path, monkeypatch):
             put(tmp_path / "My Pictures" / name / f"{at}.png", at)
     monkeypatch.setenv("HOME", str(tmp_path))
     for text in (f"'{tmp_path}/My Pictures'", f'"{tmp_path}/My Pictures"', "~/My Pictures", '"~/My Pictures?size=8"'):
-        data = load_dataset(text)
-        assert sum(sizes(data)) + len(data.validation_labels) == 8
+        assert sum(sizes(load_dataset(text))) == 8
 
 
 def test_words_and_junk():
