@@ -92,8 +92,9 @@ class Work:
 
 
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
-    """The data to pre-train on, where the data set and the recipe ask for it."""
-    wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
+    """The data to pre-train on, where the data set and the recipe ask for it; no epochs of it are no pre-training."""
+    recipe = spec.training().pretrain
+    wanted = dataset_entry(spec.dataset).pretrain_on if recipe and recipe.epochs else None
     return load_dataset(with_validation(wanted, 0), root) if wanted else None
 
 
