@@ -121,13 +121,20 @@ def judge_case(case: Case, *, rate: float = RATE) -> Judged | None:
     """
     if why_not(case):
         return None
+    forget, held = tables_of(case)
+    return judge_tables(forget, case.method, references=case.references, held=held, rate=rate)
+
+
+def tables_of(case: Case) -> tuple[Verdicts, Verdicts | None]:
+    """The tables that evidence is read from, of the forget set and of held-out samples (None where there are none).
+
+    Of a case with :func:`why_not` "" only.
+    """
     n, forget, held = len(case.verdicts.samples), case.verdicts, case.peers
     if case.on_itself:
         assert held is not None
         forget, held = rows(held, slice(n)), rows(held, slice(n, None))
-    if held is not None and not len(held.samples):
-        held = None
-    return judge_tables(forget, case.method, references=case.references, held=held, rate=rate)
+    return forget, held if held is not None and len(held.samples) else None
 
 
 def rows(table: Verdicts, chosen: slice) -> Verdicts:
