@@ -192,7 +192,8 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
     table = Table(
         title=f"Residual knowledge, {attack}: copies recognised by the model / by the Re-trains = ratio of means",
         title_justify="left",
-        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there.",
+        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there, "
+        "mean over references; references apart: each against the others.",
         caption_justify="left",
     )
     table.add_column("model")
@@ -206,9 +207,11 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
         share = last["prevalence"]
         table.add_row(entry["method"], *cells, str(last["r_undefined"]), "" if share is None else f"{100 * share:.0f}%")
     low_high = [taus[index]["reference_band"] for index in picks]
-    if low_high[0][0] is not None:
+    apart = taus[-1]["among_references"]["prevalence"]
+    if apart and None not in apart:
         table.add_section()
-        table.add_row("references apart", *[f"{low:.2f}–{high:.2f}" for low, high in low_high], "", "")
+        ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
+        table.add_row("references apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
     out.print(table)
 
 

@@ -157,8 +157,8 @@ def _of_radii(norm: str, radii: dict[str, Radii], names: Sequence[str], top: flo
 def _missing(references: int, held: bool) -> Iterable[str]:
     if references < NEEDED:
         yield (
-            f"With {references} re-trained model{'s' if references > 1 else ''} there is no interval, and no attack with "
-            f"a law of its own for every sample (LiRA, the radius per sample): both need at least {NEEDED}."
+            f"With {references} re-trained model{'s' if references > 1 else ''} there is no interval, and no attack "
+            f"with a law of its own for every sample (LiRA, the radius per sample): both need at least {NEEDED}."
         )
     if references < 2:
         yield "RMIA holds one re-trained model against another, so it needs at least 2."

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import RurkError
 from ..measure.cost import cost_share
 from ..measure.layers import similarities
 from ..measure.metrics import average_gap, others
@@ -16,8 +17,23 @@ from .stored import load_verdicts, role_of, stored_scores
 
 
 def load_result(store: Store, key: str) -> dict[str, Any]:
-    """The result document of a finished run."""
-    return store.read_json(key, "result.json")
+    """The result document of a finished run.
+
+    Documents of versions that took the prevalence against the mean of the references are summarised anew from their
+    verdicts; where those are damaged, from what the document says of each reference.
+    """
+    result = store.read_json(key, "result.json")
+    for entry in result["residual"]:
+        if all("among_references" in row for row in entry["taus"]):
+            continue
+        try:
+            entry["taus"] = summarise(load_verdicts(store, entry["verdicts"]), entry["method"])
+        except RurkError:
+            for row in entry["taus"]:
+                each = [one["prevalence"] for one in row["per_reference"]]
+                row["prevalence"] = sum(each) / len(each) if each else None
+                row["among_references"] = {name: [] for name in ("ratio_of_means", "r_mean", "prevalence")}
+    return result
 
 
 def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
