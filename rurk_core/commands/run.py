@@ -33,6 +33,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
     add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
     add("--references", help="K, how many Re-trains (default: 3)")
+    add("--members", help="M, further Originals: they tell memory of a very sample (default: 0)")
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 100)")
@@ -43,7 +44,19 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 
 
-_SPEC_FLAGS = ("dataset", "forget", "model", "methods", "references", "attacks", "taus", "draws", "recipe", "relearn")
+_SPEC_FLAGS = (
+    "dataset",
+    "forget",
+    "model",
+    "methods",
+    "references",
+    "members",
+    "attacks",
+    "taus",
+    "draws",
+    "recipe",
+    "relearn",
+)
 
 
 def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:

@@ -119,6 +119,9 @@ def signals_of(
         beside = [
             over_all_radii(table, name) for name, key in case.keys.items() if key in inside and name in table.models
         ]
+        if case.members:
+            own = {row["name"]: row["key"] for row in case.result["members"]["models"]}
+            beside += [over_all_radii(case.members[0], name) for name, key in own.items() if key in inside]
         there = np.stack([over_all_radii(held, name) for name in names]) if held else np.zeros((len(names), 0))
         found += _on(np.stack([over_all_radii(table, name) for name in names]), there, beside, ", copies")
     for norm, each in (radii or {}).items():

@@ -41,6 +41,9 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
 
     Args:
         about: more to say of a model, by name.
+
+    Members stand apart: ``members`` has their rows, and by attack the keys of their verdict tables: of the forget set,
+    and of held-out samples where there are any.
     """
     store, dataset, forget = work.store, work.dataset, work.forget
     assert forget is not None
@@ -48,7 +51,9 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
     scores = {stage.label: stage.key for stage in stages if stage.kind == "scores"}
     relearned = {stage.label: stage.key for stage in stages if stage.kind == "relearned"}
     # the Original, the methods in their order, the references; those that failed stand last, as they have no numbers
-    order = sorted(keys, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
+    members = [name for name in keys if role_of(name) == "member"]
+    shown = [name for name in keys if name not in members]
+    order = sorted(shown, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
     rows = []
     for name in [*order, *work.failed]:
         row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)} | about.get(name, {})
@@ -72,7 +77,22 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         for name in judged:
             taus = summarise(verdicts, name)
             residual.append({"attack": verdicts.attack, "method": name, "verdicts": stage.key, "taus": taus})
-    return {
+    more: dict[str, Any] = {}
+    if members:
+        tables: dict[str, list[str]] = {}
+        for stage in stages:
+            if stage.kind == "members":
+                tables.setdefault(stage.label, []).append(stage.key)
+        more["members"] = {
+            "models": [
+                {"name": name, "key": keys[name], "scores": scores[name]}
+                | store.read_json(scores[name], "shares.json")
+                | {"seconds": store.read_json(keys[name], "info.json")["seconds"]}
+                for name in members
+            ],
+            "verdicts": tables,
+        }
+    return more | {
         "dataset": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,

@@ -20,7 +20,9 @@ from rurk_core.evidence.radii import radii_from_bytes, radii_of, radius_key
 from rurk_core.evidence.retained import retained_of
 from rurk_core.evidence.signals import MembershipSignal, signals_of
 from rurk_core.evidence.unreferenced import agreement_of, difficulty, without_references
+from rurk_core.measure.verdicts import EACH
 from rurk_core.run.experiment import run
+from rurk_core.run.stored import role_of
 from rurk_core.store.store import Store
 
 
@@ -64,6 +66,50 @@ def test_under_an_attack_every_model_goes_through_the_same(tiny_spec, tmp_path):
     found = find(case)
     assert found.judged.references == 3 and len(found.samples) == n and found.held_out == len(case.peers.samples) - n
     assert found.judged.own == pytest.approx(case.peers.margin("gd")[:n, 1:].mean(1))
+
+
+# --- members ------------------------------------------------------------------------------------------------------
+
+
+def test_members_are_measured_apart_and_make_nothing_else_again(tiny_spec, tmp_path):
+    """A run without members first: the run with two keeps all it made, and adds models, scores and tables."""
+    store = Store(tmp_path)
+    spec = replace(tiny_spec, forget="class:0", references=3, relearn=0, draws=30)
+    before = run(spec, store)
+    assert "members" not in before["spec"] and "members" not in before
+    after = run(replace(spec, members=2), store)
+    assert [row["key"] for row in after["models"]] == [row["key"] for row in before["models"]]
+    assert after["residual"] == before["residual"] and after["peers"] == before["peers"]
+    assert {key.partition("-")[0] for key in set(after["entries"]) - set(before["entries"])} == {
+        "original",
+        "scores",
+        "members",
+    }
+    rows = after["members"]["models"]
+    assert [row["name"] for row in rows] == ["member-1", "member-2"] and len({row["key"] for row in rows}) == 2
+    assert all(role_of(row["name"]) == "member" and 0 <= row["test_accuracy"] <= 1 for row in rows)
+
+    without, case = (open_case(store, key, method="gd") for key in (before["key"], after["key"]))
+    of_forget, of_held = case.members
+    assert of_forget.models == of_held.models == ("member-1", "member-2")
+    assert (of_forget.samples == case.verdicts.samples).all() and of_forget.draws == case.verdicts.draws
+    assert (of_held.samples == case.peers.samples).all() and of_held.draws == case.peers.draws
+    # what models that saw the samples say decides the specific part alone
+    old, new = find(without).judged, find(case).judged
+    assert new.p_residual.tolist() == old.p_residual.tolist()
+    assert old.specific.ratio is None and new.specific.ratio is not None
+    # the Original's signals have the members inside, on the samples and on copies
+    signals, _ = signals_of(open_case(store, after["key"], method="original"), load_dataset("digits"))
+    assert {s.name: s.inside for s in signals if "LiRA" in s.name} == {"LiRA": 2, "LiRA, copies": 2}
+
+
+def test_members_under_an_attack_judge_their_own_copies(tiny_spec, tmp_path):
+    store = Store(tmp_path)
+    spec = replace(tiny_spec, forget="class:0:0.1", references=3, relearn=0, attacks=("fgsm",), draws=5, members=2)
+    case = open_case(store, run(spec, store)["key"], method="gd")
+    assert all(table.source == EACH for table in case.members)
+    assert case.members[0].samples.tolist() == case.verdicts.samples.tolist()
+    assert find(case).judged.references == 3
 
 
 # --- radii, signals, retained samples, no references --------------------------------------------------------------

@@ -23,8 +23,10 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     s = "s" if methods != 1 else ""
     models = "models" if k > 1 else "model"
     pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
+    further = f" and {spec.members} like it" if spec.members else ""
+    verdicts += each * spec.members * len(spec.attacks)
     return (
-        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")} on '
+        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")}{further} on '
         f"{len(dataset.train_labels):,} samples, {k} {term('re-trained')} {models} on "
         f"{len(dataset.train_labels) - chosen:,}, {methods} unlearning run{s} ({escape(spec.model)}); then {chosen:,} "
         f"samples × {len(spec.taus)} {term('radii')} × {spec.draws} {term('copies')}, <b>{verdicts:,}</b> "
