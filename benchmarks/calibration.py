@@ -84,6 +84,7 @@ def page(lines: Sequence[str]) -> str:
     for name in dict.fromkeys(name for name, _ in real):
         mine = [line.strip() for of, line in real if of == name]
         text += f"\n## Real models: {name}\n\nModels: {mine[0].partition(': ')[2]}.\n\n"
+        text += "“few”: 10 draws a sample and radius.\n\n" if any(", few," in line for line in mine) else ""
         text += nulls(mine, f"{name}, ", broken)
         other = [line for line in mine[1:] if not NULL.match(line) and not CONTROL.match(line)]
         text += "\n" + "".join(f"* {line}\n" for line in other if not line.startswith("The bank has"))

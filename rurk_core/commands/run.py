@@ -124,6 +124,7 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
 
     from ..data import forget_set, load_dataset, needs_losses
     from ..device import device_name, find_devices
+    from ..evidence.words import power_words
     from ..run.estimate import latest_results, measured_speeds, outline, probed_speeds
     from ..run.plan import Work, start_data
 
@@ -133,7 +134,8 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
     known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
     speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes))
-    return outline(work, speeds) | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
+    source = "earlier runs" if known else "a probe on the CPU"
+    return outline(work, speeds) | {"speeds": speeds, "speeds_from": source, "power": power_words(spec.references)}
 
 
 def print_plan(found: dict[str, Any], out: Console) -> None:
@@ -148,6 +150,7 @@ def print_plan(found: dict[str, Any], out: Console) -> None:
     out.print(f"Memory: {memory}.", highlight=False)
     growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
     out.print(f"Work with twice as many: {growth}.", highlight=False)
+    out.print(found["power"], highlight=False)
     speeds = [row["passes"] / row["seconds"] for row in found["stages"] if row["seconds"]]
     if speeds:
         each = f"{min(speeds):,.0f} to {max(speeds):,.0f}" if max(speeds) > 1.01 * min(speeds) else f"{speeds[0]:,.0f}"

@@ -123,6 +123,11 @@ def _compare(rows: Sequence[dict[str, Any]]) -> None:
 
 def gathered_notes(work: Work) -> list[str]:
     notes = [found] if work.spec.methods and (found := work.spec.training().origin) else []
+    if work.spec.members:
+        notes.append(
+            f"{work.spec.members} further Original{'s' if work.spec.members > 1 else ''} with other seeds judged the "
+            "same copies, to tell memory of a sample from knowledge of its class."
+        )
     if work.start_data is not None:
         notes.append(
             f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "

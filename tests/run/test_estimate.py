@@ -38,7 +38,8 @@ def test_speeds_come_from_finished_runs_with_the_same_network_and_device(tiny_ru
     result = tiny_run[1]
     took, model = result["took"], result["spec"]["model"]
     assert set(took) == {
-        *("original", "reference", "unlearned gd", "unlearned rurk", "scores", "relearned", "verdicts gaussian")
+        *("original", "reference", "unlearned gd", "unlearned rurk", "scores", "relearned", "verdicts gaussian"),
+        "peers gaussian",
     }
     speeds = measured_speeds([result], model, "cpu (9 threads)")
     row = took["unlearned rurk"]
