@@ -12,38 +12,11 @@ from importlib import import_module
 
 from rurk_core.errors import RurkError
 
-from . import (
-    app,
-    calibration,
-    cifar_original,
-    digits,
-    evidence,
-    evidence_bars,
-    memory,
-    methods,
-    plan,
-    references,
-    table,
-    threads,
-    verdicts,
+ALL = (
+    *("digits", "table", "references", "verdicts", "memory", "methods", "evidence"),
+    *("evidence_bars", "threads", "plan", "cifar_original", "app"),
 )
-
-ALL = {
-    "digits": digits.main,
-    "table": table.main,
-    "references": references.main,
-    "verdicts": verdicts.main,
-    "memory": memory.main,
-    "methods": methods.main,
-    "calibration": calibration.main,
-    "evidence": evidence.main,
-    "evidence_bars": evidence_bars.main,
-    "threads": threads.main,
-    "plan": plan.main,
-    "cifar_original": cifar_original.main,
-    "app": app.main,
-}
-
+"""Each a module with a ``main``, which is loaded when its turn comes: a GPU node has no browser and no Streamlit."""
 LONG = ("faults", "fuzz", "soak", "gpu", "evidence_bank")
 
 if {"-h", "--help"} & set(sys.argv[1:]):
@@ -52,14 +25,14 @@ if {"-h", "--help"} & set(sys.argv[1:]):
 if sys.argv[1:] and sys.argv[1] in LONG:
     import_module(f".{sys.argv[1]}", __package__).main(*map(int, sys.argv[2:]))
     sys.exit()
-wanted = sys.argv[1:] or list(ALL)
+wanted = sys.argv[1:] or ALL
 for name in wanted:
     if name not in ALL:
         sys.exit(f"There is no benchmark '{name}'; choose from {', '.join((*ALL, *LONG))}.")
 failed = 0
 for name in wanted:
     try:
-        ALL[name]()
+        import_module(f".{name}", __package__).main()
     except RurkError as error:  # data that is not there must not keep the others from being measured
         print(f"{name}: {error}", file=sys.stderr)
         failed = 1

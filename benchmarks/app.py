@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 
-from tests.e2e.conftest import CHROMIUM, FLAGS, server_process, settled
+from tests.e2e.conftest import FLAGS, find_chromium, server_process, settled
 from tests.e2e.test_walk import named_paths
 
 MINUTES = float(os.environ.get("RURK_BENCH_MINUTES", "0.5"))
@@ -228,7 +228,8 @@ def sessions(browser, url: str, pid: int) -> None:
 
 
 def main() -> None:
-    if CHROMIUM is None:
+    chromium = find_chromium()
+    if chromium is None:
         print("app: no Chromium here; install it with apt-get install chromium")
         return
     from playwright.sync_api import sync_playwright
@@ -239,7 +240,7 @@ def main() -> None:
         store = Path(os.environ.get("RURK_STORE") or f"{folder}/store")
         store = store if store.is_dir() else Path(folder) / "store"
         with server_process(store) as (url, pid):
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+            browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
             with opened(browser, url):
                 pass  # the first visitor of a server waits for its caches
             first_paint(browser, url)

@@ -1,4 +1,4 @@
-"""What evidence costs: K = 8 references of digits' cnn and their null; judging stored counts; a report."""
+"""What evidence costs: K = 8 references of digits' cnn and their null; judging stored log-odds; a report."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from rurk_core.evidence.calibration import calibrate
-from rurk_core.evidence.samples import evidence_of_counts
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.law import judge
 from rurk_core.report.document import make_report
 from rurk_core.run.spec import make_spec
-from rurk_core.run.stored import load_verdicts
 from rurk_core.store.store import Store
 
 from .timing import by_stage, seconds
@@ -23,8 +23,8 @@ def main(rounds: int = 3) -> None:
             store = Store(Path(folder) / "store")
             spec = make_spec(methods="gd:epochs=0", references=8, relearn=0, seed=7 + turn)
             result, stages = by_stage(spec, store)
-            verdicts = load_verdicts(store, result["residual"][0]["verdicts"])
-            null = seconds(lambda verdicts=verdicts: calibrate(verdicts))
+            case = open_case(store, result["key"], method="original")
+            null = seconds(lambda case=case: calibrate(case))
             judged = sum(took for name, took in stages.items() if name.startswith("Verdicts"))
             total = stages["References"] + judged + null
             print(
@@ -34,12 +34,9 @@ def main(rounds: int = 3) -> None:
             took = seconds(lambda store=store, key=result["key"]: make_report(store, key))
             print(f"  its report {took:.2f} s (bar 3 s)")
     rng = np.random.default_rng(0)
-    p = rng.beta(2, 2, (2000, 1))
-    u, v = rng.binomial(100, p, (2000, 11)), rng.binomial(100, p, (8, 2000, 11))
-    times = [seconds(lambda: evidence_of_counts(u, v, 100)) for _ in range(rounds)]
-    print(
-        f"evidence on 2,000 samples × 11 radii × 8 references from counts: {sorted(times)[rounds // 2]:.2f} s (bar 2 s)"
-    )
+    own, references = rng.normal(size=(2000, 11)), rng.normal(size=(8, 2000, 11))
+    times = [seconds(lambda: judge(own.mean(1), references.mean(2))) for _ in range(rounds)]
+    print(f"evidence on 2,000 samples × 11 radii × 8 references: {sorted(times)[rounds // 2]:.2f} s (bar 2 s)")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Laws that honest re-trainings may follow and the evidence does not assume; models are exchangeable."""
+"""Laws that honest re-trainings may follow and the evidence does not assume; models are exchangeable by design."""
 
 from __future__ import annotations
 

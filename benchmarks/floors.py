@@ -19,6 +19,7 @@ FLOORS = (
     "ground",
     "data",
     "models",
+    "device",
     "store",
     "perturb",
     "training",
@@ -34,8 +35,9 @@ FLOORS = (
     "commands",
     "roof",
 )
-"""Folders of ``rurk_core``, lowest first. The files beside them stand on the ground, but for those of the roof."""
-ROOF = ("cli", "__main__")
+"""Folders of ``rurk_core``, lowest first. The files beside them stand on the ground, but for ``device.py``, which knows
+images and networks, and for the roof: the command line, and the doors by which a program comes in."""
+ROOF = ("cli", "__main__", "experiment", "spec")
 
 Modules = dict[str, set[str]]
 """Module → the modules of the package it imports, by dotted names: ``rurk_core.store``, ``rurk_core.data.forget``."""
@@ -158,7 +160,7 @@ def _about(package: Path, floor: str) -> str:
         names = sorted(path.stem for path in package.glob("*.py") if floor_of(f"x.{path.stem}") == floor)
         return shorten(", ".join(name for name in names if not name.startswith("__")), 72, placeholder=" …")
     home = package / floor / "__init__.py"
-    about = ast.get_docstring(ast.parse(home.read_text() if home.is_file() else "")) or ""
+    about = ast.get_docstring(ast.parse((home if home.is_file() else package / f"{floor}.py").read_text())) or ""
     return shorten(about.partition("\n\n")[0].replace("``", "").removesuffix("."), 72, placeholder=" …")
 
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.e2e.conftest import CHROMIUM, FLAGS, serving, settled
+from tests.e2e.conftest import FLAGS, find_chromium, serving, settled
 from tests.e2e.test_walk import named_paths
 
 TARGET = Path(__file__).parents[1] / "assets" / "screenshots"
@@ -18,7 +18,8 @@ VIEWS = {"Neighbourhood": "sample=1269&tau=0.15&method=gd", "Forget": "data=digi
 
 
 def main() -> None:
-    if CHROMIUM is None:
+    chromium = find_chromium()
+    if chromium is None:
         sys.exit("There is no Chromium here; install it with apt-get install chromium.")
     from PIL import Image
     from playwright.sync_api import sync_playwright
@@ -30,7 +31,7 @@ def main() -> None:
         serving(Path(folder) / "store") as url,
         sync_playwright() as playwright,
     ):
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for theme in ("light", "dark"):
             context = browser.new_context(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme=theme)
             page = context.new_page()

@@ -37,12 +37,12 @@ def main(minutes: int = 30) -> None:
     from playwright.sync_api import sync_playwright
 
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "e2e"))
-    from conftest import CHROMIUM, FLAGS, server_process  # type: ignore[import-not-found]
+    from conftest import FLAGS, find_chromium, server_process  # type: ignore[import-not-found]
 
-    rng = random.Random(0)
+    rng, chromium = random.Random(0), find_chromium()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         store = Store(Path(folder) / "store")
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         with server_process(Path(folder) / "store") as (url, pid):
             notes = _use(browser, url, pid, store, minutes * 60.0, rng)
         browser.close()

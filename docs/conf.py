@@ -17,7 +17,7 @@ autoapi_dirs = ["../rurk_core"]
 autoapi_root = "api"
 autoapi_options = ["members"]
 autoapi_add_toctree_entry = False
-autoapi_keep_files = True
+autoapi_keep_files = False
 autoapi_python_class_content = "class"
 suppress_warnings = ["autoapi.python_import_resolution"]  # names that come from other packages
 

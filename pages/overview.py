@@ -13,9 +13,10 @@ from ui.figures.look import looks_of
 from ui.figures.sheet import make_sheet
 from ui.glossary import term
 from ui.jobs.runs import empty_state
-from ui.sections.standing import verdict
+from ui.sections.standing import questions, verdict
 from ui.session import state
-from ui.session.view import View, beyond, copies_of, residual_order, tables_of, telling_radius
+from ui.session.evidence import findings_of
+from ui.session.view import View, copies_of, tables_of, telling_radius
 from ui.text import escape, plain
 
 from rurk_core.errors import RurkError
@@ -32,19 +33,13 @@ NEXT = (
 
 
 def view_of(run: str, result: dict[str, Any], dataset: Any) -> View:
-    """The sample with the most residual knowledge under the unlearned model that has most of it."""
+    """The sample that is most beyond a re-training, under the unlearned model with most samples found residual."""
     looks, tables = looks_of(result["models"]), tables_of(result)
-    attack = next(iter(tables))[0]
-    methods = [method for of, method in tables if of == attack]
-    unlearned = [method for method in methods if method != "original"] or methods
-
-    def excess(method: str) -> float:
-        found = state.verdicts_of(tables[attack, method])
-        return float(beyond(found, method).mean(0).sum())
-
-    method = max(unlearned, key=excess)
+    attack, unlearned = questions(result)
+    found = {method: findings_of(run, method, attack) for method in unlearned}
+    method = max(unlearned, key=lambda name: found[name].counts()["residual"])
     verdicts = state.verdicts_of(tables[attack, method])
-    place = int(residual_order(verdicts, method)[0])
+    place = found[method].samples[0].place
     at = [float(tau) for tau in verdicts.taus].index(telling_radius(verdicts, method, place))
     return View(run, result, dataset, verdicts, True, looks, attack, method, place, at)
 
@@ -111,8 +106,8 @@ def third_picture(view: View) -> None:
         figure.update_layout(height=330), "overview_curve", f"overview-{view.sample}", "Curves over the radius"
     )
     st.html(
-        '<div class="rk-caption">See: where the unlearned model’s curve lies above the green band of the re-trained '
-        f"ones, it knows more than it should: {term('residual knowledge')}.</div>"
+        '<div class="rk-caption">See: how far from the sample each model still recognises it; the green band spans the '
+        f"re-trained ones. What that amounts to is said below: {term('residual knowledge')}, or not.</div>"
     )
     rows = [
         {"tau": float(tau), "model": line.look.title, "copies_recognised_percent": float(value)}
@@ -147,9 +142,12 @@ def main() -> None:
             third_picture(view)
     except RurkError as error:
         state.show(error)
-    sentence, trust = verdict(result, view.looks)
+    sentence, told = verdict(run, result, view.looks)
     with st.container(key="overview_verdict", gap="small"):
-        st.html(f'<div class="rk-head">{sentence}</div><div class="rk-verdict">{escape(trust)}</div>')
+        st.html(f'<div class="rk-head">{sentence}</div>')
+        with st.expander("What this rests on", icon=":material/balance:"):
+            for words in told:
+                st.markdown(plain(words))
         if st.button("Look around this sample", type="primary", icon=":material/blur_on:", key="look_around"):
             for name, value in (("method", view.method), ("attack", view.attack), ("sample", view.sample)):
                 state.choose(name, value)

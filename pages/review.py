@@ -16,33 +16,35 @@ from ui.sections.distances import distances_box
 from ui.sections.peers import show_peers
 from ui.sections.queue import Queue, choose_queue, show_progress, show_strip
 from ui.sections.twins import show_twins
-from ui.sections.whole_set import show_wholeset
+from ui.sections.whole_set import show_whole_set
 from ui.session import state
 from ui.session.view import View, copies_of, step_buttons, tables_of, telling_radius
 from ui.text import escape, plain
 
-from rurk_core.evidence.findings import Finding, Findings, in_words
+from rurk_core.evidence.findings import Finding, Findings
+from rurk_core.evidence.null import NEEDED
+from rurk_core.evidence.words import caveats, sample_words
 
 COPIES = 25
 
 
-def say(view: View, finding: Finding) -> str:
+def say(view: View, finding: Finding, found: Findings) -> str:
     """The evidence in words, as HTML."""
     look, each = view.looks[view.method], finding.references
     head = (
-        f'<div class="rk-head">{look.tag()} Of {finding.copies:,} copies at all radii, {escape(look.title)} recognises '
-        f"<b>{finding.recognised:,}</b> as “{escape(view.classes[finding.label])}”"
+        f'<div class="rk-head">{look.tag()} Of {finding.copies:,} copies at radii above 0, {escape(look.title)} '
+        f"recognises <b>{finding.recognised:,}</b> as “{escape(view.classes[finding.label])}”"
     )
     if each:
         counts = ", ".join(f"{count:,}" for count in sorted(each)[:8]) + (", …" if len(each) > 8 else "")
         who = f"the {len(each)} re-trained models" if len(each) > 1 else "the re-trained model"
         head += f"; {who} <b>{sum(each) / len(each):,.0f}</b>" + (f" ({counts})" if len(each) > 1 else "")
-    return f'{head}.</div><div class="rk-verdict">{escape(in_words(finding))}</div>'
+    return f'{head}.</div><div class="rk-verdict">{escape(sample_words(finding, found))}</div>'
 
 
-def show_curve(view: View, found: Findings) -> None:
-    """Where the model's recognition lies in what a re-training would do, over all radii."""
-    v, evidence = view.verdicts, found.evidence
+def show_curve(view: View) -> None:
+    """Where the model's recognition lies beside the re-trained models', over all radii."""
+    v = view.verdicts
     each = v.reference_recognised()[:, view.place]
     counts = [(view.looks[name], view.counts(name)[:, view.label].astype(float)) for name in view.principal]
     of_each = [*((look.title, values) for look, values in counts), *zip(v.references, each, strict=True)]
@@ -51,18 +53,11 @@ def show_curve(view: View, found: Findings) -> None:
         for name, values in of_each
         for tau, value in zip(v.taus, values.tolist(), strict=True)
     ]
-    band = None
-    if evidence:
-        band = v.draws * evidence.by_tau.null_low[view.place], v.draws * evidence.by_tau.null_high[view.place]
-    name = "One more re-training, 95%"
-    figure, _ = figures.recognised(v.taus.tolist(), counts, band, view.tau, v.draws, band_name=name)
+    figure, _ = figures.recognised(v.taus.tolist(), counts, figures.span(each), view.tau, v.draws)
     figures.draw(figure, "review_curve", f"review-sample-{view.sample}", "Copies recognised over the radius")
-    see = (
-        "the model’s curve against the band, in which one more re-training would lie with 95% probability: above it is "
-        "residual knowledge, below it over-forgetting."
-        if band
-        else "how far from the sample the models still recognise it."
-    )
+    see = "how far from the sample the models still recognise it."
+    if len(each):
+        see += " The green band spans the re-trained models that there are; the finding says what that amounts to."
     st.html(f'<div class="rk-see">See: {see}</div>')
     figures.download(rows, f"review-sample-{view.sample}", "review_csv")
 
@@ -93,13 +88,13 @@ def card(view: View, queue: Queue, finding: Finding, here: int) -> None:
             query_params={"run": view.run, "sample": str(sample), "method": view.method, "attack": view.attack},
         )
     with right:
-        st.html(say(view, finding))
-        if queue.found.evidence is None:
+        st.html(say(view, finding, queue.found))
+        if queue.found.judged is None or queue.found.judged.references < NEEDED:
             show_peers(view)
         judging(queue, finding, here)
 
 
-def around(view: View, found: Findings) -> None:
+def around(view: View) -> None:
     """What the evidence is made of: copies, curves, near neighbours, the smallest changes."""
     if view.dataset is not None:
         st.subheader(f"Copies at τ = {view.tau:.4g}, where the models differ most", anchor=False)
@@ -108,7 +103,7 @@ def around(view: View, found: Findings) -> None:
     one, two = st.columns(2, gap="large")
     with one:
         st.subheader("Against the re-trained models", anchor=False)
-        show_curve(view, found)
+        show_curve(view)
     with two:
         st.subheader("Did a twin stay?", anchor=False)
         show_twins(view)
@@ -127,6 +122,8 @@ def main() -> None:
         "say what you make of it: keys 1 to 4 judge and go on, ← and → step through. Nothing said is ever lost.</div>"
     )
     result = state.result_of(run)
+    for words in caveats(result):
+        st.warning(plain(words), icon=":material/info:")
     dataset, looks = state.dataset_of(result), looks_of(result["models"])
     with st.container(border=True, key="queue_box"):
         queue, attack = choose_queue(run, result)
@@ -139,8 +136,8 @@ def main() -> None:
     at = verdicts.taus.tolist().index(telling_radius(verdicts, queue.method, finding.place))
     view = View(run, result, dataset, verdicts, True, looks, attack, queue.method, finding.place, at)
     card(view, queue, finding, here)
-    around(view, queue.found)
-    show_wholeset(run, result, dataset, queue.method, attack, looks)
+    around(view)
+    show_whole_set(run, result, dataset, queue.method, attack, looks)
     report_buttons(run, finding.sample)
     for text in result.get("notes", []):
         st.caption(plain(text))

@@ -177,6 +177,7 @@ class TestResidual:
         assert not (tmp_path / "pwned").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
     command = [sys.executable, "-m", "rurk_core", "run", "--store", str(tmp_path), "--json", "--references", "1"]
     slow = [*command, "--methods", "gd:epochs=1000", "--train", "epochs=1", "--draws", "5", "--tau", "0"]
@@ -193,6 +194,7 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
 
 
 class TestCompare:
+    @pytest.mark.slow
     def test_seeds_make_rows_with_intervals(self, capsys, tmp_path):
         arguments = ["compare", *QUICK, "--seeds", "1,2", "--store", tmp_path]
         code, out, _ = rurk(capsys, *arguments, "--json")

@@ -51,6 +51,7 @@ def contents(store: Store) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_several_devices_at_once_give_the_same_bytes(spec, embedded, tmp_path):
     store, events = Store(tmp_path), []
     result = run(spec, store, device="cpu,cpu", progress=events.append)
@@ -59,6 +60,7 @@ def test_several_devices_at_once_give_the_same_bytes(spec, embedded, tmp_path):
     assert events[-1]["overall"] > 0.99 and {"References", "gd"} <= {event["stage"] for event in events}
 
 
+@pytest.mark.slow
 def test_progress_of_several_devices_never_falls_once_earlier_runs_tell_the_time(spec, tmp_path):
     store, events = Store(tmp_path), []
     run(spec, store, device="cpu,cpu")
@@ -67,6 +69,7 @@ def test_progress_of_several_devices_never_falls_once_earlier_runs_tell_the_time
     assert all(later >= earlier - 0.01 for earlier, later in pairwise(shares))
 
 
+@pytest.mark.slow
 def test_stopping_several_devices_keeps_what_is_finished(spec, tmp_path):
     store, seen = Store(tmp_path), []
     with pytest.raises(Cancelled):

@@ -22,9 +22,8 @@ def register(command: Command) -> None:
 
 def _calibrate(options: argparse.Namespace) -> int:
     from ..evidence.calibration import calibrate
-    from ..perturb.copies import ATTACKS
+    from ..evidence.case import open_case
     from ..run.experiment import run
-    from ..run.stored import load_verdicts
     from ..store.store import Store
 
     # nothing is unlearned here: the cheapest method stands in where none is named
@@ -32,15 +31,9 @@ def _calibrate(options: argparse.Namespace) -> int:
     spec, store = checked_spec(options, values), Store(options.store)
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
-    tables = {
-        entry["attack"]: entry["verdicts"] for entry in result["residual"] if not ATTACKS[entry["attack"]].uses_model
-    }
-    if not tables:
-        # says why, from the first table there is
-        tables = {result["residual"][0]["attack"]: result["residual"][0]["verdicts"]}
-    found = {
-        attack: calibrate(load_verdicts(store, key), rate=options.rate).to_dict() for attack, key in tables.items()
-    }
+    found = {}
+    for attack in spec.attacks:
+        found[attack] = calibrate(open_case(store, result["key"], method="original", attack=attack), rate=options.rate)
     document = {"run": result["key"], "dataset": result["dataset"]["name"], "seed": result["seed"], "attacks": found}
     if options.json:
         print_json(document)
@@ -50,47 +43,40 @@ def _calibrate(options: argparse.Namespace) -> int:
     return 0
 
 
+COLUMNS = {
+    "residual": "p ≤ .05 +",
+    "over_forgotten": "p ≤ .05 −",
+    "specific": "remembered",
+    "any_residual": "any +",
+    "any_over_forgotten": "any −",
+    "set_residual": "set +",
+    "set_over_forgotten": "set −",
+}
+
+
 def print_calibration(attack: str, calibration: dict[str, Any], out: Console) -> None:
-    """What every handed-in model was called, and what the checks of the model behind it say."""
+    """What every handed-in model was called."""
+    rate = calibration["rate"]
     table = Table(
         title=f"{attack}: models handed in as 'unlearned', each judged against the re-trained models left",
         title_justify="left",
-        caption="alarm: p ≤ 0.05 for one sample; listed: false-discovery rate kept over the forget set. "
-        "detectable: smallest excess over re-training seen with 80% probability (median), none: no such excess.",
+        caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
+        "that side at all "
+        f"(false-discovery rate {rate:.0%}). set: of models whose set has p ≤ .05. remembered: samples found residual "
+        "of which memory of the very sample is shown.",
         caption_justify="left",
     )
-    for name in ("handed in", "alarm +", "alarm −", "listed +", "listed −", "clear", "cannot tell", "set p"):
+    findings = list(calibration["null"]["findings"])
+    for name in ("handed in", *COLUMNS.values(), *(name.replace("_", " ") for name in findings)):
         table.add_column(name, justify="left" if name == "handed in" else "right")
-    table.add_column("detectable", justify="right")
-    table.add_column("none", justify="right")
-    names = ("alarms_residual", "alarms_forgotten", "listed_residual", "listed_forgotten", "clear", "cannot_tell")
-    null = calibration["null"]["models"]
-    for place, row in enumerate(calibration["models"]):
-        if place == null:
-            table.add_section()
-        p, seen = row["set_p"], row["median_detectable"]
+
+    def add(name: str, row: dict[str, Any]) -> None:
         table.add_row(
-            row["model"],
-            *[f"{row[name]:.1%}" for name in names],
-            "" if p is None else f"{p:.3f}",
-            "" if seen is None else f"+{seen:.1%}",
-            f"{row['undetectable']:.0%}",
+            name, *[f"{row[key]:.1%}" for key in COLUMNS], *[f"{row['findings'][each]:.1%}" for each in findings]
         )
-    for kind in ("null", "planted"):
-        if kind == "null":
-            table.add_section()
-        mean = calibration[kind]
-        table.add_row(f"{kind}, mean", *[f"{mean[name]:.1%}" for name in names], "", "", "")
+
+    for row in calibration["models"]:
+        add(row["model"], row)
+    table.add_section()
+    add("re-trained, mean", calibration["null"])
     out.print(table)
-    checks = Table(
-        title="Counts of the references against counts made anew by the fitted model",
-        title_justify="left",
-        caption="p near 0: the model does not hold there. between: whole references better or worse than others; "
-        "samples then move together, so read the set's p and the list that is safe under any dependence.",
-        caption_justify="left",
-    )
-    for name in ("feature", "seen", "95% of replicates", "p"):
-        checks.add_column(name, justify="left" if name == "feature" else "right")
-    for name, check in calibration["checks"].items():
-        checks.add_row(name, f"{check['seen']:.4f}", f"{check['low']:.4f} to {check['high']:.4f}", f"{check['p']:.2f}")
-    out.print(checks)

@@ -28,81 +28,29 @@ def register(command: Command) -> None:
 def _evidence(options: argparse.Namespace) -> int:
     from ..data import load_dataset
     from ..device import find_devices
-    from ..evidence.case import evidence_of_run
-    from ..evidence.radii import radii_of_run
-    from ..evidence.retained import retained_of_run
-    from ..evidence.signals import signals_of_run
-    from ..evidence.unreferenced import without_references
-    from ..evidence.whole_set import PARTS, make_wholeset
+    from ..evidence.case import open_case
     from ..progress import Tracker
     from ..report.document import latest_run
     from ..run.result import load_result
     from ..run.stored import role_of
     from ..store.store import Store
 
+    if options.retained < 0:
+        raise UsageError("'--retained' must be a whole number of at least 0.")
     store = Store(options.store)
     key = latest_run(store) if options.run == "latest" else options.run
     result = load_result(store, key)
     names = [row["name"] for row in result["models"] if row.get("key")]
-    references = [name for name in names if role_of(name) == "reference"]
-    methods = [options.method] if options.method else [name for name in names if name not in references]
+    methods = [options.method] if options.method else [name for name in names if role_of(name) != "reference"]
     device = str(find_devices(options.device)[0])
     document: dict[str, Any] = {"run": key, "models": {}}
     with live(quiet=options.json) as progress:
         tracker = Tracker(progress)
         with tracker.stage("Reading data"):
             data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), options.data)
-        radii = {}
-        for norm in options.radius:
-            with tracker.stage(f"Radii, {norm}"):
-                radii[norm] = radii_of_run(
-                    store,
-                    key,
-                    data,
-                    norm=norm,
-                    models=[*methods, *[name for name in references if name not in methods]],
-                    device=device,
-                    on_sample=tracker.step,
-                )
         for method in methods:
-            found = evidence_of_run(store, key, method=method, attack=options.attack, rate=options.rate)
-            entry: dict[str, Any] = {"evidence": found.to_dict()}
-            document["models"][method] = entry
-            if options.whole:
-                whole = make_wholeset(
-                    store, key, data, method=method, attack=options.attack, device=device, tracker=tracker
-                )
-                entry |= {name: whole[name] for name in (*PARTS, "missing", "key")}
-                continue
-            entry["membership"] = [signal.to_dict() for signal in signals_of_run(store, key, data, method, radii=radii)]
-            if radii:
-                entry["radii"] = {norm: each[method].to_dict() for norm, each in radii.items()}
-            if options.retained:
-                if options.retained < 1:
-                    raise UsageError("'--retained' must be at least 1.")
-                with tracker.stage(f"Retained samples, {method}"):
-                    entry["retained"] = retained_of_run(
-                        store,
-                        key,
-                        data,
-                        method=method,
-                        attack=options.attack,
-                        count=options.retained,
-                        device=device,
-                        on_chunk=tracker.step,
-                    ).to_dict()
-            if options.unreferenced:
-                with tracker.stage(f"Held-out samples, {method}"):
-                    entry["unreferenced"] = without_references(
-                        store,
-                        key,
-                        data,
-                        method=method,
-                        attack=options.attack,
-                        rate=options.rate,
-                        device=device,
-                        on_chunk=tracker.step,
-                    ).to_dict()
+            case = open_case(store, key, method=method, attack=options.attack)
+            document["models"][method] = _of_model(case, data, options, device, tracker)
     if options.json:
         print_json(document)
     else:
@@ -111,64 +59,85 @@ def _evidence(options: argparse.Namespace) -> int:
     return 0
 
 
+def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tracker: Any) -> dict[str, Any]:
+    """All that was asked for on one model, as plain JSON values."""
+    from ..evidence.findings import find
+    from ..evidence.radii import radii_of
+    from ..evidence.retained import retained_of
+    from ..evidence.signals import signals_of
+    from ..evidence.unreferenced import without_references
+    from ..evidence.whole_set import PARTS, make_whole_set
+    from ..evidence.words import sample_words, set_words
+
+    found = find(case, rate=options.rate)
+    rows = [one.to_dict() | {"sentence": sample_words(one, found)} for one in found.samples]
+    evidence = {"attack": case.attack, "sentence": set_words(found), **found.to_dict(), "samples": rows}
+    entry: dict[str, Any] = {"evidence": evidence}
+    if options.whole:
+        whole = make_whole_set(case, data, device=device, tracker=tracker)
+        return entry | {name: whole[name] for name in (*PARTS, "missing", "key")}
+    radii = {}
+    for norm in options.radius:
+        with tracker.stage(f"Radii, {norm}"):
+            names = [case.method, *case.references]
+            radii[norm] = radii_of(case, data, norm=norm, models=names, device=device, on_sample=tracker.step)
+    if radii:
+        entry["radii"] = {norm: each[case.method].to_dict() for norm, each in radii.items()}
+    if case.references:
+        entry["membership"] = [signal.to_dict() for signal in signals_of(case, data, radii=radii)]
+    asked: dict[str, Any] = {"device": device, "on_chunk": tracker.step}
+    if options.retained:
+        with tracker.stage(f"Retained samples, {case.method}"):
+            entry["retained"] = retained_of(case, data, count=options.retained, **asked).to_dict()
+    if options.unreferenced:
+        with tracker.stage(f"Held-out samples, {case.method}"):
+            entry["unreferenced"] = without_references(case, data, rate=options.rate, **asked).to_dict()
+    return entry
+
+
 def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
     """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
+    from ..evidence.words import retained_words, unreferenced_words
+
     evidence = entry["evidence"]
-    whole, power, counts = evidence["overall"], evidence["power"], evidence["verdicts"]
-    said = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in counts.items())
-    out.print(f"{method} under {evidence['attack']}: {said}.", highlight=False)
-    p = "" if whole["p"] is None else f", p = {whole['p']:.3f}"
-    out.print(
-        f"The set as a whole: {whole['excess']:+.1%} of the copies beyond {evidence['references']} re-trained models "
-        f"(95%: {whole['low']:+.1%} to {whole['high']:+.1%}{p}).",
-        highlight=False,
-    )
-    median = power["median_detectable_excess"]
-    could = "nothing" if median is None else f"an excess of {median:.1%} (median)"
-    out.print(
-        f"With these references {could} could have been seen in a single sample with 80% probability, and none at all "
-        f"in {power['undetectable']:.0%} of the samples.",
-        highlight=False,
-    )
-    table = Table(title="Strongest evidence of residual knowledge", title_justify="left")
-    for name in ("sample", "recognised", "re-training", "excess, 95%", "p", "q", "verdict"):
-        table.add_column(name, justify="left" if name == "verdict" else "right")
-    ranked = sorted(evidence["samples"], key=lambda row: (row["p_residual"], -row["excess"]))
-    for row in ranked[:shown]:
+    out.print(f"{method} under {evidence['attack']}: {evidence['sentence']}", highlight=False)
+    table = Table(title="Most beyond a re-training", title_justify="left")
+    for name in (
+        "sample",
+        "copies",
+        "re-trained",
+        "log-odds",
+        "a re-training, 95%",
+        "p",
+        "q",
+        "finding",
+        "this sample",
+    ):
+        table.add_column(name, justify="left" if name in ("finding", "this sample") else "right")
+    for row in evidence["samples"][:shown]:
+        each = row["references"]
+        interval = "" if row.get("low") is None else f"{row['low']:+.1f} to {row['high']:+.1f}"
+        numbers = [
+            "" if row.get(name) is None else form.format(row[name])
+            for name, form in (("p_residual", "{:.4f}"), ("q_residual", "{:.3f}"))
+        ]
         table.add_row(
             str(row["sample"]),
-            f"{row['recognised']:.0%}",
-            f"{row['expected']:.0%}",
-            f"{row['excess']:+.0%} ({row['low']:+.0%} to {row['high']:+.0%})",
-            f"{row['p_residual']:.4f}",
-            f"{row['q_residual']:.3f}",
-            row["verdict"].replace("_", " "),
+            f"{row['recognised'] / row['copies']:.1%}",
+            f"{sum(each) / len(each) / row['copies']:.1%}" if each else "",
+            "" if row.get("log_odds") is None else f"{row['log_odds']:+.1f}",
+            interval,
+            *numbers,
+            row["finding"].replace("_", " "),
+            (row.get("specific") or "").replace("_", " "),
         )
     out.print(table)
-    if entry["membership"]:
+    if entry.get("membership"):
         out.print(signals_table(entry["membership"]))
     if entry.get("retained"):
-        retained = entry["retained"]
-        out.print(
-            f"Of the {len(retained['samples'])} retained samples nearest to the forget set {len(retained['changed'])} "
-            f"changed beyond the spread of re-trainings: {', '.join(map(str, retained['changed'])) or 'none'}.",
-            highlight=False,
-        )
+        out.print(retained_words(entry["retained"]), highlight=False)
     if entry.get("unreferenced"):
-        weaker = entry["unreferenced"]
-        told = [row["verdict"] for row in weaker["samples"]]
-        line = (
-            f"Without re-trained models (weaker): {told.count('residual')} residual, {told.count('over_forgotten')} "
-            f"over-forgotten, {told.count('cannot_tell')} cannot tell"
-        )
-        if agreement := weaker["agreement"]:
-            # the share of equal answers alone flatters: both say nothing of most samples
-            line += (
-                f"; at p ≤ {evidence['rate']:g} it accuses {agreement['alarms']:.0%} of the samples, re-trained models "
-                f"{agreement['alarms_calibrated']:.0%}, with the same answer for {agreement['same']:.0%} and a rank "
-                f"correlation of {agreement['rank_correlation']:.2f} between the excesses"
-            )
-        out.print(f"{line}.", highlight=False)
+        out.print(" ".join(unreferenced_words(entry["unreferenced"])), highlight=False)
     for sentence in entry.get("missing", {}).values():
         out.print(sentence, highlight=False)
     if "key" in entry:

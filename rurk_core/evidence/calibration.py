@@ -1,193 +1,69 @@
-"""Does the evidence keep its word? On counts with known truth, and on a real experiment's references and Original."""
+"""Does the evidence keep its word? Models with known truth handed in as "unlearned": re-trainings, and the Original."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from scipy.special import betaincinv, expit, logit
-
 from ..errors import UsageError
-from ..measure.residual import Verdicts
-from .samples import MARGIN, RATE, VERDICTS, SampleEvidence, evidence_of_counts, posterior_predictive, sample_evidence
+from .case import Case
+from .findings import Findings, find
+from .law import RATE
+from .null import NEEDED
 
 LEVEL = 0.05
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """What happened when models with known truth were handed in.
-
-    Attributes:
-        null: one result per reference, judged against the other K − 1: nothing was left, every alarm is a false one. Of
-            all radii together, as one column.
-        planted: the Original against the same number of references, one result for each that is left out: it saw
-            all samples, every alarm is a right one.
-        checks: :func:`~rurk_core.evidence.samples.posterior_predictive` of the combined column.
-    """
-
-    null: tuple[SampleEvidence, ...]
-    planted: tuple[SampleEvidence, ...]
-    checks: dict[str, dict[str, float]]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {
-            "level": LEVEL,
-            "null": summary(self.null),
-            "planted": summary(self.planted),
-            "checks": self.checks,
-            "models": [row(evidence) for evidence in (*self.null, *self.planted)],
-        }
-
-
-def calibrate(
-    verdicts: Verdicts, *, planted: str = "original", rate: float = RATE, margin: float = MARGIN
-) -> Calibration:
-    """The null and the planted experiment on one verdict table.
+def calibrate(case: Case, *, rate: float = RATE) -> dict[str, Any]:
+    """Every reference against the others, where every alarm is a false one; and the Original, which saw all samples.
 
     Args:
-        verdicts: of random draws, which belong to no model, with at least three references.
+        case: of any model of the run; rate: false-discovery rate of the lists.
+
+    Returns:
+        Plain JSON values: ``null`` and ``planted`` of :func:`summary`, and ``models``: a row each.
 
     Raises:
-        UsageError: fewer than three references, or an attack that was built on a model: copies that fool one model
-            treat the references alike but not that model.
+        UsageError: too few references to hold one against the others, or nothing is said under this attack.
     """
-    if verdicts.source:
-        raise UsageError(f"Calibration needs random draws; '{verdicts.attack}' is built on one of the models.")
-    if len(verdicts.references) < 3:
+    names = case.verdicts.references
+    if len(names) <= NEEDED:
         raise UsageError(
-            f"Calibration hands one re-trained model in and needs two more; there are {len(verdicts.references)}. "
-            "Run with more references."
+            f"To hold each re-trained model against the others takes at least {NEEDED + 1}; there are {len(names)}."
         )
-
-    def judged(model: str, without: str) -> SampleEvidence:
-        return sample_evidence(verdicts, model, without=without, together=True, rate=rate, margin=margin)
-
-    return Calibration(
-        null=tuple(judged(name, name) for name in verdicts.references),
-        planted=tuple(judged(planted, name) for name in verdicts.references),
-        checks=posterior_predictive(verdicts.reference_recognised().mean(2), verdicts.draws),
-    )
-
-
-@dataclass(frozen=True)
-class Synthetic:
-    """Counts whose truth is known.
-
-    Attributes:
-        u: int64 [N, 1], v: int64 [K, N, 1]; draws: c.
-        excess: float64 [N], recognition of the model minus μ, what a re-training recognises on average.
-        planted: bool [N], samples that the model still knows; all others are as in one more re-training.
-    """
-
-    u: NDArray[np.integer]
-    v: NDArray[np.integer]
-    draws: int
-    excess: NDArray[np.floating]
-    planted: NDArray[np.bool_]
-
-
-def synthetic_audit(
-    rng: np.random.Generator,
-    *,
-    samples: int = 100,
-    references: int = 8,
-    draws: int = 100,
-    planted: float = 0.2,
-    means: tuple[float, float] = (0.8, 0.8),
-    precision: float = 8.0,
-    together: float = 0.0,
-) -> Synthetic:
-    """Draw an audit from laws that are not those of the evidence's model (continuous means, log-normal precisions).
-
-    Args:
-        planted: share of samples for which the model's recognition is drawn from Beta(30, 1) instead.
-        means: Beta law of μ over samples; precision: median of φ, which is log-normal with deviation 1.
-        together: standard deviation, in logits, of a shift that all samples of one model share: above 0 the models are
-            better or worse as a whole, which the evidence assumes not to be.
-    """
-    mean = np.clip(rng.beta(*means, samples), 1e-3, 1 - 1e-3)
-    phi = np.exp(rng.normal(np.log(precision), 1, samples))
-    p = rng.beta(mean * phi, (1 - mean) * phi, (references + 1, samples))
-    p = expit(logit(np.clip(p, 1e-9, 1 - 1e-9)) + rng.normal(0, together, (references + 1, 1)))
-    is_planted = rng.random(samples) < planted
-    p[0] = np.where(is_planted, rng.beta(30, 1, samples), p[0])
-    counts = rng.binomial(draws, p)[..., None]
-    return Synthetic(counts[0], counts[1:], draws, p[0] - mean, is_planted)
-
-
-@dataclass(frozen=True)
-class Score:
-    """How one synthetic audit went.
-
-    Attributes:
-        covered: share of samples whose true excess lies in its interval.
-        alarms: share of samples without residual knowledge with p ≤ 0.05.
-        false_discoveries: share of the list that does not belong there, 0 for an empty list; over many audits its
-            mean is the false-discovery rate.
-        found: share of the planted samples that are listed; NaN where none is planted.
-        wrongly_clear: share of the planted samples called clear although their excess is beyond the margin.
-    """
-
-    covered: float
-    alarms: float
-    false_discoveries: float
-    found: float
-    wrongly_clear: float
-
-
-def score_synthetic(audit: Synthetic) -> Score:
-    """Judge an audit and hold it against the truth."""
-    found = evidence_of_counts(audit.u, audit.v, audit.draws)
-    listed = found.q_residual <= found.rate
-    planted, clear = audit.planted, found.verdict == VERDICTS.index("clear")
-    inside = (found.combined.low <= audit.excess) & (audit.excess <= found.combined.high)
-    known = planted & (audit.excess > found.margin)
-    return Score(
-        covered=float(inside.mean()),
-        alarms=float((found.combined.p_residual[~planted] <= LEVEL).mean()) if not planted.all() else float("nan"),
-        false_discoveries=float((listed & ~planted).sum() / max(1, listed.sum())),
-        found=float(listed[planted].mean()) if planted.any() else float("nan"),
-        wrongly_clear=float(clear[known].mean()) if known.any() else float("nan"),
-    )
-
-
-def summary(results: tuple[SampleEvidence, ...]) -> dict[str, Any]:
-    """Shares over all handed-in models and their samples, see :func:`row`; ``false_discoveries`` is the share of the
-    models with any sample listed as residual, which under the null is the false-discovery rate."""
-    rows = [row(evidence) for evidence in results]
-    names = ("alarms_residual", "alarms_forgotten", "listed_residual", "listed_forgotten", "cannot_tell", "clear")
-    found: dict[str, Any] = {name: float(np.mean([one[name] for one in rows])) for name in names}
-    found["models"] = len(rows)
-    found["set_alarms"] = sum(one["set_p"] is not None and one["set_p"] <= LEVEL for one in rows)
-    anything = sum(one["listed_residual"] > 0 for one in rows)
-    found["lists_with_residual"] = anything
-    # samples of one model move together: the models are what is counted
-    found["lists_with_residual_interval"] = [
-        float(betaincinv(anything, len(rows) - anything + 1, 0.025)) if anything else 0.0,
-        float(betaincinv(anything + 1, len(rows) - anything, 0.975)) if anything < len(rows) else 1.0,
-    ]
-    return found
-
-
-def row(evidence: SampleEvidence) -> dict[str, Any]:
-    """One handed-in model: shares of samples with p ≤ 0.05 on either side, listed at the rate, and per verdict."""
-    counts, n = evidence.counts(), len(evidence.samples)
+    found = {name: find(replace(case, method=name), rate=rate) for name in ("original", *names)}
+    if found["original"].why:
+        raise UsageError(found["original"].why)
     return {
-        "model": evidence.model,
-        "references": evidence.references,
-        "samples": n,
-        "alarms_residual": float((evidence.combined.p_residual <= LEVEL).mean()),
-        "alarms_forgotten": float((evidence.combined.p_forgotten <= LEVEL).mean()),
-        "listed_residual": float((evidence.q_residual <= evidence.rate).mean()),
-        "listed_forgotten": float((evidence.q_forgotten <= evidence.rate).mean()),
-        "listed_residual_any": float((evidence.q_residual_any <= evidence.rate).mean()),
-        "clear": counts["clear"] / n,
-        "cannot_tell": counts["cannot_tell"] / n,
-        "excess": evidence.overall["excess"],
-        "set_p": evidence.overall["p"],
-        "median_detectable": evidence.power()["median_detectable_excess"],
-        "undetectable": evidence.power()["undetectable"],
+        "attack": case.attack,
+        "level": LEVEL,
+        "rate": rate,
+        "null": summary([found[name] for name in names]),
+        "planted": summary([found["original"]]),
+        "models": [{"model": name} | summary([of]) for name, of in found.items()],
+    }
+
+
+def summary(results: list[Findings]) -> dict[str, Any]:
+    """What became of models that were handed in: means over them.
+
+    Returns:
+        ``audits``: how many; ``residual``, ``over_forgotten``: share of (model, sample) pairs with p ≤ 0.05 on that
+        side; ``findings``: share of the pairs by finding; ``specific``: share of them of which memory of the very
+        sample is said to be shown; ``any_residual``, ``any_over_forgotten``: share of models with such a finding at
+        all; ``set_residual``, ``set_over_forgotten``: share of models whose set has p ≤ 0.05 on that side.
+    """
+    judged = [found.judged for found in results if found.judged is not None]
+    n = sum(len(found.samples) for found in results)
+    counts = [found.counts() for found in results]
+    return {
+        "audits": len(results),
+        "residual": sum(float((j.p_residual <= LEVEL).sum()) for j in judged) / n,
+        "over_forgotten": sum(float((j.p_forgotten <= LEVEL).sum()) for j in judged) / n,
+        "findings": {name: sum(each[name] for each in counts) / n for name in counts[0]},
+        "specific": sum(found.remembered() for found in results) / n,
+        "any_residual": sum(each["residual"] > 0 for each in counts) / len(results),
+        "any_over_forgotten": sum(each["over_forgotten"] > 0 for each in counts) / len(results),
+        "set_residual": sum(j.whole is not None and j.whole.p_residual <= LEVEL for j in judged) / len(results),
+        "set_over_forgotten": sum(j.whole is not None and j.whole.p_forgotten <= LEVEL for j in judged) / len(results),
     }

@@ -1,66 +1,97 @@
-"""Evidence on the models of a finished run: computed from stored counts, kept in the store, cheap to ask again."""
+"""A model of a run under an attack, opened once: what all evidence on it is read from."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from ..data import Dataset
 from ..errors import RurkError, UsageError
 from ..measure.residual import Verdicts
 from ..measure.verdicts import OnChunk, count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+from ..perturb.copies import ATTACKS
+from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts
 from ..store.store import Store
-from .samples import MARGIN, RATE, SampleEvidence, evidence_from_bytes, evidence_to_bytes, sample_evidence
+from .law import RATE, Judged
+from .tables import judge_tables
 
 T = TypeVar("T")
 
-VERSION = 1
-"""Of the computations behind the entries; a change of what they hold makes them anew."""
+
+@dataclass(frozen=True)
+class Case:
+    """A model of a finished run or audit under one attack.
+
+    Attributes:
+        store, run: where the run is, and its key; result: its document.
+        method: the model, by name; attack: key of the attack.
+        key: of the verdict table it is judged in; verdicts: that table, of the forget set.
+        peers: the same models on held-out samples (and, under an attack that is built on a model, every model on copies
+            built on itself, the forget set first); None where the run has none.
+    """
+
+    store: Store
+    run: str
+    result: dict[str, Any]
+    method: str
+    attack: str
+    key: str
+    verdicts: Verdicts
+    peers: Verdicts | None
+
+    @property
+    def references(self) -> list[str]:
+        """Names of the re-trained models that the model is held against."""
+        return [name for name in self.verdicts.references if name != self.method]
+
+    @property
+    def on_itself(self) -> bool:
+        """Whether copies are built on a model, so that each model has its own."""
+        return ATTACKS[self.attack].uses_model
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Keys of the run's models by their names."""
+        return {row["name"]: row["key"] for row in self.result["models"] if row.get("key")}
+
+    def model(self, name: str) -> Any:
+        """A model of the run, on the CPU, in eval mode."""
+        return load_model(self.store, self.keys[name])
+
+    def of(self, data: Dataset) -> Dataset:
+        """``data``, once it is certain that it is what the run saw.
+
+        Raises:
+            UsageError: it is not.
+        """
+        noted = self.result["dataset"]["fingerprint"]
+        if data.fingerprint != noted:
+            raise UsageError(
+                f"The data set '{data.name}' has the fingerprint {data.fingerprint}, but the run was made on "
+                f"{noted}; give the same data."
+            )
+        return data
 
 
-def evidence_of_run(
-    store: Store,
-    run_key: str,
-    *,
-    method: str,
-    attack: str = "",
-    rate: float = RATE,
-    margin: float = MARGIN,
-) -> SampleEvidence:
-    """Evidence for every sample of a run's forget set under one model.
-
-    The first call computes it from the stored verdict counts (2,000 samples × 11 radii × 8 references: about a
-    second) and keeps it beside them; later ones read it.
+def open_case(store: Store, run: str, *, method: str, attack: str = "") -> Case:
+    """Open the case of ``method``, a model of the run: an unlearned one, "original", or a reference.
 
     Args:
-        method: a model of the run: an unlearned one, "original", or (random draws only) a reference, which is then
-            left out of the null.
-        attack: key of the attack; the run's first by default.
+        attack: one the run was measured under, its first by default.
 
     Raises:
-        UsageError: no such model or attack in the run, or fewer than two references.
+        UsageError: no such model or attack in the run.
         RurkError: the run is not in the store, or damaged.
     """
-    key, _ = verdicts_of_run(store, run_key, method=method, attack=attack)
-    inputs = {"verdicts": key, "model": method, "rate": rate, "margin": margin, "version": VERSION}
-    return kept(
-        store,
-        "evidence",
-        inputs,
-        lambda: sample_evidence(load_verdicts(store, key), method, rate=rate, margin=margin),
-        evidence_to_bytes,
-        evidence_from_bytes,
-    )
-
-
-def verdicts_of_run(store: Store, run_key: str, *, method: str, attack: str = "") -> tuple[str, dict[str, Any]]:
-    """Key of the verdict table that ``method`` is judged in, and the run's result document; raises as above."""
-    result = store.read_json(run_key, "result.json")
-    entries = [entry for entry in result["residual"] if entry["attack"] == (attack or result["residual"][0]["attack"])]
+    result = load_result(store, run)
+    attack = attack or result["residual"][0]["attack"]
+    entries = [entry for entry in result["residual"] if entry["attack"] == attack]
     if not entries:
         known = ", ".join(dict.fromkeys(entry["attack"] for entry in result["residual"]))
         raise UsageError(f"The run was not measured under the attack '{attack}'; it has {known}.")
@@ -68,8 +99,59 @@ def verdicts_of_run(store: Store, run_key: str, *, method: str, attack: str = ""
     if found is None and method.startswith("reference-") and len({entry["verdicts"] for entry in entries}) == 1:
         found = entries[0]["verdicts"]
     if found is None:
-        raise UsageError(f"The run has no model '{method}' under '{entries[0]['attack']}'.")
-    return found, result
+        raise UsageError(f"The run has no model '{method}' under '{attack}'.")
+    peers = result.get("peers", {}).get(attack)
+    return Case(
+        store,
+        run,
+        result,
+        method,
+        attack,
+        found,
+        load_verdicts(store, found),
+        load_verdicts(store, peers) if peers else None,
+    )
+
+
+def judge_case(case: Case, *, rate: float = RATE) -> Judged | None:
+    """What can be said of every sample and of the set; None where nothing can, see :func:`why_not`.
+
+    Of copies that all models share, from their own tables; of copies that an attack builds on a model, from the table
+    in which every model judges its own.
+    """
+    if why_not(case):
+        return None
+    n, forget, held = len(case.verdicts.samples), case.verdicts, case.peers
+    if case.on_itself:
+        assert held is not None
+        forget, held = rows(held, slice(n)), rows(held, slice(n, None))
+    if held is not None and not len(held.samples):
+        held = None
+    return judge_tables(forget, case.method, references=case.references, held=held, rate=rate)
+
+
+def rows(table: Verdicts, chosen: slice) -> Verdicts:
+    """A verdict table of some of its samples."""
+    return replace(
+        table,
+        samples=table.samples[chosen],
+        labels=table.labels[chosen],
+        counts=table.counts[:, chosen],
+        agreement=table.agreement[:, :, chosen],
+        margins=None if table.margins is None else table.margins[:, chosen],
+    )
+
+
+def why_not(case: Case) -> str:
+    """The sentence that says why nothing is said of a case; "" where something can be."""
+    if not case.references:
+        return "There is no re-trained model to compare with."
+    if case.on_itself and case.peers is None:
+        return (
+            "Copies that an attack builds on one model treat the others differently, and this run did not attack every "
+            "model in turn; run it again to have that measured."
+        )
+    return ""
 
 
 def kept(
@@ -92,17 +174,10 @@ def kept(
 
 
 def verdicts_on(
-    store: Store,
-    table: Verdicts,
-    rows: dict[str, Any],
-    images: Tensor,
-    labels: Tensor,
-    samples: Tensor,
-    data: Dataset,
-    device: str,
-    on_chunk: OnChunk | None,
+    case: Case, data: Dataset, images: Tensor, labels: Tensor, samples: Tensor, device: str, on_chunk: OnChunk | None
 ) -> Verdicts:
-    """Verdicts of the models of ``table`` on other samples, under its attack, radii, draws and seed; kept."""
+    """Verdicts of the models of a case on other samples, under its attack, radii, draws and seed; kept."""
+    table = case.verdicts
     inputs = {
         "data": data.fingerprint,
         "attack": table.attack,
@@ -111,14 +186,15 @@ def verdicts_on(
         "draws": table.draws,
         "seed": table.seed,
         "samples": samples.tolist(),
-        "models": {name: rows[name]["key"] for name in table.models},
+        "models": {name: case.keys[name] for name in table.models},
+        "margins": True,
     }
     return kept(
-        store,
+        case.store,
         "more_verdicts",
         inputs,
         lambda: count_verdicts(
-            {name: load_model(store, rows[name]["key"]) for name in table.models},
+            {name: case.model(name) for name in table.models},
             table.references,
             images,
             labels,
@@ -129,20 +205,9 @@ def verdicts_on(
             seed=table.seed,
             classes=len(data.classes),
             source=table.source,
-            device=device,
+            device=torch.device(device),
             on_chunk=on_chunk,
         ),
         verdicts_to_bytes,
         verdicts_from_bytes,
     )
-
-
-def result_for(store: Store, run_key: str, data: Dataset) -> dict[str, Any]:
-    """The result document, once it is certain that ``data`` is what the run saw."""
-    result = store.read_json(run_key, "result.json")
-    if data.fingerprint != result["dataset"]["fingerprint"]:
-        raise UsageError(
-            f"The data set '{data.name}' has the fingerprint {data.fingerprint}, but the run was made on "
-            f"{result['dataset']['fingerprint']}; give the same data."
-        )
-    return result

@@ -1,35 +1,91 @@
-"""What is known of every sample under one model, ranked: the queue of a reviewer and the table of a report."""
+"""The one door to evidence: what is said of samples and of the set under a model. All surfaces print this."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..measure.residual import Verdicts
-from .samples import VERDICTS, SampleEvidence, sample_evidence
+import numpy as np
 
-CANNOT_TELL = "cannot_tell"
+from ..arrays import Ints
+from .case import Case, judge_case, why_not
+from .law import FINDINGS, RATE, Judged
+from .specific import SPECIFIC
+from .tables import moving
+from .whole import Whole
+
 SAID = {
     "residual": "residual knowledge",
     "over_forgotten": "over-forgotten",
     "clear": "clear",
+    "nothing_to_see": "nothing to see",
     "cannot_tell": "cannot be told",
 }
-"""The verdicts of the evidence in words."""
-NEEDED = 2
-"""Re-trained models that evidence needs: one alone does not say how far they differ."""
+"""The findings in words."""
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """One number of the evidence on a sample.
+
+    Attributes:
+        name: in JSON and CSV; meaning: one line, with its unit.
+        of: (judged, place) → its value; None and NaN are written as null.
+        kind: "number", "boolean", or the words that it is one of.
+    """
+
+    name: str
+    meaning: str
+    of: Callable[[Judged, int], Any]
+    kind: str | tuple[str, ...] = "number"
+
+
+STATISTICS: tuple[Statistic, ...] = (
+    Statistic("log_odds", "mean log-odds of the label over the copies, under the model", lambda j, i: j.own[i]),
+    Statistic("expected", "the same of a re-training", lambda j, i: j.expected[i]),
+    Statistic("low", "one more re-training lies above this with 97.5% probability", lambda j, i: j.low[i]),
+    Statistic("high", "one more re-training lies below this with 97.5% probability", lambda j, i: j.high[i]),
+    Statistic("p_residual", "probability that one more re-training has as much", lambda j, i: j.p_residual[i]),
+    Statistic("p_forgotten", "probability that one more re-training has as little", lambda j, i: j.p_forgotten[i]),
+    Statistic("q_residual", "p_residual adjusted for all samples (Benjamini–Hochberg)", lambda j, i: j.q_residual[i]),
+    Statistic("q_forgotten", "p_forgotten adjusted for all samples", lambda j, i: j.q_forgotten[i]),
+    Statistic(
+        "original_told", "whether the Original is told from re-trainings", lambda j, i: j.told_apart[i], "boolean"
+    ),
+    Statistic(
+        "detectable", "smallest excess in log-odds that would be found in 4 of 5 cases", lambda j, i: j.detectable[i]
+    ),
+    Statistic("settles", "re-trained models that would settle it in 4 of 5 cases", lambda j, i: j.settles[i] or None),
+    Statistic(
+        "specific",
+        "whether memory of this very sample, beyond its class, is shown",
+        lambda j, i: SPECIFIC[j.specific.said[i]] if j.specific else None,
+        SPECIFIC,
+    ),
+    Statistic(
+        "specific_deviate",
+        "what is beyond held-out samples of the class, in deviations of re-trainings",
+        lambda j, i: j.specific.deviate[i] if j.specific else None,
+    ),
+    Statistic(
+        "q_specific",
+        "adjusted p-value of that",
+        lambda j, i: j.specific.q[i] if j.specific else None,
+    ),
+)
+"""All that a row of evidence holds, in its order: JSON, the report's schema and CSV follow this list."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One sample under one model, all radii together.
+    """One sample under one model, all radii above 0 together.
 
     Attributes:
         sample: training index; place: its row in the verdicts; label: its class.
         recognised: copies the model recognises, of ``copies``; references: the same for every re-trained model.
-        excess: percentage points of the copies beyond what a re-training recognises; None without any.
-        verdict: of the evidence, of :data:`~rurk_core.evidence.samples.VERDICTS`; "cannot_tell" where there is none.
-        evidence: :meth:`SampleEvidence.row`, or None with fewer than two re-trained models.
+        finding: one of :data:`~rurk_core.evidence.law.FINDINGS`.
+        row: :data:`STATISTICS` by name, plain values; empty where there is no evidence.
     """
 
     sample: int
@@ -38,66 +94,104 @@ class Finding:
     recognised: int
     references: tuple[int, ...]
     copies: int
-    excess: float | None
-    verdict: str
-    evidence: dict[str, Any] | None
+    finding: str
+    row: dict[str, Any]
+
+    @property
+    def excess(self) -> float | None:
+        """Percentage points of the copies beyond the mean of the re-trained models, as counted; None without any."""
+        if not self.references:
+            return None
+        return 100 * (self.recognised - sum(self.references) / len(self.references)) / self.copies
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        about = {"sample": self.sample, "label": self.label, "finding": self.finding, "recognised": self.recognised}
+        return about | {"references": list(self.references), "copies": self.copies, "excess": self.excess} | self.row
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All samples, those with the strongest evidence for residual knowledge first, and the evidence as a whole."""
+    """All samples of a case, those with the most beyond a re-training first, and the set.
+
+    Attributes:
+        samples: the findings; judged: the evidence behind them, None where there is none, and ``why`` says why.
+        held_out: samples of the classes that no model has seen, which are judged too.
+    """
 
     samples: list[Finding]
-    evidence: SampleEvidence | None
+    judged: Judged | None
+    why: str
+    held_out: int
 
     def counts(self) -> dict[str, int]:
-        """How many samples have which verdict."""
-        return {name: sum(found.verdict == name for found in self.samples) for name in VERDICTS}
+        """How many samples have which finding."""
+        return {name: sum(found.finding == name for found in self.samples) for name in FINDINGS}
+
+    def remembered(self) -> int:
+        """Samples found residual of which memory of the very sample is shown."""
+        return sum(found.finding == "residual" and found.row.get("specific") == "shown" for found in self.samples)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        judged = self.judged
+        set_: dict[str, Any] = {name: None for name in (*Whole.__dataclass_fields__,)}
+        if judged and judged.whole:
+            set_ = {name: plain(getattr(judged.whole, name)) for name in Whole.__dataclass_fields__}
+        specific = judged.specific if judged else None
+        return {
+            "findings": self.counts(),
+            "remembered": self.remembered(),
+            "references": judged.references if judged else len(self.samples[0].references),
+            "rate": judged.rate if judged else RATE,
+            "held_out": self.held_out,
+            "set": set_,
+            "set_specific": {
+                name: plain(getattr(specific, f"set_{name}")) if specific else None
+                for name in ("excess", "low", "high", "p")
+            },
+            "missing": [self.why] if self.why else list(judged.missing) if judged else [],
+        }
 
 
-def find(verdicts: Verdicts, method: str) -> Findings:
-    """Findings on every sample under ``method``.
-
-    With fewer than two re-trained models there is no evidence; samples are then ordered by what is recognised beyond
-    the one there is, or by recognition alone.
-    """
-    u, v = verdicts.recognised(method).sum(1), verdicts.reference_recognised().sum(2)
-    evidence = sample_evidence(verdicts, method) if len(v) >= NEEDED else None
-    copies = verdicts.draws * len(verdicts.taus)
-    found = []
-    for place, (sample, label) in enumerate(zip(verdicts.samples.tolist(), verdicts.labels.tolist(), strict=True)):
-        own, each = int(u[place]), tuple(v[:, place].tolist())
-        row = evidence.row(place) if evidence else None
-        excess = 100 * row["excess"] if row else 100 * (own - sum(each)) / copies if each else None
-        verdict = row["verdict"] if row else CANNOT_TELL
-        found.append(Finding(sample, place, label, own, each, copies, excess, verdict, row))
-    if evidence:
-        return Findings([found[place] for place in evidence.order()], evidence)
-    return Findings(sorted(found, key=lambda f: -(f.recognised if f.excess is None else f.excess)), None)
-
-
-def in_words(found: Finding) -> str:
-    """One sentence on a sample: what the evidence says, how much, and how sure."""
-    if found.evidence is None:
-        why = (
-            "one re-trained model does not say how far re-trainings differ"
-            if found.references
-            else "there is no re-trained model to compare with"
+def find(case: Case, *, rate: float = RATE) -> Findings:
+    """What is said of every sample of a case and of its forget set."""
+    at = moving(case.verdicts.taus)
+    u = case.verdicts.recognised(case.method)[:, at].sum(1)
+    v = np.stack([case.verdicts.recognised(name)[:, at].sum(1) for name in case.references] or [u[:0]])
+    judged = judge_case(case, rate=rate)
+    words = judged.findings() if judged else ["cannot_tell"] * len(u)
+    found = [
+        Finding(
+            sample=int(case.verdicts.samples[place]),
+            place=place,
+            label=int(case.verdicts.labels[place]),
+            recognised=int(u[place]),
+            references=tuple(v[:, place].tolist()) if case.references else (),
+            copies=case.verdicts.draws * len(at),
+            finding=words[place],
+            row={s.name: plain(s.of(judged, place)) for s in STATISTICS} if judged else {},
         )
-        beyond = f", {found.excess:+.1f} percentage points beyond the one there is" if found.references else ""
-        return f"Cannot be told, because {why}: {found.recognised:,} of {found.copies:,} copies are recognised{beyond}."
-    row = found.evidence
-    said = SAID[found.verdict]
-    below = row["excess"] < 0
-    p, q = (row["p_forgotten"], row["q_forgotten"]) if below else (row["p_residual"], row["q_residual"])
-    seen = (
-        "with these references no count could have been told from a re-training"
-        if row["detectable"] is None
-        else f"taken alone, an excess of {100 * row['detectable']:.0f} points would be seen in 4 of 5 cases"
-    )
-    return (
-        f"{said[0].upper()}{said[1:]}: {100 * row['recognised']:.1f}% of the copies are recognised, a re-training is "
-        f"expected to recognise {100 * row['expected']:.1f}%; the difference is {100 * row['excess']:+.1f} percentage "
-        f"points (95% interval {100 * row['low']:+.1f} to {100 * row['high']:+.1f}, p = {p:.3g}, among all samples "
-        f"q = {q:.3g}); {seen}."
-    )
+        for place in range(len(u))
+    ]
+    held = len(case.peers.samples) - (len(u) if case.on_itself else 0) if case.peers else 0
+    return Findings([found[place] for place in _order(found, judged)], judged, why_not(case), held)
+
+
+def _order(found: list[Finding], judged: Judged | None) -> Ints:
+    """Positions, the most beyond a re-training first; by counts where there is nothing better."""
+    if judged is None or np.isnan(judged.deviate).all():
+        return np.argsort([-(one.recognised if one.excess is None else one.excess) for one in found], kind="stable")
+    return np.lexsort((-judged.deviate, judged.p_residual))
+
+
+def plain(value: Any) -> Any:
+    """A JSON value: None for what is undefined or without bound."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    return round(number, 6) if np.isfinite(number) else None

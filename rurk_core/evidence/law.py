@@ -3,8 +3,7 @@
 The model, in one paragraph. Of every sample, each model has a mean log-odds of the sample's label over its perturbed
 copies. "The unlearned model is one more re-training" is the null; its law is fitted to K re-trainings with variances
 moderated over samples (and over held-out samples of the classes, which no model has seen), and its tails are raised to
-what
-happens when each re-training is handed in against the others (:mod:`rurk_core.evidence.null`). That gives one
+what happens when each re-training is handed in against the others (:mod:`rurk_core.evidence.null`). That gives one
 prediction interval for one more re-training, and p-values on both sides, listed by Benjamini and Hochberg. What the
 Original does under the same law says what there is to see; what the model does on held-out samples of the class is
 taken off to tell memory of this sample from knowledge of the class (:mod:`rurk_core.evidence.specific`). Of copies
@@ -12,8 +11,8 @@ built on a model hand in what every model does on copies built on itself
 (:func:`rurk_core.measure.verdicts.count_on_themselves`), so that the unlearned model goes through the same experiment
 as its references.
 
-Measured with ``python -m benchmarks evidence``. A null that holds on the average over samples may fail for a kind of
-samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
+Measured with ``python -m benchmarks evidence_bars``. A null that holds on the average over samples may fail for a kind
+of samples; correlated samples make lists longer or shorter together, which the false-discovery rate allows.
 """
 
 from __future__ import annotations
@@ -25,7 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit, ndtr, ndtri, stdtrit
 from scipy.stats import false_discovery_control
-from scipy.stats import t as student
 
 from ..errors import UsageError
 from .null import (
@@ -41,7 +39,8 @@ from .null import (
     held_against_each_other,
     whole_model_shift,
 )
-from .specific import Specific, judge_specific
+from .specific import Specific, in_out_ratio, judge_specific
+from .whole import Whole, judge_whole
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
@@ -59,29 +58,6 @@ LEAST_NULL = 30
 
 
 @dataclass(frozen=True)
-class Whole:
-    """The forget set as a whole; NaN where it cannot be said.
-
-    Attributes:
-        excess: mean log-odds minus the references' mean; low, high: 95% interval for it, one more re-training taken
-            off (Student, K − 1: models are what is counted); p_residual, p_forgotten: one-sided.
-        share: of the forget set still known, 0 to 1: the model's mean excess over the Original's, each sample in its
-            own standard deviations; share_low, share_high: 95%.
-        nearer: "retraining", "original" or "cannot_tell"; a model half-way is put on either side in at most 2.5%.
-    """
-
-    excess: float
-    low: float
-    high: float
-    p_residual: float
-    p_forgotten: float
-    share: float = np.nan
-    share_low: float = np.nan
-    share_high: float = np.nan
-    nearer: str = "cannot_tell"
-
-
-@dataclass(frozen=True)
 class Judged:
     """What can be said of a model; arrays are float64 [N] unless said, NaN where something is missing.
 
@@ -92,6 +68,8 @@ class Judged:
         deviate: standard normal deviate of ``own`` under the law.
         p_residual, p_forgotten: one-sided p-values; q_residual, q_forgotten: adjusted (Benjamini–Hochberg).
         finding: int64, index into :data:`FINDINGS`.
+        ratio: log likelihood ratio, of models that saw the samples over re-trainings, where two of the former at least
+            are given: the sharpest order of samples; it calls nothing. None otherwise.
         told_apart: bool, whether the Original is listed on this sample; all False without an Original.
         detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with the
             others that are listed here; infinite where none within the bound.
@@ -115,6 +93,7 @@ class Judged:
     q_residual: Floats
     q_forgotten: Floats
     finding: Ints
+    ratio: Floats | None
     told_apart: NDArray[np.bool_]
     detectable: Floats
     settles: Ints
@@ -187,58 +166,65 @@ def judge(
     seen = None if originals is None else np.atleast_2d(np.asarray(originals, float))
     labels = np.zeros(len(own), np.int64) if labels is None else np.asarray(labels)
     _check(own, references, seen, peers, labels, rate)
-    k, n = references.shape
-    missing = []
+    missing = _missing(len(references), seen, peers)
+    if len(references) < 2:
+        return _nothing(own, references, rate, tuple(missing))
+    return _judged(own, references, seen, peers, labels, rate, missing)
+
+
+def _missing(k: int, seen: Floats | None, peers: Peers | None) -> list[str]:
+    """What cannot be said for want of models or samples."""
+    found = []
     if k < NEEDED:
-        missing.append(
-            f"Findings need at least {NEEDED} re-trained models, to hold each against the others; there "
-            + ("is 1." if k == 1 else f"are {k}.")
+        there = "is 1" if k == 1 else f"are {k}"
+        found.append(
+            f"Findings need at least {NEEDED} re-trained models, to hold each against the others; there {there}."
         )
     if seen is None:
-        missing.append("Without the Original it cannot be said where there is nothing to see, nor what is clear.")
+        found.append("Without the Original it cannot be said where there is nothing to see, nor what is clear.")
     if peers is None:
-        missing.append("Without held-out samples of the class, memory of a sample cannot be told from its class.")
-    if k < 2:
-        return _nothing(own, references, rate, tuple(missing))
-    held = n if peers is None else n + peers.references.shape[1]
-    everything = np.concatenate([references, peers.references], 1) if peers else references
-    null = fit_null(compressed(everything))
-    z = null.statistic(compressed(np.concatenate([own, peers.own]) if peers else own))
+        found.append("Without held-out samples of the class, memory of a sample cannot be told from its class.")
+    return found
+
+
+def _judged(
+    own: Floats,
+    references: Floats,
+    seen: Floats | None,
+    peers: Peers | None,
+    labels: Ints,
+    rate: float,
+    missing: list[str],
+) -> Judged:
+    """:func:`judge` of at least two references, once all is checked."""
+    k, n = references.shape
+    everything = compressed(np.concatenate([references, peers.references], 1) if peers else references)
+    null = fit_null(everything)
     here = replace(null, centre=null.centre[:n], spread=null.spread[:n])
+    z = null.statistic(compressed(np.concatenate([own, peers.own]) if peers else own))
     inside = None
     if seen is not None and peers is not None and peers.originals is not None:
         inside = compressed(np.concatenate([seen, peers.originals], 1))
-    loo: Floats = np.zeros((0, held))
-    loo_inside: Floats = np.zeros((0, 0, held))
-    if k >= NEEDED:
-        loo, loo_inside = held_against_each_other(compressed(everything), inside)
+    loo, loo_inside = held_against_each_other(everything, inside) if k >= NEEDED else (z[None, :0], None)
     law = _law(loo)
-    told, typical = np.zeros(n, bool), None
-    if seen is not None:
-        typical = here.statistic(compressed(seen)).mean(0)
-        told = false_discovery_control(law.p_above(typical)) <= rate
+    z_seen = None if seen is None else here.statistic(compressed(seen))
+    typical = None if z_seen is None else z_seen.mean(0)
+    told = np.zeros(n, bool) if typical is None else false_discovery_control(law.p_above(typical)) <= rate
     p_residual, p_forgotten = law.p_above(z[:n]), law.p_below(z[:n])
     q_residual, q_forgotten = false_discovery_control(p_residual), false_discovery_control(p_forgotten)
-    low = here.values(law.edge((1 - LEVEL) / 2, above=False))
-    high = here.values(law.edge((1 - LEVEL) / 2))
-    finding = np.full(n, FINDINGS.index("cannot_tell"))
-    if k >= NEEDED:
-        if typical is not None:
-            finding[law.p_above(typical) > rate] = FINDINGS.index("nothing_to_see")
-            half = here.centre + (here.values(typical) - here.centre) / 2
-            lowest = compressed(own) + (high - here.centre)
-            finding[told & (lowest < half)] = FINDINGS.index("clear")
-        finding[q_forgotten <= rate] = FINDINGS.index("over_forgotten")
-        finding[q_residual <= rate] = FINDINGS.index("residual")
+    low, high = (here.values(law.edge((1 - LEVEL) / 2, above=above)) for above in (False, True))
     specific = None
     if peers is not None and k >= NEEDED:
-        held_labels = np.zeros(held - n, np.int64) if peers.labels is None else np.asarray(peers.labels)
-        which = np.concatenate([labels, held_labels]), np.arange(held) >= n
+        every = np.concatenate([labels, _labels(peers)])
         z_inside = None if inside is None else null.statistic(inside)
-        specific = judge_specific(z, loo, *which, inside=z_inside, loo_inside=loo_inside, rate=rate)
+        both = {"inside": z_inside, "loo_inside": loo_inside}
+        specific = judge_specific(z, loo, every, np.arange(len(z)) >= n, null.centre, **both, rate=rate)
         if specific is None:
             missing.append("There are too few held-out samples of these classes to tell memory of a sample apart.")
     cut = rate * min(int((q_residual <= rate).sum()) + 1, n) / n  # with this one listed too
+    finding = np.full(n, FINDINGS.index("cannot_tell"))
+    if k >= NEEDED:
+        finding = _called(here, law, z[:n], high, typical, told, q_residual, q_forgotten, rate)
     return Judged(
         references=k,
         rate=rate,
@@ -252,14 +238,42 @@ def judge(
         q_residual=q_residual,
         q_forgotten=q_forgotten,
         finding=finding,
+        ratio=None if z_seen is None or len(z_seen) < 2 else in_out_ratio(z[:n], z_seen),
         told_apart=told,
         detectable=_detectable(here, law, cut),
-        settles=_settles(here, k, law, typical, cut) if typical is not None else np.zeros(n, np.int64),
+        settles=np.zeros(n, np.int64) if typical is None else _settles(here, k, law, typical, cut),
         specific=specific,
         shift=whole_model_shift(compressed(references), here) if k >= NEEDED else None,
-        whole=_whole(own, references, seen, here),
+        whole=judge_whole(own, references, seen, here),
         missing=tuple(missing),
     )
+
+
+def _called(
+    null: Null,
+    law: Calibrated,
+    z: Floats,
+    high: Floats,
+    typical: Floats | None,
+    told: NDArray[np.bool_],
+    q_residual: Floats,
+    q_forgotten: Floats,
+    rate: float,
+) -> Ints:
+    """Findings [N] from the lists, and from what the Original does (``typical``, its deviates)."""
+    found = np.full(len(z), FINDINGS.index("cannot_tell"))
+    if typical is not None:
+        found[law.p_above(typical) > rate] = FINDINGS.index("nothing_to_see")
+        half = (null.values(typical) - null.centre) / 2
+        most = null.values(z) - null.centre + high - null.centre
+        found[told & (most < half)] = FINDINGS.index("clear")
+    found[q_forgotten <= rate] = FINDINGS.index("over_forgotten")
+    found[q_residual <= rate] = FINDINGS.index("residual")
+    return found
+
+
+def _labels(peers: Peers) -> Ints:
+    return np.zeros(len(peers.own), np.int64) if peers.labels is None else np.asarray(peers.labels)
 
 
 def _law(loo: Floats) -> Calibrated:
@@ -271,8 +285,7 @@ def _law(loo: Floats) -> Calibrated:
 
 def _detectable(null: Null, law: Calibrated, cut: float) -> Floats:
     """Log-odds over the centre at which a model is listed in 4 of 5 cases: the edge, and its own deviation."""
-    edge = null.values(law.edge(cut)) - null.centre
-    needed = null.centre + edge + ndtri(POWER) * null.spread
+    needed = null.values(law.edge(cut)) + null.values(ndtri(POWER)) - null.centre
     found = expanded(needed) - expanded(null.centre)
     return np.where(needed > compressed(np.array(BOUND)), np.inf, found)
 
@@ -284,7 +297,8 @@ def _settles(null: Null, k: int, law: Calibrated, typical: Floats, cut: float) -
     excess = [law.edge(p) + ndtri(p) for p in (cut, (1 - LEVEL) / 2)]
     found = np.zeros(len(effect), np.int64)
     for more in range(MOST_REFERENCES, NEEDED - 1, -1):
-        freedom = 1 / (1 / (null.prior + more - 1) + 1 / ((more - 1) * null.effective)) if null.prior else more - 1.0
+        weight = 1.0 if np.isinf(null.prior) else null.prior / (null.prior + more - 1)
+        freedom = 1 / (1 / (null.prior + more - 1) + weight**2 / ((more - 1) * null.effective))
         lists, clears = (
             -stdtrit(freedom, ndtr(ndtri(p) - over)) for p, over in zip((cut, (1 - LEVEL) / 2), excess, strict=True)
         )
@@ -292,48 +306,6 @@ def _settles(null: Null, k: int, law: Calibrated, typical: Floats, cut: float) -
         told = (effect / reach >= lists + ndtri(POWER)) & (effect / 2 / reach >= clears + ndtri(POWER))
         found[told] = more
     return found
-
-
-def _whole(own: Floats, references: Floats, seen: Floats | None, null: Null) -> Whole:
-    """The set; models are what is counted."""
-    k = len(references)
-    means = references.mean(1)
-    excess, spread = float(own.mean() - means.mean()), max(float(means.std(ddof=1)), 1e-9) * np.sqrt(1 + 1 / k)
-    quantile = student.ppf((1 + LEVEL) / 2, k - 1)
-    reach = quantile * spread
-    found = Whole(
-        excess,
-        max(excess - reach, -2 * BOUND),
-        min(excess + reach, 2 * BOUND),
-        float(student.sf(excess / spread, k - 1)),
-        float(student.cdf(excess / spread, k - 1)),
-    )
-    if seen is None:
-        return found
-
-    def place(values: Floats) -> Floats:
-        return ((compressed(values) - null.centre) / null.spread).mean(-1)
-
-    mine, theirs, original = float(place(own)), place(references), float(place(seen).mean())
-    between = max(float(theirs.std(ddof=1)), 1e-9)
-    # the model's own deviation, and in proportion to its share that of what stands for "all of it"
-    mean_error, original_error = between**2 * (1 + 1 / k), between**2 * (1 / len(seen) + 1 / k)
-    if original <= quantile * np.sqrt(original_error):
-        return found
-    share = mine / original
-    inside = min(max(share, 0.0), 1.0)
-    error = np.sqrt(mean_error + inside**2 * original_error) / original
-    half = np.sqrt(mean_error + original_error / 4) / original
-    nearer = "cannot_tell"
-    if abs(share - 0.5) > quantile * half:
-        nearer = "original" if share > 0.5 else "retraining"
-    return replace(
-        found,
-        share=inside,
-        share_low=float(np.clip(share - quantile * error, 0, 1)),
-        share_high=float(np.clip(share + quantile * error, 0, 1)),
-        nearer=nearer,
-    )
 
 
 def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, ...]) -> Judged:
@@ -354,6 +326,7 @@ def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, .
         q_residual=one,
         q_forgotten=one,
         finding=cannot,
+        ratio=None,
         told_apart=no.astype(bool),
         detectable=np.full(len(own), np.inf),
         settles=no,

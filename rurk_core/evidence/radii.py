@@ -11,15 +11,12 @@ from ..data import Dataset
 from ..errors import RurkError, UsageError
 from ..measure.radius import RESTARTS, STEPS, OnSample, Radii, measure
 from ..measure.radius import VERSION as SEARCH
-from ..run.stored import load_model
-from ..store.store import Store
 from ..store.tensors import load_tensors, save_tensors, tensor_metadata
-from .case import kept, result_for
+from .case import Case, kept
 
 
-def radii_of_run(
-    store: Store,
-    run_key: str,
+def radii_of(
+    case: Case,
     data: Dataset,
     *,
     norm: str = "linf",
@@ -40,9 +37,9 @@ def radii_of_run(
     Returns:
         Model → :class:`~rurk_core.measure.radius.Radii`, in the order of the forget set.
     """
-    result = result_for(store, run_key, data)
-    index = torch.tensor(result["forget"]["indices"])
-    keys = {row["name"]: row["key"] for row in result["models"] if row.get("key")}
+    data, keys = case.of(data), case.keys
+    indices = case.result["forget"]["indices"]
+    index = torch.tensor(indices)
     names = list(keys) if models is None else list(models)
     for name in names:
         if name not in keys:
@@ -56,7 +53,7 @@ def radii_of_run(
 
         def search(name: str = name, report: OnSample = report) -> Radii:
             return measure(
-                load_model(store, keys[name]),
+                case.model(name),
                 data.train_images[index],
                 data.train_labels[index],
                 index.tolist(),
@@ -66,16 +63,16 @@ def radii_of_run(
                 on_sample=report,
             )
 
-        inputs = _radius_inputs(data, result["forget"]["indices"], keys[name], norm, seed)
-        found[name] = kept(store, "radii", inputs, search, radii_to_bytes, radii_from_bytes)
+        inputs = _radius_inputs(data, indices, keys[name], norm, seed)
+        found[name] = kept(case.store, "radii", inputs, search, radii_to_bytes, radii_from_bytes)
         report(1, 1)
     return found
 
 
-def radius_key(store: Store, data: Dataset, result: dict[str, Any], model: str, *, norm: str, seed: int = 0) -> str:
-    """The entry of :func:`radii_of_run` for one model, by its name in the result document."""
-    key = next(row["key"] for row in result["models"] if row["name"] == model)
-    return store.key("radii", _radius_inputs(data, result["forget"]["indices"], key, norm, seed))
+def radius_key(case: Case, data: Dataset, model: str, *, norm: str, seed: int = 0) -> str:
+    """The entry of :func:`radii_of` for one model of the run."""
+    inputs = _radius_inputs(data, case.result["forget"]["indices"], case.keys[model], norm, seed)
+    return case.store.key("radii", inputs)
 
 
 def _radius_inputs(data: Dataset, indices: Sequence[int], model: str, norm: str, seed: int) -> dict[str, Any]:

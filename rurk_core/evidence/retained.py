@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.special import digamma, polygamma
-from scipy.stats import t as student
+from scipy.stats import false_discovery_control
 
-from ..arrays import Floats
+from ..arrays import Floats, Ints
 from ..data import Dataset
+from ..errors import UsageError
 from ..measure.membership import logit_confidence
 from ..measure.verdicts import OnChunk
-from ..run.stored import load_model, load_verdicts, stored_scores
-from ..store.store import Store
-from .case import result_for, verdicts_of_run, verdicts_on
-from .samples import SampleEvidence, adjusted, sample_evidence
+from ..run.stored import stored_scores
+from .case import Case, verdicts_on
+from .findings import STATISTICS, plain
+from .law import Judged, judge
+from .tables import over_all_radii
 from .twins import candidates, unit_features
 
 
@@ -28,49 +28,56 @@ class Retained:
     """What unlearning did to samples that stay, those nearest to the forget set first.
 
     Attributes:
+        samples, labels: int64 [N], training indices and their classes.
         evidence: as for the forget set; its references were trained on these samples, so "residual" reads "more firmly
             recognised than re-training makes it" and "over_forgotten" "damaged".
         distance: float64 [N], cosine distance of the Original's features to the nearest sample of the forget set.
         nearest: int64 [N], that sample.
-        shift: float64 [N], logit of the confidence minus the references' mean, in deviations between them
-            (:func:`spread_test`);
+        shift: float64 [N], log-odds of the unperturbed sample, in deviations of one more re-training;
             q_shift: [N], adjusted (Benjamini–Hochberg) two-sided p-values of it.
     """
 
-    evidence: SampleEvidence
+    samples: Ints
+    labels: Ints
+    evidence: Judged
     distance: Floats
-    nearest: NDArray[np.integer]
+    nearest: Ints
     shift: Floats
     q_shift: Floats
 
-    def changed(self) -> NDArray[np.integer]:
+    def changed(self) -> Ints:
         """Positions whose recognition or membership signal is beyond the references' spread, at the evidence's rate."""
         recognition = np.minimum(self.evidence.q_residual, self.evidence.q_forgotten)
         return np.flatnonzero(np.minimum(recognition, self.q_shift) <= self.evidence.rate)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values; ``changed`` holds the training indices of :meth:`changed`."""
-        evidence = self.evidence.to_dict()
-        for position, row in enumerate(evidence["samples"]):
-            row["distance"], row["nearest"] = round(float(self.distance[position]), 6), int(self.nearest[position])
-            row["shift"], row["q_shift"] = round(float(self.shift[position]), 4), float(self.q_shift[position])
-        return evidence | {"changed": self.evidence.samples[self.changed()].tolist()}
+        rows = [
+            {
+                "sample": int(sample),
+                "label": int(self.labels[at]),
+                **{s.name: plain(s.of(self.evidence, at)) for s in STATISTICS},
+                "distance": round(float(self.distance[at]), 6),
+                "nearest": int(self.nearest[at]),
+                "shift": plain(self.shift[at]),
+                "q_shift": float(self.q_shift[at]),
+            }
+            for at, sample in enumerate(self.samples)
+        ]
+        return {
+            "references": self.evidence.references,
+            "rate": self.evidence.rate,
+            "samples": rows,
+            "changed": self.samples[self.changed()].tolist(),
+        }
 
 
 RETAINED = 100
 """Retained samples that are looked at, the nearest to the forget set."""
 
 
-def retained_of_run(
-    store: Store,
-    run_key: str,
-    data: Dataset,
-    *,
-    method: str,
-    attack: str = "",
-    count: int = RETAINED,
-    device: str = "cpu",
-    on_chunk: OnChunk | None = None,
+def retained_of(
+    case: Case, data: Dataset, *, count: int = RETAINED, device: str = "cpu", on_chunk: OnChunk | None = None
 ) -> Retained:
     """The evidence for the ``count`` retained samples nearest to the forget set, under the settings of the run.
 
@@ -78,14 +85,14 @@ def retained_of_run(
     once (count × radii × draws × models copies) and kept; it is work for a background job.
 
     Raises:
-        UsageError: no such model, or fewer than two references.
+        UsageError: fewer than two references.
     """
-    key, result = verdicts_of_run(store, run_key, method=method, attack=attack)
-    result_for(store, run_key, data)
-    table = load_verdicts(store, key)
-    rows = {row["name"]: row for row in result["models"] if row.get("key")}
-    forget = torch.tensor(result["forget"]["indices"])
-    original = load_model(store, rows["original"]["key"])
+    data = case.of(data)
+    if len(case.references) < 2:
+        raise UsageError("What changed beyond the spread of re-trainings can be told with at least two of them.")
+    rows = {row["name"]: row for row in case.result["models"] if row.get("key")}
+    forget = torch.tensor(case.result["forget"]["indices"])
+    original = case.model("original")
     pool = torch.cat(
         [candidates(data.train_labels, forget, int(label)) for label in data.train_labels[forget].unique()]
     ).unique()
@@ -93,38 +100,22 @@ def retained_of_run(
     closest, which = (1 - similarity).clamp(min=0).min(1)
     order = closest.argsort(stable=True)[:count]
     samples = pool[order]
-    verdicts = verdicts_on(
-        store, table, rows, data.train_images[samples], data.train_labels[samples], samples, data, device, on_chunk
+    table = verdicts_on(case, data, data.train_images[samples], data.train_labels[samples], samples, device, on_chunk)
+
+    def confidences(name: str) -> Floats:
+        return logit_confidence(stored_scores(case.store, rows[name]["scores"])["train_loss"][samples].numpy())
+
+    def judged(of: Callable[[str], Floats]) -> Judged:
+        return judge(of(case.method), np.stack([of(name) for name in case.references]))
+
+    shift = judged(confidences)
+    p = 2 * np.minimum(np.minimum(shift.p_residual, shift.p_forgotten), 0.5)
+    return Retained(
+        table.samples,
+        table.labels,
+        judged(lambda name: over_all_radii(table, name)),
+        closest[order].double().numpy(),
+        forget[which[order]].numpy(),
+        shift.deviate,
+        false_discovery_control(p),
     )
-    references = [name for name in table.references if name != method]
-    evidence = sample_evidence(verdicts, method)
-    logits = {
-        name: logit_confidence(stored_scores(store, rows[name]["scores"])["train_loss"][samples].numpy())
-        for name in [method, *references]
-    }
-    shift, p = spread_test(logits[method], np.stack([logits[name] for name in references]))
-    return Retained(evidence, closest[order].double().numpy(), forget[which[order]].numpy(), shift, adjusted(p))
-
-
-def spread_test(own: Floats, references: Floats) -> tuple[Floats, Floats]:
-    """Scores [N] against those of K references [K, N]: moderated t and its two-sided p-value.
-
-    A variance from K references is too rough by itself; each is drawn to the common one as far as samples are alike
-    (empirical Bayes, Smyth 2004, the ``limma`` of genetics): variances follow a scaled inverse-χ² law whose
-    parameters are fitted to the mean and variance of log s² over samples.
-    """
-    k = len(references)
-    own_freedom = k - 1
-    variance = references.var(0, ddof=1)
-    variance = np.maximum(variance, 1e-4 * max(float(np.median(variance)), 1e-8))
-    logs = np.log(variance) - digamma(own_freedom / 2) + np.log(own_freedom / 2)
-    beyond = (logs.var(ddof=1) if len(logs) > 1 else 0.0) - polygamma(1, own_freedom / 2)
-    if beyond > 1e-6:  # trigamma(d / 2) = beyond, d the strength of the common law
-        strength = 2 * brentq(lambda half: polygamma(1, half) - beyond, 1e-4, 1e7)
-        common = np.exp(logs.mean() + digamma(strength / 2) - np.log(strength / 2))
-        pooled = (strength * common + own_freedom * variance) / (strength + own_freedom)
-        freedom = strength + own_freedom
-    else:  # no more apart than variances of so few are anyway
-        pooled, freedom = np.full(len(variance), references.var(0, ddof=1).mean()), own_freedom * len(variance)
-    shift = (own - references.mean(0)) / np.sqrt(np.maximum(pooled, 1e-12) * (1 + 1 / k))
-    return shift, 2 * student.sf(np.abs(shift), freedom)

@@ -14,11 +14,11 @@ from ..measure.membership import MembershipSignal, confidence, per_sample_attack
 from ..measure.radius import Radii, largest_radius
 from ..run.stored import role_of, stored_scores
 from ..store.store import Store
-from .case import result_for
+from .case import Case
 
 
-def signals_of_run(
-    store: Store, run_key: str, data: Dataset, method: str, *, radii: dict[str, dict[str, Radii]] | None = None
+def signals_of(
+    case: Case, data: Dataset, *, radii: dict[str, dict[str, Radii]] | None = None
 ) -> list[MembershipSignal]:
     """What tells the unlearned model from re-trained ones on the forget set: ROC curves side by side.
 
@@ -29,12 +29,12 @@ def signals_of_run(
     re-trained models score, and a signal says which (``inside``).
 
     Args:
-        radii: norm → :func:`radii_of_run` with ``method`` and all references in it.
+        radii: norm → of :func:`~rurk_core.evidence.radii.radii_of` with the model and all references in it.
 
     Raises:
         UsageError: the run has no such model, or no reference.
     """
-    result = result_for(store, run_key, data)
+    data, store, result, method = case.of(data), case.store, case.result, case.method
     rows = {row["name"]: row for row in result["models"] if row.get("key")}
     references = [name for name in rows if role_of(name) == "reference" and name != method]
     if method not in rows or not references:

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 from torch import Tensor
 
-from ..arrays import Floats
+from ..arrays import Floats, Ints
 from ..data import Dataset, to_pixels
 from ..errors import UsageError
 from ..measure.verdicts import OnChunk
-from ..run.stored import load_verdicts
-from ..store.store import Store
-from .case import result_for, verdicts_of_run, verdicts_on
-from .samples import RATE, SampleEvidence, sample_evidence
+from ..run.plan import held_out
+from .case import Case, judge_case, verdicts_on
+from .law import RATE, Judged
+from .null import NEEDED
 
 
 @dataclass(frozen=True)
@@ -61,12 +61,9 @@ NEIGHBOURS = 5000
 
 
 def without_references(
-    store: Store,
-    run_key: str,
+    case: Case,
     data: Dataset,
     *,
-    method: str,
-    attack: str = "",
     rate: float = RATE,
     device: str = "cpu",
     on_chunk: OnChunk | None = None,
@@ -81,60 +78,62 @@ def without_references(
     Where the run does have references, the answer is held against theirs: that is what it is worth.
 
     Raises:
-        UsageError: no such model in the run, or the data set has no test samples of a forgotten class at all.
+        UsageError: the data set has no test samples of a forgotten class at all.
     """
-    key, result = verdicts_of_run(store, run_key, method=method, attack=attack)
-    result_for(store, run_key, data)
-    table = load_verdicts(store, key)
-    rows = {row["name"]: row for row in result["models"] if row.get("key")}
-    forget = torch.tensor(result["forget"]["indices"])
+    data, table, method = case.of(data), case.verdicts, case.method
+    forget = torch.tensor(case.result["forget"]["indices"])
     labels = data.train_labels[forget]
     held = held_out(data, labels)
     if not len(held):
         raise UsageError("The data set has no test samples of the forgotten classes to compare with.")
     # test samples are numbered behind the training samples, so that their draws are their own
     ids = held + len(data.train_labels)
-    verdicts = verdicts_on(
-        store, table, rows, data.test_images[held], data.test_labels[held], ids, data, device, on_chunk
-    )
-    own, others = table.recognised(method).mean(1), verdicts.recognised(method).mean(1)
+    verdicts = case.peers
+    if verdicts is None or case.on_itself:
+        verdicts = verdicts_on(case, data, data.test_images[held], data.test_labels[held], ids, device, on_chunk)
+    own, others = (each.recognised(method).mean(1) / each.draws for each in (table, verdicts))
+    hard, hard_held = _difficulties(data, forget, labels, held)
+    upper, lower, expected, peers = _ranks(own, others, hard, hard_held, labels, data.test_labels[held])
+    # a rank among at most 50 cannot survive a correction for many samples: the level is that of single samples
+    verdict = np.where(upper <= rate, "residual", np.where(lower <= rate, "over_forgotten", "cannot_tell"))
+    agreement = None
+    judged = judge_case(case)
+    if judged is not None and judged.references >= NEEDED:
+        agreement = agreement_of(judged, upper, lower, own - expected, rate)
+    return Unreferenced(table.samples, own, expected, upper, lower, peers, tuple(verdict.tolist()), agreement)
+
+
+def _difficulties(data: Dataset, forget: Tensor, labels: Tensor, held: Tensor) -> tuple[Floats, Floats]:
+    """:func:`difficulty` of forget and held-out samples, against evenly spread samples that stay."""
     stays = torch.ones(len(data.train_labels), dtype=torch.bool)
     stays[forget] = False
     around = stays.nonzero()[:, 0]
     around = around[:: -(-len(around) // NEIGHBOURS)]
-    kept_images, kept_labels = data.train_images[around], data.train_labels[around]
-    hard = difficulty(data.train_images[forget], labels, kept_images, kept_labels)
-    hard_held = difficulty(data.test_images[held], data.test_labels[held], kept_images, kept_labels)
-    upper, lower, expected = (np.full(len(forget), np.nan) for _ in range(3))
-    peers = np.zeros(len(forget), np.int64)
-    for at in range(len(forget)):
-        same = np.flatnonzero(data.test_labels[held].numpy() == int(labels[at]))
-        if len(same) < FEW_PEERS:
-            continue
-        near = same[np.abs(hard_held[same] - hard[at]).argsort(kind="stable")[:PEERS]]
-        peers[at], expected[at] = len(near), others[near].mean() / table.draws
-        upper[at] = (1 + (others[near] >= own[at]).sum()) / (1 + len(near))
-        lower[at] = (1 + (others[near] <= own[at]).sum()) / (1 + len(near))
-    # a rank among at most 50 cannot survive a correction for many samples: the level is that of single samples
-    verdict = np.where(upper <= rate, "residual", np.where(lower <= rate, "over_forgotten", "cannot_tell"))
-    agreement = None
-    if len([name for name in table.references if name != method]) >= 2:
-        agreement = agreement_of(
-            sample_evidence(table, method, rate=rate), upper, lower, own / table.draws - expected, rate
-        )
-    return Unreferenced(
-        table.samples, own / table.draws, expected, upper, lower, peers, tuple(verdict.tolist()), agreement
+    kept = data.train_images[around], data.train_labels[around]
+    return (
+        difficulty(data.train_images[forget], labels, *kept),
+        difficulty(data.test_images[held], data.test_labels[held], *kept),
     )
 
 
-def held_out(data: Dataset, labels: Tensor) -> Tensor:
-    """Test indices of the classes of ``labels``, at most 4 × :data:`PEERS` of each; int64."""
-    return torch.cat([(data.test_labels == label).nonzero()[:, 0][: 4 * PEERS] for label in labels.unique()])
+def _ranks(
+    own: Floats, others: Floats, hard: Floats, hard_held: Floats, labels: Tensor, held_labels: Tensor
+) -> tuple[Floats, Floats, Floats, Ints]:
+    """(upper, lower, expected, peers) [N]: the rank of each sample among held-out ones of its class and difficulty."""
+    upper, lower, expected = (np.full(len(own), np.nan) for _ in range(3))
+    peers = np.zeros(len(own), np.int64)
+    for at in range(len(own)):
+        same = np.flatnonzero(held_labels.numpy() == int(labels[at]))
+        if len(same) < FEW_PEERS:
+            continue
+        near = same[np.abs(hard_held[same] - hard[at]).argsort(kind="stable")[:PEERS]]
+        peers[at], expected[at] = len(near), others[near].mean()
+        upper[at] = (1 + (others[near] >= own[at]).sum()) / (1 + len(near))
+        lower[at] = (1 + (others[near] <= own[at]).sum()) / (1 + len(near))
+    return upper, lower, expected, peers
 
 
-def agreement_of(
-    calibrated: SampleEvidence, upper: Floats, lower: Floats, excess: Floats, rate: float
-) -> dict[str, float]:
+def agreement_of(calibrated: Judged, upper: Floats, lower: Floats, excess: Floats, rate: float) -> dict[str, float]:
     """The weaker answer against the calibrated one, both at level ``rate`` for single samples.
 
     Returns:
@@ -142,18 +141,17 @@ def agreement_of(
         many each accuses; ``both``: share of the weaker answer's accusations that the calibrated one makes too, NaN
         as 0 where it makes none; ``rank_correlation`` of the excesses (Spearman).
     """
-    strong = np.where(
-        calibrated.combined.p_residual <= rate, 1, np.where(calibrated.combined.p_forgotten <= rate, -1, 0)
-    )
+    strong = np.where(calibrated.p_residual <= rate, 1, np.where(calibrated.p_forgotten <= rate, -1, 0))
+    beyond = calibrated.own - calibrated.expected
     weak = np.where(upper <= rate, 1, np.where(lower <= rate, -1, 0))
     both = np.isfinite(excess)
-    varied = both.sum() > 2 and np.ptp(excess[both]) > 0 and np.ptp(calibrated.combined.excess[both]) > 0
+    varied = both.sum() > 2 and np.ptp(excess[both]) > 0 and np.ptp(beyond[both]) > 0
     return {
         "same": float((strong == weak).mean()),
         "alarms": float((weak != 0).mean()),
         "alarms_calibrated": float((strong != 0).mean()),
         "both": float((strong == weak)[weak != 0].mean()) if (weak != 0).any() else 0.0,
-        "rank_correlation": float(spearmanr(excess[both], calibrated.combined.excess[both])[0]) if varied else 0.0,
+        "rank_correlation": float(spearmanr(excess[both], beyond[both])[0]) if varied else 0.0,
     }
 
 

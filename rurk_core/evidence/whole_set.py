@@ -27,18 +27,18 @@ from ..errors import RurkError, UsageError
 from ..measure.radius import NORMS, PASSES, RESTARTS, STEPS, Radii
 from ..measure.radius import VERSION as SEARCH
 from ..progress import Progress, Tracker
-from ..run.plan import verdict_cost
-from ..run.result import load_result
-from ..run.stored import load_verdicts, role_of, versions
+from ..run.plan import held_out, verdict_cost
+from ..run.stored import role_of, versions
 from ..store.store import Store
-from .case import evidence_of_run, verdicts_of_run
-from .radii import radii_of_run, radius_key
-from .retained import RETAINED, retained_of_run
-from .samples import RATE
-from .signals import siblings, signals_of_run
-from .unreferenced import held_out, without_references
+from .case import Case, judge_case, open_case
+from .law import RATE
+from .null import NEEDED
+from .radii import radii_of, radius_key
+from .retained import RETAINED, retained_of
+from .signals import siblings, signals_of
+from .unreferenced import without_references
 
-VERSION = 2
+VERSION = 3
 """Of what a document holds; a change of it makes documents anew."""
 PARTS = ("radii", "membership", "retained", "unreferenced")
 KINDS = ("strong", "random")
@@ -47,157 +47,132 @@ GRID = 41
 """Changes at which the shares of samples are given."""
 
 
-def wholeset_key(store: Store, run: str, *, method: str, attack: str = "") -> str:
-    """The entry of the document on one model of a run, whether it is there or not.
+def whole_set_key(case: Case) -> str:
+    """The entry of the document on a case, whether it is there or not.
 
     Another run with the same method and other seeds makes it another document: its models then sharpen the
     membership attacks.
-
-    Raises:
-        UsageError, RurkError: as :func:`~rurk_core.evidence.case.verdicts_of_run`.
     """
-    return store.key("wholeset", _inputs(store, run, method, attack))
+    return case.store.key("wholeset", _inputs(case))
 
 
-def find_wholeset(store: Store, run: str, *, method: str, attack: str = "") -> dict[str, Any] | None:
-    """The stored document, see :func:`make_wholeset`; None where it was not made yet or is damaged."""
-    key = wholeset_key(store, run, method=method, attack=attack)
+def find_whole_set(case: Case) -> dict[str, Any] | None:
+    """The stored document, see :func:`make_whole_set`; None where it was not made yet or is damaged."""
     with contextlib.suppress(RurkError):
-        return store.read_json(key, "wholeset.json")
+        return case.store.read_json(whole_set_key(case), "wholeset.json")
     return None
 
 
-def make_wholeset(
-    store: Store,
-    run: str,
-    data: Dataset,
-    *,
-    method: str,
-    attack: str = "",
-    device: str = "auto",
-    tracker: Tracker | None = None,
+def make_whole_set(
+    case: Case, data: Dataset, *, device: str = "auto", tracker: Tracker | None = None
 ) -> dict[str, Any]:
     """Measure what is missing and keep the document; at once where it is in the store.
 
     Args:
-        run: key of a finished run or audit; data: its data set.
-        method: a model of the run; attack: key of one it was measured under, the first by default.
+        data: the data set of the run.
 
     Returns:
         Plain JSON values: ``method``, ``attack``, ``rate``, ``samples`` (training indices), ``references`` (how many),
-        the four parts named above, and ``missing``: part → the sentence that says why it is None. Made of parts of
-        :mod:`rurk_core.evidence.case`, whose ``to_dict`` say what their numbers are; ``radii`` is described at
-        :func:`radii_summary`.
+        the four parts named above, and ``missing``: part → the sentence that says why it is None. The parts are the
+        ``to_dict`` of what measures them; ``radii`` is described at :func:`radii_summary`.
 
     Raises:
-        UsageError: no such model or attack in the run, or other data.
+        UsageError: other data than the run's.
         RurkError: something stored is damaged, or the store cannot be written to.
         Cancelled: the tracker was asked to stop; what is finished stays.
     """
-    key, inputs = wholeset_key(store, run, method=method, attack=attack), _inputs(store, run, method, attack)
-    if found := find_wholeset(store, run, method=method, attack=attack):
+    key, inputs = whole_set_key(case), _inputs(case)
+    if found := find_whole_set(case):
         return found
     started, where, tracker = time.time(), find_device(device), tracker or Tracker()
-    result, attack = load_result(store, run), load_verdicts(store, inputs["verdicts"]).attack
-    tracker.expect(wholeset_costs(store, run, data, method=method, attack=attack))
-    names = _models(result, method)
-    references = [name for name in names if role_of(name) == "reference" and name != method]
+    tracker.expect(whole_set_costs(case, data))
+    names, references = _models(case), case.references
     radii = {}
     for norm in NORMS:
         with tracker.stage(f"Radii, {norm}"):
-            radii[norm] = radii_of_run(
-                store, run, data, norm=norm, models=names, device=str(where), on_sample=tracker.step
-            )
-    parts: dict[str, Any] = {
-        "radii": {norm: radii_summary(each, method, references) for norm, each in radii.items()},
-        "membership": None,
-        "retained": None,
-        "unreferenced": None,
-    }
-    missing = {}
-    with tracker.stage("Membership signals"):
-        if references:
-            signals = signals_of_run(store, run, data, method, radii=radii)
-            parts["membership"] = [
-                signal.to_dict() | {"curve": [[round(float(x), 4) for x in axis] for axis in signal.curve()]}
-                for signal in signals
-            ]
-        else:
-            missing["membership"] = "A membership signal is read against re-trained models, and the run has none."
-    asked: dict[str, Any] = {"method": method, "attack": attack, "device": str(where), "on_chunk": tracker.step}
-    with tracker.stage("Verdicts, retained samples"):
-        if len(references) >= 2:
-            parts["retained"] = retained_of_run(store, run, data, **asked).to_dict()
-        else:
-            missing["retained"] = (
-                "What changed beyond the spread of re-trainings can be told with at least two re-trained models."
-            )
-    with tracker.stage("Verdicts, held-out samples"):
-        try:
-            weaker = without_references(store, run, data, **asked).to_dict()
-            if len(references) >= 2:
-                calibrated = evidence_of_run(store, run, method=method, attack=attack).combined.excess
-                for row, excess in zip(weaker["samples"], calibrated, strict=True):
-                    row["calibrated"] = round(float(excess), 6)
-            parts["unreferenced"] = weaker
-        except UsageError as error:  # no test samples of these classes
-            missing["unreferenced"] = str(error)
+            radii[norm] = radii_of(case, data, norm=norm, models=names, device=str(where), on_sample=tracker.step)
+    parts: dict[str, Any] = {"radii": {norm: radii_summary(r, case.method, references) for norm, r in radii.items()}}
+    missing: dict[str, str] = {}
+    asked: dict[str, Any] = {"device": str(where), "on_chunk": tracker.step}
+    for name, title, measure in (
+        ("membership", "Membership signals", lambda: _signals(case, data, radii)),
+        ("retained", "Verdicts, retained samples", lambda: retained_of(case, data, **asked).to_dict()),
+        ("unreferenced", "Verdicts, held-out samples", lambda: _unreferenced(case, data, asked)),
+    ):
+        parts[name] = None
+        with tracker.stage(title):
+            try:
+                parts[name] = measure()
+            except UsageError as error:  # too few references, or no test samples of these classes
+                missing[name] = str(error)
     document = {
         "key": key,
-        "method": method,
-        "attack": attack,
+        "method": case.method,
+        "attack": case.attack,
         "rate": RATE,
-        "samples": result["forget"]["indices"],
+        "samples": case.result["forget"]["indices"],
         "references": len(references),
         **parts,
         "missing": missing,
-        "made_with": {
-            "versions": versions(),
-            "device": device_name(where),
-            "seconds": round(time.time() - started, 3),
-        },
+        "made_with": made_with(where, started),
     }
-    if store.owns(key):  # damaged, or it would have been found
-        store.delete(key)
-    store.put(key, inputs, {"wholeset.json": json.dumps(document, allow_nan=False).encode()})
+    if case.store.owns(key):  # damaged, or it would have been found
+        case.store.delete(key)
+    case.store.put(key, inputs, {"wholeset.json": json.dumps(document, allow_nan=False).encode()})
     return document
 
 
-def wholeset_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
+def made_with(where: torch.device, started: float) -> dict[str, Any]:
+    """Versions, device and time of a document."""
+    taken = round(time.time() - started, 3)
+    return {"versions": versions(), "device": device_name(where), "seconds": taken}
+
+
+def _signals(case: Case, data: Dataset, radii: dict[str, dict[str, Radii]]) -> list[dict[str, Any]]:
+    if not case.references:
+        raise UsageError("A membership signal is read against re-trained models, and the run has none.")
+    return [
+        signal.to_dict() | {"curve": [[round(float(x), 4) for x in axis] for axis in signal.curve()]}
+        for signal in signals_of(case, data, radii=radii)
+    ]
+
+
+def _unreferenced(case: Case, data: Dataset, asked: dict[str, Any]) -> dict[str, Any]:
+    """The weaker answer, and beside it the excess that the re-trained models say."""
+    found = without_references(case, data, **asked).to_dict()
+    judged = judge_case(case)
+    if judged is not None and judged.references >= NEEDED:
+        for row, excess in zip(found["samples"], judged.own - judged.expected, strict=True):
+            row["calibrated"] = round(float(excess), 6)
+    return found
+
+
+def whole_set_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
     """What a background job does: ``{"spec": {"run", "method", "attack"}, "root", "device"}`` → the document's key."""
     asked = job.get("spec")
     if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in ("run", "method", "attack")):
         raise UsageError("Name a run, a model of it and an attack to measure the whole forget set.")
+    case = open_case(store, asked["run"], method=asked["method"], attack=asked["attack"])
     tracker = Tracker(progress, cancelled)
-    result = load_result(store, asked["run"])
     with tracker.stage("Reading data", 0):
-        data = load_dataset(result["spec"]["dataset"], job.get("root"))
-    document = make_wholeset(
-        store,
-        asked["run"],
-        data,
-        method=asked["method"],
-        attack=asked["attack"],
-        device=job.get("device") or "auto",
-        tracker=tracker,
-    )
-    return document["key"]
+        data = load_dataset(case.result["spec"]["dataset"], job.get("root"))
+    return make_whole_set(case, data, device=job.get("device") or "auto", tracker=tracker)["key"]
 
 
-def wholeset_costs(store: Store, run: str, data: Dataset, *, method: str, attack: str = "") -> dict[str, float]:
+def whole_set_costs(case: Case, data: Dataset) -> dict[str, float]:
     """Stage → forward passes it takes at most; radii that are kept already cost nothing."""
-    table_key, result = verdicts_of_run(store, run, method=method, attack=attack)
-    table, forget = load_verdicts(store, table_key), torch.tensor(result["forget"]["indices"])
-    names = _models(result, method)
+    table, forget = case.verdicts, torch.tensor(case.result["forget"]["indices"])
+    names = _models(case)
     found = {}
     for norm in NORMS:
-        left = sum(not store.has(radius_key(store, data, result, name, norm=norm)) for name in names)
+        left = sum(not case.store.has(radius_key(case, data, name, norm=norm)) for name in names)
         found[f"Radii, {norm}"] = left * len(forget) * PASSES
     found["Membership signals"] = 2.0 * len(names) * len(data.test_labels)
     each = verdict_cost(table.attack, table.taus.tolist(), table.draws, len(data.classes), len(table.models))
-    kept = min(RETAINED, len(data.train_labels) - len(forget)) if len(table.references) >= 2 else 0
+    kept = min(RETAINED, len(data.train_labels) - len(forget)) if len(case.references) >= 2 else 0
     found["Verdicts, retained samples"] = kept * each
-    found["Verdicts, held-out samples"] = len(held_out(data, data.train_labels[forget])) * each
+    measured = case.peers is not None and not case.on_itself
+    found["Verdicts, held-out samples"] = 0.0 if measured else len(held_out(data, data.train_labels[forget])) * each
     return found
 
 
@@ -247,13 +222,12 @@ def _through_zero(low: float, high: float) -> Sequence[float]:
     return [step * at for at in range(math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9) + 1)]
 
 
-def _inputs(store: Store, run: str, method: str, attack: str) -> dict[str, Any]:
-    verdicts, result = verdicts_of_run(store, run, method=method, attack=attack)
-    row = next(row for row in result["models"] if row["name"] == method)
-    inside = [] if role_of(method) == "reference" else list(siblings(store, row["key"], row["scores"]))
+def _inputs(case: Case) -> dict[str, Any]:
+    row = next(row for row in case.result["models"] if row["name"] == case.method)
+    inside = [] if role_of(case.method) == "reference" else list(siblings(case.store, row["key"], row["scores"]))
     return {
-        "verdicts": verdicts,
-        "model": method,
+        "verdicts": case.key,
+        "model": case.method,
         "inside": inside,
         "norms": list(NORMS),
         "steps": STEPS,
@@ -265,7 +239,7 @@ def _inputs(store: Store, run: str, method: str, attack: str) -> dict[str, Any]:
     }
 
 
-def _models(result: dict[str, Any], method: str) -> list[str]:
+def _models(case: Case) -> list[str]:
     """The models whose radii are held against each other: the one in question, the Original, the references."""
-    references = [row["name"] for row in result["models"] if row["role"] == "reference" and row.get("key")]
-    return list(dict.fromkeys(["original", method, *references]))
+    references = [name for name in case.keys if role_of(name) == "reference"]
+    return list(dict.fromkeys(["original", case.method, *references]))

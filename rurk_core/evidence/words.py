@@ -1,9 +1,132 @@
-"""Sentences on a whole forget set, the same for pages, reports and the terminal."""
+"""Sentences on samples and forget sets, the same for pages, reports and the terminal."""
 
 from __future__ import annotations
 
 import shlex
 from typing import Any
+
+import numpy as np
+
+from .findings import SAID, Finding, Findings
+from .null import NEEDED
+
+
+def sample_words(found: Finding, of: Findings) -> str:
+    """What is said of a sample: the finding, what it rests on, and whether it is memory of this very sample."""
+    said = SAID[found.finding]
+    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies are recognised"
+    if found.references:
+        mean = 100 * sum(found.references) / len(found.references) / found.copies
+        who = f"the {len(found.references)} re-trained models" if len(found.references) > 1 else "the re-trained model"
+        counted += f", by {who} {mean:.1f}%" + (" on average" if len(found.references) > 1 else "")
+    parts = [f"{said[0].upper()}{said[1:]}: {counted}."]
+    row = found.row
+    if row.get("low") is not None:
+        below = row["log_odds"] < row["expected"]
+        p, q = (row["p_forgotten"], row["q_forgotten"]) if below else (row["p_residual"], row["q_residual"])
+        parts.append(
+            f"The mean log-odds of its label are {row['log_odds']:+.1f}; of one more re-training they would lie "
+            f"between {row['low']:+.1f} and {row['high']:+.1f} with 95% probability (p = {p:.2g}, among all samples "
+            f"q = {q:.2g})."
+        )
+    parts.append(_because(found, of))
+    if row.get("specific") and found.finding == "residual":
+        parts.append(_memory(row["specific"], of.held_out))
+    elif found.finding == "residual" and of.judged and of.judged.specific is None:
+        parts.append(
+            "Whether it is memory of this very sample or knowledge of its class cannot be told: there are too few "
+            "held-out samples of the class."
+        )
+    return " ".join(filter(None, parts))
+
+
+def _because(found: Finding, of: Findings) -> str:
+    """Why it is not called residual or over-forgotten, and what would settle it."""
+    if found.finding == "clear":
+        return "The Original is told from re-trainings here, and half of what it has beyond them is excluded."
+    if found.finding == "nothing_to_see":
+        return "Not even the Original, which saw this sample, can be told from a re-training here."
+    if found.finding != "cannot_tell":
+        return ""
+    if of.why:
+        return of.why
+    judged = of.judged
+    if judged is not None and (not found.row or found.row.get("low") is None or judged.references < NEEDED):
+        return " ".join(judged.missing[:1])
+    more = found.row.get("settles")
+    if more and judged is not None and more > judged.references:
+        return f"{more} re-trained models in place of {judged.references} would tell it in 4 of 5 cases."
+    if more:
+        return "As many re-trained models would have told it in 4 of 5 cases; this is one of the others."
+    return "No number of re-trained models up to 64 is sure to tell it."
+
+
+def _memory(said: str, held_out: int) -> str:
+    if said == "shown":
+        return f"Memory of this very sample is shown: it is beyond what the model gains on {held_out} held-out samples."
+    if said == "not_shown":
+        return "Memory of this very sample is not shown: half of what models have that saw it is excluded."
+    return "Whether it is memory of this very sample or knowledge of its class cannot be told."
+
+
+def set_words(of: Findings) -> str:
+    """What is said of a forget set under one model: the findings counted, and the set as a whole."""
+    counts, n = of.counts(), len(of.samples)
+    if of.why:
+        share = sum(found.recognised for found in of.samples) / sum(found.copies for found in of.samples)
+        return f"Cannot be told: {share:.1%} of the copies are recognised. {of.why}"
+    judged = of.judged
+    assert judged is not None
+    if judged.references < NEEDED:
+        return f"Cannot be told. {judged.missing[0]}"
+    parts = [
+        f"Of {n} samples {counts['residual']} carry residual knowledge"
+        + (f" ({of.remembered()} of them with memory of the very sample shown)" if counts["residual"] else "")
+        + f", {counts['over_forgotten']} are over-forgotten (false-discovery rate {judged.rate:.0%}), "
+        f"{counts['clear']} are clear, on {counts['nothing_to_see']} not even the Original shows, and of "
+        f"{counts['cannot_tell']} it cannot be told."
+    ]
+    whole = judged.whole
+    if whole is not None:
+        parts.append(
+            f"The set's mean log-odds are {whole.excess:+.2f} beyond re-trainings (95% interval {whole.low:+.2f} to "
+            f"{whole.high:+.2f})."
+        )
+        if np.isfinite(whole.share):
+            nearer = {"original": "nearer the Original", "retraining": "nearer a re-training"}.get(whole.nearer, "")
+            parts.append(
+                f"The share of what the Original has beyond re-trainings that is still there: {whole.share:.0%} "
+                f"(95% interval {whole.share_low:.0%} to {whole.share_high:.0%}"
+                + (f"; {nearer})." if nearer else "; whether nearer the Original or a re-training cannot be told).")
+            )
+    specific = judged.specific
+    if specific is not None:
+        parts.append(
+            f"Beyond {of.held_out} held-out samples of the class it is {specific.set_excess:+.2f} standard deviations "
+            f"(95% interval {specific.set_low:+.2f} to {specific.set_high:+.2f}): "
+            + f"memory of these samples beyond their class is {'shown' if specific.set_low > 0 else 'not shown'}."
+        )
+    return " ".join(parts)
+
+
+def caveats(result: dict[str, Any]) -> list[str]:
+    """What a reader must know before any number of a run: sentences for the head of a page or report."""
+    found = [note for note in result.get("notes", []) if "has seen the forget set" in note]
+    if found:
+        found = [found[0] + " Re-trained models therefore know the samples too, and what is found is beyond that."]
+    k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
+    if k < NEEDED:
+        many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"
+        found.append(f"There {'are' if k > 1 else 'is'} {many}; findings need at least {NEEDED}.")
+    return found
+
+
+def short_words(of: Findings) -> str:
+    """The finding on a set in a few words: the counts that are not 0."""
+    if of.why or of.judged is None or of.judged.references < NEEDED:
+        return "cannot be told"
+    counts = of.counts()
+    return ", ".join(f"{count} {SAID[name]}" for name, count in counts.items() if count)
 
 
 def changes(row: dict[str, Any], rate: float) -> list[str]:

@@ -61,8 +61,8 @@ def similarities(scores: Mapping[str, Mapping[str, Tensor]]) -> dict[str, object
         scores: model → what :func:`score` found, all for the same forget set.
 
     Returns:
-        ``{"models": [M names], "blocks": [B names], "samples": {"forget": n, "retain": n}, "forget": [B][M][M],
-        "retain": [B][M][M]}`` with None where a block's features do not vary; a set with fewer than four samples is
+        A document of ``"models"`` [M names], ``"blocks"`` [B names], ``"samples"`` (how many, by set), ``"forget"`` and
+        ``"retain"`` [B][M][M], with None where a block's features do not vary; a set with fewer than four samples is
         left out. None where no layer was looked at. Models with other blocks than the first are left out.
     """
     grams = {model: sorted(name for name in found if name.startswith("gram/")) for model, found in scores.items()}

@@ -11,8 +11,9 @@ throw away by how much.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ def log_odds(logits: Tensor, labels: Tensor) -> Tensor:
     return (own[..., 0] - others).clamp(-LOG_ODDS_BOUND, LOG_ODDS_BOUND).nan_to_num(0.0)
 
 
+@torch.no_grad()
 def count_verdicts(
     models: Mapping[str, nn.Module],
     references: Sequence[str],
@@ -83,86 +85,14 @@ def count_verdicts(
         RurkError: the device has not the memory for a single copy.
     """
     kind = find_attack(attack)
-    if not len(samples) or draws < 1 or not len(taus):
-        raise UsageError("Verdicts need at least one sample, one draw and one radius.")
-    if any(not 0 <= tau < float("inf") for tau in taus):
-        raise UsageError("Every radius τ must be a number of at least 0.")
-    for name in [*references, *([source] if kind.uses_model else [])]:
-        if name not in models:
-            raise UsageError(f"There is no model '{name}' among {', '.join(models)}.")
+    _check(models, [*references, *([source] if kind.uses_model else [])], samples, taus, draws)
     device = torch.device(device)
-    pixel_shape = tuple(images.shape[1:])
-    batch = batch or default_batch(pixel_shape, device)
-    total = len(samples) * len(taus) * draws
-    try_fast = fast_bfloat16(device) and total >= WORTH * batch
+    batch = batch or default_batch(tuple(images.shape[1:]), device)
+    try_fast = fast_bfloat16(device) and len(samples) * len(taus) * draws >= WORTH * batch
     judges = {name: Judge(model, device, images, try_fast=try_fast) for name, model in models.items()}
-    attacked = judges[source].exact if kind.uses_model else None
-    counts = torch.zeros(len(judges), len(samples), len(taus), classes, dtype=torch.int64, device=device)
-    at = torch.tensor([list(models).index(name) for name in references], dtype=torch.int64, device=device)
-    agreement = torch.zeros(len(judges), len(at), len(samples), len(taus), dtype=torch.int64, device=device)
-    margins = torch.zeros(len(judges), len(samples), len(taus), device=device)
-
-    def judge(moved: Tensor, weight: Tensor, here: slice, t: int) -> None:
-        """Count copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
-        flat = moved.reshape(-1, *pixel_shape)
-        flat = flat.contiguous(memory_format=memory_format(flat))
-        logits = torch.stack(
-            [
-                torch.cat([judge_of(part, batch) for part in flat.split(batch)]).view(*weight.shape, -1)
-                for judge_of in judges.values()
-            ]
-        )
-        taken = logits.argmax(-1)
-        own = labels[here].to(device)[:, None].expand_as(taken)
-        margins[:, here, t] += (log_odds(logits, own) * weight).sum(-1)
-        counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
-        agreement[:, :, here, t] += ((taken[:, None] == taken[at][None]) * weight).sum(-1)
-        if on_chunk:
-            on_chunk(here.start * len(taus) * draws, total)
-
-    def judge_samples(here: slice) -> None:
-        """All copies of the samples ``here``."""
-        x = to_pixels(images[here].to(device))
-        y = labels[here].to(device)
-        ids = list(samples[here])
-        moving = [(t, tau) for t, tau in enumerate(taus) if tau > 0]
-        for t, tau in enumerate(taus):
-            if tau == 0:  # every copy is the sample itself
-                judge(x.unsqueeze(1), torch.full((len(ids), 1), draws, device=device), here, t)
-        if kind.ray and moving:
-            for delta, weight in ray_blocks(attack, attacked, x, y, ids, draws, seed, classes):
-                for t, tau in moving:
-                    judge(along_ray(x, delta, tau), weight, here, t)
-        elif moving:
-            assert attacked is not None
-            for t, tau in moving:
-                for moved in pgd_blocks(attack, attacked, x, y, ids, tau, draws, seed, classes):
-                    ones = torch.ones(moved.shape[:2], dtype=torch.int64, device=device)
-                    judge(moved, ones, here, t)
-
-    start = 0
-    with torch.no_grad():
-        while start < len(samples):
-            here = slice(start, min(start + max(1, batch // min(draws, DRAW_BLOCK)), len(samples)))
-            try:
-                judge_samples(here)
-            except torch.OutOfMemoryError:
-                if batch == 1:
-                    raise RurkError(
-                        f"The device {device} has not the memory to judge a single copy; choose a smaller model, "
-                        "or run on the CPU."
-                    ) from None
-                batch //= 2
-                # what this chunk has counted so far is counted again
-                counts[:, here] = 0
-                agreement[:, :, here] = 0
-                margins[:, here] = 0
-                if on_note:
-                    on_note(f"Out of memory on {device}: going on with {batch} copies in a pass.")
-            else:
-                start = here.stop
-    if on_chunk:
-        on_chunk(total, total)
+    tally = _Tally(judges, references, labels, len(taus), classes, device)
+    make = partial(_blocks, attack, judges[source].exact if kind.uses_model else None, taus, draws, seed, classes)
+    tally.judge_all(make, images, list(samples), len(taus) * draws, min(draws, DRAW_BLOCK), batch, on_chunk, on_note)
     return Verdicts(
         attack=attack,
         source=source if kind.uses_model else "",
@@ -173,10 +103,129 @@ def count_verdicts(
         labels=labels.cpu().numpy().astype(np.int64),
         models=tuple(models),
         references=tuple(references),
-        counts=counts.to(torch.int32).cpu().numpy(),
-        agreement=agreement.to(torch.int32).cpu().numpy(),
-        margins=(margins / draws).cpu().numpy(),
+        counts=tally.counts.to(torch.int32).cpu().numpy(),
+        agreement=tally.agreement.to(torch.int32).cpu().numpy(),
+        margins=(tally.margins / draws).cpu().numpy(),
     )
+
+
+def _check(
+    models: Mapping[str, nn.Module], names: Sequence[str], samples: Sequence[int], taus: Sequence[float], draws: int
+) -> None:
+    if not len(samples) or draws < 1 or not len(taus):
+        raise UsageError("Verdicts need at least one sample, one draw and one radius.")
+    if any(not 0 <= tau < float("inf") for tau in taus):
+        raise UsageError("Every radius τ must be a number of at least 0.")
+    for name in names:
+        if name not in models:
+            raise UsageError(f"There is no model '{name}' among {', '.join(models)}.")
+
+
+class _Tally:
+    """What judges have said so far, on the device: nothing is fetched before the end."""
+
+    def __init__(
+        self,
+        judges: Mapping[str, Judge],
+        references: Sequence[str],
+        labels: Tensor,
+        radii: int,
+        classes: int,
+        device: torch.device,
+    ) -> None:
+        n, m = len(labels), len(judges)
+        self.judges, self.labels = judges, labels.to(device)
+        self.at = torch.tensor([list(judges).index(name) for name in references], dtype=torch.int64, device=device)
+        self.counts = torch.zeros(m, n, radii, classes, dtype=torch.int64, device=device)
+        self.agreement = torch.zeros(m, len(self.at), n, radii, dtype=torch.int64, device=device)
+        self.margins = torch.zeros(m, n, radii, device=device)
+
+    def judge_all(
+        self,
+        make: Callable[[Tensor, Tensor, list[int]], Iterator[tuple[int, Tensor, Tensor]]],
+        images: Images,
+        samples: list[int],
+        copies: int,
+        block: int,
+        batch: int,
+        on_chunk: OnChunk | None,
+        on_note: Callable[[str], None] | None,
+    ) -> None:
+        """Judge ``copies`` of every sample, a few samples at a time; half as many in a pass where memory runs out.
+
+        Args:
+            make: (pixels, labels, ids) of a few samples → their copies, as :func:`_blocks` has them; block: how many at
+                once of a sample, at most.
+        """
+        device, start = self.margins.device, 0
+        while start < len(samples):
+            here = slice(start, min(start + max(1, batch // block), len(samples)))
+            try:
+                pixels = to_pixels(images[here].to(device))
+                for t, moved, weight in make(pixels, self.labels[here], samples[here]):
+                    self.add(moved, weight, here, t, batch)
+                    if on_chunk:
+                        on_chunk(here.start * copies, len(samples) * copies)
+            except torch.OutOfMemoryError:
+                if batch == 1:
+                    raise RurkError(
+                        f"The device {device} has not the memory to judge a single copy; choose a smaller model, "
+                        "or run on the CPU."
+                    ) from None
+                batch //= 2
+                self.forget(here)  # what this chunk has counted so far is counted again
+                if on_note:
+                    on_note(f"Out of memory on {device}: going on with {batch} copies in a pass.")
+            else:
+                start = here.stop
+        if on_chunk:
+            on_chunk(len(samples) * copies, len(samples) * copies)
+
+    def add(self, moved: Tensor, weight: Tensor, here: slice, t: int, batch: int) -> None:
+        """Judge copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
+        flat = moved.reshape(-1, *moved.shape[2:])
+        flat = flat.contiguous(memory_format=memory_format(flat))
+        parts = flat.split(batch)
+        logits = torch.stack(
+            [torch.cat([judge(p, batch) for p in parts]).view(*weight.shape, -1) for judge in self.judges.values()]
+        )
+        taken = logits.argmax(-1)
+        own = self.labels[here][:, None].expand_as(taken)
+        self.margins[:, here, t] += (log_odds(logits, own) * weight).sum(-1)
+        self.counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
+        self.agreement[:, :, here, t] += ((taken[:, None] == taken[self.at][None]) * weight).sum(-1)
+
+    def forget(self, here: slice) -> None:
+        self.counts[:, here] = 0
+        self.agreement[:, :, here] = 0
+        self.margins[:, here] = 0
+
+
+def _blocks(
+    attack: str,
+    attacked: nn.Module | None,
+    taus: Sequence[float],
+    draws: int,
+    seed: int,
+    classes: int,
+    x: Tensor,
+    y: Tensor,
+    ids: list[int],
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """All copies of a few samples: (place of the radius, copies [S, B, ...], how often each counts [S, B])."""
+    moving = [(t, tau) for t, tau in enumerate(taus) if tau > 0]
+    for t, tau in enumerate(taus):
+        if tau == 0:  # every copy is the sample itself
+            yield t, x.unsqueeze(1), torch.full((len(ids), 1), draws, device=x.device)
+    if find_attack(attack).ray and moving:
+        for delta, weight in ray_blocks(attack, attacked, x, y, ids, draws, seed, classes):
+            for t, tau in moving:
+                yield t, along_ray(x, delta, tau), weight
+    elif moving:
+        assert attacked is not None
+        for t, tau in moving:
+            for moved in pgd_blocks(attack, attacked, x, y, ids, tau, draws, seed, classes):
+                yield t, moved, torch.ones(moved.shape[:2], dtype=torch.int64, device=x.device)
 
 
 def count_on_themselves(models: Mapping[str, nn.Module], *arguments: Any, **settings: Any) -> Verdicts:

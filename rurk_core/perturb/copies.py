@@ -98,7 +98,7 @@ def random_directions(
 ) -> Tensor:
     """Directions δ of draws ``block·DRAW_BLOCK`` onwards for the samples ``ids``.
 
-    Returns float32 [samples, DRAW_BLOCK, *shape]: N(0, I) for ``gaussian``, uniform in the unit l2 ball for
+    Returns float32 [samples, DRAW_BLOCK, ...]: N(0, I) for ``gaussian``, uniform in the unit l2 ball for
     ``uniform_l2``, uniform in [−1, 1] per pixel otherwise (``uniform_linf`` and the random start of PGD).
     """
     delta = torch.empty(len(ids), DRAW_BLOCK, *shape, device=device)

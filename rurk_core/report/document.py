@@ -23,10 +23,13 @@ import torch
 
 from ..data import Dataset, load_dataset, to_pixels
 from ..errors import RurkError, UsageError
-from ..evidence.findings import Findings, find, in_words
+from ..evidence.case import Case, open_case
+from ..evidence.findings import Findings, find, plain
+from ..evidence.null import NEEDED
 from ..evidence.reviews import history
-from ..evidence.whole_set import find_wholeset
-from ..evidence.words import not_measured
+from ..evidence.tables import moving
+from ..evidence.whole_set import find_whole_set
+from ..evidence.words import caveats, not_measured, sample_words, set_words
 from ..measure.frozen import frozen_copy
 from ..measure.residual import Verdicts
 from ..perturb.copies import copies
@@ -34,9 +37,10 @@ from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts, role_of, versions
 from ..store.names import explain
 from ..store.store import Store
-from .page import Copies, page
+from .figures import Copies
+from .page import page
 
-FORMAT = "rurk-report/1"
+FORMAT = "rurk-report/2"
 COPIES = 40
 """Copies of a sample shown as pictures."""
 READABLE = 1_000_000
@@ -126,8 +130,9 @@ def latest_run(store: Store) -> str:
 
 def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts], sample: int | None) -> dict[str, Any]:
     spec, forget, run = result["spec"], result["forget"], result["key"]
-    found = [find(tables[entry["verdicts"]], entry["method"]) for entry in result["residual"]]
-    pairs = list(zip(result["residual"], found, strict=True))
+    cases = [open_case(store, run, method=entry["method"], attack=entry["attack"]) for entry in result["residual"]]
+    found = [find(case) for case in cases]
+    pairs = list(zip(cases, found, strict=True))
     classes = result["dataset"]["classes"]
     return {
         "format": FORMAT,
@@ -137,7 +142,8 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "sample": sample,
         "title": next((entry.title for entry in store.list("run") if entry.key == run), ""),
         "question": _question(result, sample),
-        "answers": [_answer(entry, of, sample) for entry, of in pairs],
+        "caveats": caveats(result),
+        "answers": [_answer(case, of, sample) for case, of in pairs],
         "data": result["dataset"],
         "forget": {
             "rule": forget["rule"],
@@ -147,10 +153,8 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         },
         "models": [_model(store, row) for row in result["models"]],
         "residual": result["residual"],
-        "samples": [
-            row for entry, of in pairs for row in _samples(entry, tables[entry["verdicts"]], of, classes, sample)
-        ],
-        "whole_set": [] if sample is not None else [_whole(store, run, entry) for entry in result["residual"]],
+        "samples": [row for case, of in pairs for row in _samples(case, of, classes, sample)],
+        "whole_set": [] if sample is not None else [_whole(case) for case in cases],
         "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
         "made_with": {
             "versions": result["versions"],
@@ -166,11 +170,11 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
     }
 
 
-def _whole(store: Store, run: str, entry: dict[str, Any]) -> dict[str, Any]:
+def _whole(case: Case) -> dict[str, Any]:
     """What was measured of the forget set as a whole for one model and attack; a sentence where nothing was."""
-    method, attack = entry["method"], entry["attack"]
-    found = find_wholeset(store, run, method=method, attack=attack)
-    about = {"method": method, "attack": attack, "sentence": "" if found else not_measured(run, method, attack)}
+    found = find_whole_set(case)
+    about = {"method": case.method, "attack": case.attack}
+    about["sentence"] = "" if found else not_measured(case.run, case.method, case.attack)
     return about | {"found": found and {name: found[name] for name in found if name not in (*about, "samples")}}
 
 
@@ -187,65 +191,35 @@ def _question(result: dict[str, Any], sample: int | None) -> str:
     )
 
 
-def _answer(entry: dict[str, Any], found: Findings, sample: int | None) -> dict[str, Any]:
-    """What one model under one attack amounts to: counts of verdicts, the evidence as a whole, and a sentence."""
-    counts, rows, evidence = found.counts(), found.samples, found.evidence
-    if sample is not None:
-        sentence = in_words(next(one for one in rows if one.sample == sample))
-    elif evidence is None:
-        share = sum(one.recognised for one in rows) / sum(one.copies for one in rows)
-        why = "one re-trained model does not say how far re-trainings differ"
-        if not rows[0].references:
-            why = "there is no re-trained model to compare with"
-        sentence = f"Cannot be told, because {why}: {share:.1%} of the copies are recognised."
+def _answer(case: Case, found: Findings, sample: int | None) -> dict[str, Any]:
+    """What one model under one attack amounts to: findings counted, the evidence as a whole, and a sentence."""
+    if sample is None:
+        sentence = set_words(found)
     else:
-        whole = evidence.overall
-        sentence = (
-            f"Of {len(rows)} samples {counts['residual']} carry residual knowledge and {counts['over_forgotten']} are "
-            f"over-forgotten (false-discovery rate {evidence.rate:.0%}); {counts['clear']} are clear, shown to be "
-            f"within {100 * evidence.margin:.0f} percentage points of a re-training, and of {counts['cannot_tell']} it "
-            f"cannot be told. All together are recognised {100 * _plain(whole['excess']):+.1f} points beyond a "
-            f"re-training (95% interval {100 * _plain(whole['low']):+.1f} to {100 * _plain(whole['high']):+.1f})."
-        )
-    about = None
-    if evidence is not None:
-        about = {name: value for name, value in evidence.to_dict().items() if name not in ("samples", "model", "taus")}
-    return {
-        "method": entry["method"],
-        "attack": entry["attack"],
-        "samples": len(rows),
-        **counts,
-        "sentence": sentence,
-        "evidence": about,
-    }
-
-
-def _plain(value: float | None) -> float:
-    return 0.0 if value is None else value
+        sentence = sample_words(next(one for one in found.samples if one.sample == sample), found)
+    about = {"method": case.method, "attack": case.attack, "samples": len(found.samples)}
+    return about | {"sentence": sentence, "evidence": found.to_dict()}
 
 
 def _limits(result: dict[str, Any], found: Sequence[Findings]) -> list[str]:
     """What the numbers cannot say, with numbers where there are any."""
     limits = []
-    evidence = next((of.evidence for of in found if of.evidence), None)
-    if evidence:
-        power, alarms = evidence.power(), evidence.check.false_alarms()
-        seen = power["median_detectable_excess"]
+    judged = next((of.judged for of in found if of.judged and of.judged.references >= NEEDED), None)
+    if judged:
+        seen = judged.detectable[np.isfinite(judged.detectable)]
         limits += [
-            f"{evidence.references} re-trained models stand for all that retraining could give. For "
-            f"{_plain(power['undetectable']):.0%} of the samples they differ so much, or lie so close to the top, "
-            "that no count could have told the model from one more re-training"
-            + (
-                f"; for the others the smallest excess seen in 4 of 5 cases is {100 * seen:.0f} points."
-                if seen
-                else "."
-            ),
-            "Handed in as if they were unlearned, the re-trained models themselves would be accused of residual "
-            f"knowledge at the 5% level in {alarms[0]:.1%} of the cases and of over-forgetting in {alarms[1]:.1%}.",
-            "The p-values take samples to be alike in how re-trainings differ on them (a mixture of Beta laws fitted "
-            "on all samples); lists hold the false-discovery rate where p-values do not work against each other, and "
-            "report.json has the list that holds it under any dependence.",
+            f"{judged.references} re-trained models stand for all that retraining could give. On "
+            f"{1 - len(seen) / len(judged.detectable):.0%} of the samples no log-odds could have been found residual "
+            "in 4 of 5 cases"
+            + (f"; on the others it takes {np.median(seen):.1f} beyond a re-training (median)." if len(seen) else "."),
+            "Findings compare the model with the law of one more re-training, fitted to those there are and held "
+            "against each of them in turn; a kind of samples on which re-trainings differ otherwise may be misjudged.",
         ]
+        if judged.shift is not None and judged.shift.p <= 0.05:
+            limits.append(
+                "Re-trained models are better or worse as a whole here, more than chance would make them, so samples "
+                "are misjudged together rather than one by one."
+            )
     return [
         *limits,
         f"Counts are of {result['spec']['draws']} copies at each radius; other draws give slightly other counts.",
@@ -264,35 +238,29 @@ def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _samples(
-    entry: dict[str, Any], verdicts: Verdicts, found: Findings, classes: Sequence[str], sample: int | None
-) -> list[dict[str, Any]]:
-    """Every sample under one model and attack, the strongest evidence for residual knowledge first.
+def _samples(case: Case, found: Findings, classes: Sequence[str], sample: int | None) -> list[dict[str, Any]]:
+    """Every sample under one model and attack, the most beyond a re-training first.
 
-    Of one sample alone the references' counts are given by radius, otherwise their sums over the radii.
+    Of one sample alone the references' counts are given by radius, otherwise their sums over the radii above 0.
     """
-    u, v = verdicts.recognised(entry["method"]), verdicts.reference_recognised()
-    rows = []
-    for one in found.samples:
-        if sample not in (None, one.sample):
-            continue
-        row: dict[str, Any] = {
+    u, v, at = case.verdicts.recognised(case.method), case.verdicts.reference_recognised(), moving(case.verdicts.taus)
+    return [
+        {
             "sample": one.sample,
             "class": classes[one.label],
-            "attack": entry["attack"],
-            "method": entry["method"],
+            "attack": case.attack,
+            "method": case.method,
             "recognised": u[one.place].tolist(),
+            "over_radii": one.recognised,
             "references": list(one.references) if sample is None else v[:, one.place].tolist(),
-            "excess": one.excess,
-            "verdict": one.verdict,
-            "evidence": one.evidence
-            and {k: x for k, x in one.evidence.items() if k not in ("sample", "label", "verdict")},
+            "references_over_radii": v[:, one.place][:, at].sum(1).tolist(),
+            "excess": plain(one.excess),
+            "finding": one.finding,
+            "evidence": one.row or None,
         }
-        if sample is not None and found.evidence is not None:
-            by_tau = found.evidence.by_tau
-            row["null_band"] = [by_tau.null_low[one.place].tolist(), by_tau.null_high[one.place].tolist()]
-        rows.append(row)
-    return rows
+        for one in found.samples
+        if sample in (None, one.sample)
+    ]
 
 
 def _rerun(result: dict[str, Any]) -> dict[str, Any]:

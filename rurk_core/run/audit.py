@@ -27,7 +27,7 @@ from ..store.store import Store
 from ..store.tensors import save_tensors
 from .engines.embedded import run_stages
 from .experiment import expect
-from .plan import Stage, Work, scores_stage, verdict_stages
+from .plan import MEASURED, Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
 from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
@@ -64,8 +64,8 @@ def audit(
         attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
 
     Returns:
-        The result document of :func:`~rurk_core.run.experiment.run`, with ``"audit": {"files": {name: {"file",
-        "sha256"}}}``.
+        The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model
+        the name and the SHA-256 of its file.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
@@ -143,7 +143,11 @@ def _measured(work: Work, models: Sequence[Stage], files: dict[str, dict[str, st
     others, references = (
         [s for s in models if (role_of(s.label) == "reference") is wanted] for wanted in (False, True)
     )
-    stages = [*(scores_stage(work, stage) for stage in models), *verdict_stages(work, others, references)]
+    stages = [
+        *(scores_stage(work, stage) for stage in models),
+        *verdict_stages(work, others, references),
+        *peer_stages(work, models),
+    ]
     expect(work, stages)
     run_stages(work, stages)
     return gather(work, [*models, *stages], files)
@@ -160,6 +164,7 @@ def _identity(work: Work, models: Sequence[Stage]) -> dict[str, Any]:
         "taus": list(work.spec.taus),
         "draws": work.spec.draws,
         "seed": work.spec.seed,
+        "measured": MEASURED,
     }
 
 

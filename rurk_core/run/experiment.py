@@ -21,7 +21,7 @@ from ..unlearning import METHODS
 from .archive import entries_of
 from .engines import Engine, find_engine
 from .estimate import latest_results, measured_speeds
-from .plan import Stage, Work, expected_seconds, plan, start_data
+from .plan import MEASURED, Stage, Work, expected_seconds, plan, start_data
 from .result import gather, gathered_notes, load_result
 from .spec import Spec, spec_from_dict
 from .stages import refusals
@@ -109,7 +109,7 @@ def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
         del method["preset"]  # the name of what the settings are already
         if code := METHODS[method["method"]].digest:
             method["code"] = code
-    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint}
+    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "measured": MEASURED}
 
 
 def _stored(store: Store, key: str) -> dict[str, Any] | None:

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..data import Dataset, ForgetSet, dataset_entry, load_dataset, needs_losses, with_validation
 from ..perturb.copies import ATTACKS
@@ -17,8 +18,16 @@ from ..store.store import Store
 from ..training.shared import Share
 from ..unlearning import METHODS
 from .auto import DRAWS, TRIALS, is_auto, looked_at
-from .spec import Spec
+from .spec import MethodSpec, Spec
 
+PEERS = 200
+"""Held-out samples of each forgotten class that all models judge too, at most."""
+ALL_PEERS = 600
+"""The same of all classes together, at least 40 of each."""
+PEER_DRAWS = 20
+"""Copies of a held-out sample at each radius, at most: their mean log-odds need no more."""
+MEASURED = 2
+"""Of what a run measures of its models; a run of another number is another run, with the same models."""
 MODEL_KINDS = ("original", "unlearned", "reference", "audited")
 """Kinds of entries that hold a model to be judged."""
 
@@ -112,8 +121,7 @@ def plan(work: Work) -> list[Stage]:
     if work.forget is None:
         return [*first, scores_stage(work, original)]
     recipe, digest = work.spec.training(), forget_digest(work.forget)
-    n_f, classes = len(work.forget.indices), len(work.dataset.classes)
-    n_r = len(work.dataset.train_labels) - n_f
+    n_r = len(work.dataset.train_labels) - len(work.forget.indices)
     start = first[0].key if len(first) > 1 else None
     references = [
         Stage(
@@ -132,28 +140,8 @@ def plan(work: Work) -> list[Stage]:
         )
         for k in range(work.spec.references)
     ]
-    judges = tuple(stage.key for stage in references)
-    seen = looked_at(work.spec.taus)
-    search_cost = n_f * DRAWS * len(seen) * (TRIALS + len(references))
     unlearned = [
-        Stage(
-            "unlearned",
-            f"{method.label}, its strength by the references" if is_auto(method.config) else method.label,
-            method.label,
-            {
-                "model": work.spec.model,
-                "original": original.key,
-                "forget": digest,
-                "method": method.key,
-                "config": method.config.to_dict(),
-                "seed": derived_seed(work.spec.seed, "unlearn"),
-            }
-            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {})
-            | ({"references": list(judges), "taus": seen} if is_auto(method.config) else {}),
-            (original.key, *(judges if is_auto(method.config) else ())),
-            METHODS[method.key].cost_on(method.config, n_r, n_f, classes) * (TRIALS if is_auto(method.config) else 1)
-            + (search_cost if is_auto(method.config) else 0),
-        )
+        _unlearned_stage(work, method, original, references)
         for method in work.spec.methods
         if method.label not in work.failed
     ]
@@ -161,7 +149,31 @@ def plan(work: Work) -> list[Stage]:
     scores = [scores_stage(work, stage) for stage in models]
     relearned = [_relearn_stage(work, stage, scores[0]) for stage in models[1:] if work.spec.relearn]
     verdicts = verdict_stages(work, [original, *unlearned], references)
-    return [*first, *references, *unlearned, *scores, *relearned, *verdicts]
+    return [*first, *references, *unlearned, *scores, *relearned, *verdicts, *peer_stages(work, [*models])]
+
+
+def _unlearned_stage(work: Work, method: MethodSpec, original: Stage, references: Sequence[Stage]) -> Stage:
+    """A run of a method; one that finds its strength is several runs, and reads the references."""
+    assert work.forget is not None
+    n_f, found = len(work.forget.indices), METHODS[method.key]
+    n_r, classes = len(work.dataset.train_labels) - n_f, len(work.dataset.classes)
+    inputs = {
+        "model": work.spec.model,
+        "original": original.key,
+        "forget": forget_digest(work.forget),
+        "method": method.key,
+        "config": method.config.to_dict(),
+        "seed": derived_seed(work.spec.seed, "unlearn"),
+    } | ({"code": found.digest} if found.digest else {})
+    cost = found.cost_on(method.config, n_r, n_f, classes)
+    if not is_auto(method.config):
+        return Stage("unlearned", method.label, method.label, inputs, (original.key,), cost)
+    judges = [stage.key for stage in references]
+    random = next((attack for attack in work.spec.attacks if not ATTACKS[attack].uses_model), "gaussian")
+    seen, seed = looked_at(work.spec.taus), derived_seed(work.spec.seed, "strength")
+    inputs["search"] = {"references": judges, "attack": random, "taus": seen, "draws": DRAWS, "seed": seed}
+    cost = TRIALS * cost + n_f * DRAWS * len(seen) * (TRIALS + len(references))
+    return Stage("unlearned", f"{method.label}, its strength", method.label, inputs, (original.key, *judges), cost)
 
 
 def _first_stages(work: Work) -> list[Stage]:
@@ -229,10 +241,49 @@ def verdict_stages(work: Work, judged: list[Stage], references: list[Stage]) -> 
                 "seed": derived_seed(spec.seed, "draws"),
                 "forget": forget_digest(work.forget),
                 "models": {stage.label: stage.key for stage in judges},
+                "margins": True,
             }
             name = f"Verdicts, {kind.title}" + (f" on {source.label}" if source else "")
             stages.append(Stage("verdicts", name, attack, inputs, tuple(s.key for s in judges), cost))
     return stages
+
+
+def peer_stages(work: Work, models: Sequence[Stage]) -> list[Stage]:
+    """What evidence needs beside the verdicts, one table an attack: the same models on held-out samples of the classes.
+
+    Under an attack that is built on a model, every model is attacked in turn and judges its own copies, on the forget
+    set as well: only so is an unlearned model one more draw of the experiment its references went through.
+    """
+    assert work.forget is not None
+    spec, data, stages = work.spec, work.dataset, []
+    held = held_out(data, data.train_labels[torch.tensor(work.forget.indices)])
+    for attack in spec.attacks:
+        kind = ATTACKS[attack]
+        samples = [*(work.forget.indices if kind.uses_model else ()), *(len(data.train_labels) + held).tolist()]
+        if not samples:
+            continue
+        draws = min(spec.draws, PEER_DRAWS)
+        inputs = {
+            "data": data.fingerprint,
+            "attack": attack,
+            "taus": list(spec.taus),
+            "draws": draws,
+            "seed": derived_seed(spec.seed, "draws"),
+            "samples": samples,
+            "models": {stage.label: stage.key for stage in models},
+        }
+        each = verdict_cost(attack, spec.taus, draws, len(data.classes), 1 if kind.uses_model else len(models))
+        cost = len(samples) * each * (len(models) if kind.uses_model else 1)
+        name = f"Verdicts, {kind.title} on {'each model' if kind.uses_model else 'held-out samples'}"
+        stages.append(Stage("peers", name, attack, inputs, tuple(stage.key for stage in models), cost))
+    return stages
+
+
+def held_out(data: Dataset, labels: Tensor) -> Tensor:
+    """Test indices of the classes of ``labels``, at most :data:`PEERS` of each; int64."""
+    classes = labels.unique()
+    each = min(PEERS, max(40, ALL_PEERS // len(classes)))
+    return torch.cat([(data.test_labels == label).nonzero()[:, 0][:each] for label in classes])
 
 
 def verdict_cost(attack: str, taus: Sequence[float], draws: int, classes: int, judges: int) -> float:

@@ -71,6 +71,7 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         "forget": json.loads(forget.to_json()),
         "models": rows,
         "residual": residual,
+        "peers": {stage.label: stage.key for stage in stages if stage.kind == "peers"},
         "cka": similarities({name: stored_scores(store, scores[name]) for name in order}),
     }
 

@@ -168,10 +168,15 @@ def make_spec(
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )
+    _check_together(spec)
+    return spec
+
+
+def _check_together(spec: Spec) -> None:
+    """Raises UsageError where settings that are right each do not go together."""
     if spec.references < 2 and any(is_auto(method.config) for method in spec.methods):
         raise UsageError("A strength that is 'auto' lies in the band of the references; give at least two of them.")
     spec.training()
-    return spec
 
 
 def spec_from_dict(values: Any) -> Spec:

@@ -22,14 +22,14 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..data import Dataset, ForgetSet, forget_set, held, retain_indices
+from ..data import Dataset, ForgetSet, forget_set, held, retain_indices, to_pixels
 from ..device import logits_of, place
 from ..measure.cost import peak_memory
 from ..measure.metrics import accuracies, mia_accuracy
 from ..measure.relearn import RELEARN_FACTOR, relearn
 from ..measure.residual import Ints
 from ..measure.scores import score
-from ..measure.verdicts import count_verdicts, verdicts_to_bytes
+from ..measure.verdicts import count_on_themselves, count_verdicts, verdicts_to_bytes
 from ..models import Classifier, create_model
 from ..perturb.copies import ATTACKS
 from ..store.tensors import load_tensors, save_tensors
@@ -37,8 +37,8 @@ from ..training.fit import fit
 from ..training.live import Watch, watching
 from ..training.references import fit_references
 from ..unlearning import METHODS, Samples, unlearn
-from .auto import DRAWS, TRIALS, apart, choose, is_auto, said
-from .plan import Stage, Work, derived_seed
+from .auto import TRIALS, apart, choose, is_auto, said
+from .plan import Stage, Work
 from .stored import load_model, role_of, stored_scores, versions
 
 logger = logging.getLogger(__name__)
@@ -106,7 +106,9 @@ def _unlearn(work: Work, stage: Stage) -> None:
     about: dict[str, Any] = {}
     with peak_memory(work.device) as peak, watching(watch):
         if is_auto(method.config):
-            (model, notes), trials = choose(attempt, _apart_from_references(work, stage), method.config)
+            (model, notes), trials = choose(
+                attempt, _apart_from_references(work, stage.inputs["search"]), method.config
+            )
             about["auto"] = [asdict(trial) for trial in trials]
             notes = [*notes, said(trials)]
         else:
@@ -115,30 +117,27 @@ def _unlearn(work: Work, stage: Stage) -> None:
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes, **about)
 
 
-def _apart_from_references(work: Work, stage: Stage) -> Callable[[tuple[Classifier, list[str]]], float]:
-    """How far a model's recognition of the forget set lies from the band of the references that the stage names."""
+def _apart_from_references(work: Work, search: dict[str, Any]) -> Callable[[tuple[Classifier, list[str]]], float]:
+    """How far a model's recognition of the forget set lies from the band of the references that ``search`` names."""
     assert work.forget is not None
-    index, spec = torch.tensor(work.forget.indices), work.spec
-    attack = next((attack for attack in spec.attacks if not ATTACKS[attack].uses_model), "gaussian")
+    samples, index = work.forget.indices, torch.tensor(work.forget.indices)
+    images, labels = held(work.dataset.train_images, index, "cpu"), work.dataset.train_labels[index]
 
     def recognised(models: dict[str, Classifier]) -> Ints:
         counted = count_verdicts(
             models,
             [],
-            held(work.dataset.train_images, index, "cpu"),
-            work.dataset.train_labels[index],
-            work.forget.indices if work.forget else (),
-            attack=attack,
-            taus=stage.inputs["taus"],
-            draws=DRAWS,
-            seed=derived_seed(spec.seed, "strength"),
+            images,
+            labels,
+            samples,
+            **{name: search[name] for name in ("attack", "taus", "draws", "seed")},
             classes=len(work.dataset.classes),
             device=work.device,
             on_chunk=lambda done, total: work.tracker.check(),
         )
         return np.stack([counted.recognised(name) for name in models])
 
-    references = recognised({key: load_model(work.store, key) for key in stage.inputs["references"]})
+    references = recognised({key: load_model(work.store, key) for key in search["references"]})
     return lambda made: apart(recognised({"m": made[0]})[0], references)
 
 
@@ -235,6 +234,33 @@ def _judge(work: Work, stage: Stage) -> None:
     work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
 
 
+def _judge_peers(work: Work, stage: Stage) -> None:
+    inputs, data = stage.inputs, work.dataset
+    index = torch.tensor(inputs["samples"])
+    train = index < len(data.train_labels)
+    parts = ((data.train_images, index[train]), (data.test_images, index[~train] - len(data.train_labels)))
+    labels = torch.cat([data.train_labels[parts[0][1]], data.test_labels[parts[1][1]]])
+    models = {name: load_model(work.store, key) for name, key in inputs["models"].items()}
+    images = torch.cat([to_pixels(held(images, chosen, "cpu")[:]) for images, chosen in parts if len(chosen)])
+    asked: dict[str, Any] = {
+        "attack": inputs["attack"],
+        "taus": inputs["taus"],
+        "draws": inputs["draws"],
+        "seed": inputs["seed"],
+        "classes": len(data.classes),
+        "device": work.device,
+        "on_note": work.tracker.note,
+    }
+    if ATTACKS[inputs["attack"]].uses_model:
+        counted = count_on_themselves(models, images, labels, inputs["samples"], **asked, on_chunk=work.tracker.step)
+    else:
+        references = [name for name in models if role_of(name) == "reference"]
+        counted = count_verdicts(
+            models, references, images, labels, inputs["samples"], **asked, on_chunk=work.tracker.step
+        )
+    work.store.put(stage.key, inputs, {"verdicts.safetensors": verdicts_to_bytes(counted)})
+
+
 def _each(run: Callable[[Work, Stage], None]) -> Callable[[Work, Sequence[Stage]], None]:
     """Stages that gain nothing from being run together."""
 
@@ -254,6 +280,7 @@ RUN: dict[str, Callable[[Work, Sequence[Stage]], None]] = {
     "scores": _each(_score),
     "relearned": _each(_relearn),
     "verdicts": _each(_judge),
+    "peers": _each(_judge_peers),
 }
 """Kind → what makes the entries of stages of that kind that share a name."""
 

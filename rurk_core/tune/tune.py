@@ -1,7 +1,7 @@
 """Choosing a method's settings: such that residual knowledge lies in the band of the references, at the least loss.
 
 The paper's settings over-forget a smaller network: λ and τ do not transfer between models. A search tries settings
-on one half of the forget set, with two aims that pull against each other,
+on one half of the forget set, with two aims that pull against each other::
 
     distance  how far the ratio of means lies outside the band of the references, |log ratio| beyond the nearer edge
               of the band, averaged over the τ grid
@@ -10,7 +10,7 @@ on one half of the forget set, with two aims that pull against each other,
 shows the front between them, chooses on it, and judges the choice on the other half. Both halves are unlearned in
 every trial: only what is looked at differs. Original and references are those of the store.
 
-Any number of processes may share a search and its budget, through files alone:
+Any number of processes may share a search and its budget, through files alone::
 
     <store>/tuning/<key of the search>/7.json    trial 7, once it has ended
                                        lock      its byte 7 is locked by the process that is at trial 7

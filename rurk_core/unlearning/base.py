@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -122,8 +122,8 @@ class Method:
     source: str
     summary: str
     batch_norm: str
-    cost: str
-    presets: Mapping[str, Mapping[str, Any]]
+    cost: str = ""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     check: Check | None = None
     estimate: Check | None = None
     passes: Passes = epochs_of_retain

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -72,27 +73,21 @@ def descend(
 ) -> Classifier:
     """SGD on CE(retain) − λ_f·CE(forget) − λ_a·CE(vulnerable(forget)): RURK, NegGrad+, GD and NGD are its cases.
 
-    A term of weight 0 is not computed at all (no forward pass, no random numbers), so the identities between
-    the methods hold bit for bit.
+    A term of weight 0 is not computed at all, so the identities between the methods hold bit for bit.
 
     Args:
-        config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, and where it has
-            them ``max_iterations``, ``clip``, ``bn`` and ``ceiling`` (:func:`~rurk_core.unlearning.ceiling.limits`),
-            and what :func:`vulnerable_copies` reads.
+        config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, where it has them
+            ``max_iterations``, ``clip``, ``bn`` and ``ceiling``, and what :func:`vulnerable_copies` reads.
         validation: held-out samples, by which the ceiling is set.
     """
     model, bn, batch = trainable_copy(original), getattr(config, "bn", "train"), config.batch
     set_mode(model, bn)
-    steps = config.epochs * steps_per_epoch(len(retain), batch)
-    steps = min(steps, getattr(config, "max_iterations", 0) or steps)
-    forget_stream = side_stream(generator, 0x5F0E)
-    q, peers_stream = getattr(config, "ceiling", 0.0), side_stream(generator, 0xCE11)
-
-    def of_peers(pixels: Tensor, labels: Tensor) -> Tensor:
-        return vulnerable_copies(config, original, pixels, labels, peers_stream)
-
-    clean = limits(original, retain, forget, validation, q if lambda_f else 0.0, name=name)
-    perturbed = limits(original, retain, forget, validation, q if lambda_a else 0.0, of_peers, name=name)
+    whole = config.epochs * steps_per_epoch(len(retain), batch)
+    steps = min(whole, getattr(config, "max_iterations", 0) or whole)
+    forget_stream, peers_stream = side_stream(generator, 0x5F0E), side_stream(generator, 0xCE11)
+    peers = partial(vulnerable_copies, config, original, generator=peers_stream)
+    limit = partial(limits, original, retain, forget, validation, getattr(config, "ceiling", 0.0), name=name)
+    clean, perturbed = limit() if lambda_f else None, limit(peers) if lambda_a else None
 
     def losses() -> Iterator[Tensor]:
         forget_batches = cycle_batches(len(forget), batch, forget_stream)
@@ -101,8 +96,7 @@ def descend(
             if lambda_f or lambda_a:
                 images, labels = forget.batch(next(forget_batches))
                 if lambda_f:
-                    raised = F.cross_entropy(logits_on(model, images), labels)
-                    loss = loss - lambda_f * held_at(raised, labels, clean)
+                    loss = loss - lambda_f * held_at(F.cross_entropy(logits_on(model, images), labels), labels, clean)
                 if lambda_a:
                     copies = vulnerable_copies(config, model, to_pixels(images), labels, forget_stream)
                     set_mode(model, bn)

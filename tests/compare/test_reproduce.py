@@ -121,6 +121,7 @@ def test_claims_are_counted():
     assert _checked(claim, comparison)["found"] == {"gd": {"holds": 1, "of": 2, "lowest": 0.9, "highest": 1.2}}
 
 
+@pytest.mark.slow
 def test_a_whole_reproduction_and_again_from_the_store(tmp_path):
     store = Store(tmp_path)
     found = reproduce("table_c2", store, dataset="digits", seeds=(1, 2), overrides=TINY)
@@ -150,6 +151,7 @@ def test_beside_the_papers_numbers_on_real_images(real_data, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_command(capsys, tmp_path):
     code = main(["reproduce", "figure1", "--seeds", "1", "--store", str(tmp_path)])
     out = capsys.readouterr().out

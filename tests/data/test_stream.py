@@ -161,6 +161,7 @@ def test_what_is_wrong_with_an_image_is_one_sentence(folder, monkeypatch):
         load_dataset(str(folder))
 
 
+@pytest.mark.slow
 def test_an_experiment_gives_the_same_bytes_whether_its_data_fit_or_not(folder, tmp_path, monkeypatch):
     methods = "rurk,ssd,bad_teacher,random_label:epochs=2,unsir:per_class=8,fisher:samples=8,cf_k:epochs=2"
     spec = make_spec(
@@ -232,6 +233,7 @@ print(images.nbytes, peak() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
     """200 MB of images, all of them trained on and scored: the peak grows by a few batches."""
     monkeypatch.setenv("RURK_IMAGES_GB", "0.01")
@@ -247,6 +249,7 @@ def test_memory_does_not_grow_with_the_set(tmp_path, monkeypatch):
     assert size > 190_000_000 and grown < 60_000_000, f"{grown / 1e6:.0f} MB more"
 
 
+@pytest.mark.slow
 def test_resnet50_trains_and_scores_at_224_pixels(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     for label in "ab":

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from rurk_core.data import load_dataset
+from rurk_core.evidence.case import open_case
 from rurk_core.evidence.reviews import history, latest
-from rurk_core.evidence.whole_set import make_wholeset
+from rurk_core.evidence.whole_set import make_whole_set
 from rurk_core.measure import radius
 from rurk_core.store.store import Store
 
@@ -63,7 +64,7 @@ def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, v
     url, store, run = reviewed
     monkeypatch.setattr(radius, "ATTEMPTS", 1)
     monkeypatch.setattr(radius, "DIRECTIONS", 16)
-    document = make_wholeset(store, run, load_dataset("digits"), method="rurk")
+    document = make_whole_set(open_case(store, run, method="rurk"), load_dataset("digits"))
     # so that there is something to click, whatever the small models did
     first = document["retained"]["samples"][0]
     first["q_forgotten"], document["retained"]["changed"] = 0.0, [first["sample"]]

@@ -16,15 +16,17 @@ from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.evidence import case as judging
+from rurk_core.evidence import radii as radii_module
 from rurk_core.evidence import whole_set as wholeset
-from rurk_core.evidence.signals import siblings, signals_of_run
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.signals import siblings, signals_of
 from rurk_core.evidence.whole_set import (
-    find_wholeset,
-    make_wholeset,
+    find_whole_set,
+    make_whole_set,
     radii_summary,
-    wholeset_costs,
-    wholeset_job,
-    wholeset_key,
+    whole_set_costs,
+    whole_set_job,
+    whole_set_key,
 )
 from rurk_core.evidence.words import changes
 from rurk_core.measure import radius
@@ -56,13 +58,16 @@ def made(few, tmp_path_factory):
     """A store with a run, the run, the data, and the document on its model."""
     store, data = Store(tmp_path_factory.mktemp("whole")), load_dataset("digits")
     result = run(few, store)
-    return store, result, data, make_wholeset(store, result["key"], data, method="gd")
+    return store, result, data, make_whole_set(open_case(store, result["key"], method="gd"), data)
 
 
 def test_a_document_has_all_parts_and_is_made_once(made, monkeypatch):
     store, result, data, document = made
     n = len(result["forget"]["indices"])
-    assert document["key"] == wholeset_key(store, result["key"], method="gd") and document["attack"] == "gaussian"
+    assert (
+        document["key"] == whole_set_key(open_case(store, result["key"], method="gd"))
+        and document["attack"] == "gaussian"
+    )
     assert document["missing"] == {} and document["references"] == 3
     assert [signal["name"] for signal in document["membership"]][:4] == ["SVC", "confidence", "U-LiRA", "RULI"]
     for signal in document["membership"]:
@@ -79,9 +84,9 @@ def test_a_document_has_all_parts_and_is_made_once(made, monkeypatch):
         assert all(shares == sorted(shares, reverse=True) for shares in models.values())
     assert len(document["retained"]["samples"]) == 100 and document["unreferenced"]["agreement"]
     assert all("calibrated" in row for row in document["unreferenced"]["samples"])
-    monkeypatch.setattr(wholeset, "radii_of_run", None)  # not asked again
-    again = make_wholeset(store, result["key"], data, method="gd", attack="gaussian")
-    assert again == find_wholeset(store, result["key"], method="gd") == json.loads(json.dumps(document))
+    monkeypatch.setattr(wholeset, "radii_of", None)  # not asked again
+    again = make_whole_set(open_case(store, result["key"], method="gd", attack="gaussian"), data)
+    assert again == find_whole_set(open_case(store, result["key"], method="gd")) == json.loads(json.dumps(document))
 
 
 def test_parts_that_are_kept_are_not_computed_again(made, monkeypatch, tmp_path):
@@ -89,10 +94,10 @@ def test_parts_that_are_kept_are_not_computed_again(made, monkeypatch, tmp_path)
     store, result, data, _ = made
     fresh = Store(tmp_path / "own", bundled=[store.url])
     Path(fresh.root).mkdir(exist_ok=True)
-    costs = wholeset_costs(store, result["key"], data, method="gd")
-    assert costs["Radii, l2"] == costs["Radii, linf"] == 0 < costs["Verdicts, held-out samples"]
-    for name in ("measure", "count_verdicts"):
-        monkeypatch.setattr(judging, name, None)
+    costs = whole_set_costs(open_case(store, result["key"], method="gd"), data)
+    assert costs["Radii, l2"] == costs["Radii, linf"] == 0 == costs["Verdicts, held-out samples"]
+    monkeypatch.setattr(radii_module, "measure", None)
+    monkeypatch.setattr(judging, "count_verdicts", None)
     asked = ["--method", "gd", "--radius", "l2", "--radius", "linf", "--retained", "100", "--unreferenced"]
     assert main(["evidence", result["key"], "--store", store.url, *asked]) == 0
 
@@ -102,9 +107,9 @@ def test_a_damaged_document_is_made_anew(made, tmp_path):
     shutil.copytree(Path(store.url) / "runs", tmp_path / "runs")
     own = Store(tmp_path)
     (tmp_path / "runs" / document["key"] / "wholeset.json").write_text("{")
-    assert find_wholeset(own, result["key"], method="gd") is None
-    again = make_wholeset(own, result["key"], data, method="gd")
-    assert again["radii"] == document["radii"] and find_wholeset(own, result["key"], method="gd")
+    assert find_whole_set(open_case(own, result["key"], method="gd")) is None
+    again = make_whole_set(open_case(own, result["key"], method="gd"), data)
+    assert again["radii"] == document["radii"] and find_whole_set(open_case(own, result["key"], method="gd"))
 
 
 def test_a_stopped_job_goes_on_where_it_was(made, tmp_path):
@@ -118,15 +123,15 @@ def test_a_stopped_job_goes_on_where_it_was(made, tmp_path):
         return any(event["stage"] == "Radii, linf" for event in events)
 
     with pytest.raises(Cancelled):
-        wholeset_job(job, own, events.append, stop_after_one_norm)
-    assert find_wholeset(own, result["key"], method="gd") is None
+        whole_set_job(job, own, events.append, stop_after_one_norm)
+    assert find_whole_set(open_case(own, result["key"], method="gd")) is None
     assert len(own.list("radii")) == 5, "those of the first norm are kept"
-    costs = wholeset_costs(own, result["key"], data, method="gd")
+    costs = whole_set_costs(open_case(own, result["key"], method="gd"), data)
     assert costs["Radii, l2"] == 0 < costs["Radii, linf"]
     shares = [event["overall"] for event in events]
     assert shares == sorted(shares)
-    key = wholeset_job(job, own, lambda event: None, lambda: False)
-    found = find_wholeset(own, result["key"], method="gd")
+    key = whole_set_job(job, own, lambda event: None, lambda: False)
+    found = find_whole_set(open_case(own, result["key"], method="gd"))
     assert key == found["key"] == document["key"]
     assert {k: v for k, v in found.items() if k != "made_with"} == {
         k: v for k, v in document.items() if k != "made_with"
@@ -136,13 +141,13 @@ def test_a_stopped_job_goes_on_where_it_was(made, tmp_path):
 def test_what_cannot_be_measured_is_said(made):
     store, result, data, _ = made
     with pytest.raises(UsageError, match="no model 'nobody'"):
-        make_wholeset(store, result["key"], data, method="nobody")
+        make_whole_set(open_case(store, result["key"], method="nobody"), data)
     with pytest.raises(UsageError, match="it has gaussian"):
-        wholeset_key(store, result["key"], method="gd", attack="pgd")
+        whole_set_key(open_case(store, result["key"], method="gd", attack="pgd"))
     with pytest.raises(UsageError, match="Name a run"):
-        wholeset_job({"spec": {"run": 7}}, store, lambda event: None, lambda: False)
+        whole_set_job({"spec": {"run": 7}}, store, lambda event: None, lambda: False)
     with pytest.raises(UsageError, match="fingerprint"):
-        make_wholeset(store, result["key"], replace(data, fingerprint="0" * 16), method="original")
+        make_whole_set(open_case(store, result["key"], method="original"), replace(data, fingerprint="0" * 16))
 
 
 def test_without_references_two_parts_are_missing_and_say_why(made, tmp_path):
@@ -161,7 +166,7 @@ def test_without_references_two_parts_are_missing_and_say_why(made, tmp_path):
     found = audit(
         own, dataset="digits", forget=forget, original=paths["original"], unlearned=[paths["gd"]], taus="0.2", draws=5
     )
-    document = make_wholeset(own, found["key"], data, method="unlearned")
+    document = make_whole_set(open_case(own, found["key"], method="unlearned"), data)
     assert document["membership"] is None and document["retained"] is None and document["references"] == 0
     assert set(document["missing"]) == {"membership", "retained"}
     assert document["radii"]["l2"]["beyond_all"] is None and document["unreferenced"]["agreement"] is None
@@ -170,7 +175,7 @@ def test_without_references_two_parts_are_missing_and_say_why(made, tmp_path):
 
 def test_models_of_other_seeds_join_the_attack_and_name_another_document(made, few):
     store, result, data, document = made
-    before = {s.name: s for s in signals_of_run(store, result["key"], data, "gd")}
+    before = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)}
     assert (before["U-LiRA"].inside, before["U-LiRA"].outside) == (0, 2) and before["SVC"].outside == 0
     others = [run(replace(few, seed=seed), store) for seed in (8, 9)]
     # one that differs in a setting, and one with another forget set, do not count
@@ -181,14 +186,14 @@ def test_models_of_other_seeds_join_the_attack_and_name_another_document(made, f
     row = next(row for row in result["models"] if row["name"] == "gd")
     expected = {next(r["key"] for r in other["models"] if r["name"] == "gd") for other in others}
     assert set(siblings(store, row["key"], row["scores"])) == expected
-    after = {s.name: s for s in signals_of_run(store, result["key"], data, "gd")}
+    after = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)}
     assert (after["U-LiRA"].inside, after["RULI"].inside, after["SVC"].inside) == (2, 2, 0)
     assert after["U-LiRA"].to_dict()["inside"] == 2
     assert np.array_equal(after["SVC"].positives, before["SVC"].positives)
     # a reference handed in as unlearned never saw the samples
-    assert all(s.inside == 0 for s in signals_of_run(store, result["key"], data, "reference-1"))
-    assert wholeset_key(store, result["key"], method="gd") != document["key"]
-    assert find_wholeset(store, result["key"], method="gd") is None
+    assert all(s.inside == 0 for s in signals_of(open_case(store, result["key"], method="reference-1"), data))
+    assert whole_set_key(open_case(store, result["key"], method="gd")) != document["key"]
+    assert find_whole_set(open_case(store, result["key"], method="gd")) is None
 
 
 def test_radii_in_shares_by_hand():
@@ -222,11 +227,11 @@ def test_the_command_reads_and_writes_the_document(made, capsys):
     asked = ["evidence", result["key"], "--store", store.url, "--method", "original", "--whole"]
     assert main([*asked, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)["models"]["original"]
-    kept = find_wholeset(store, result["key"], method="original")
+    kept = find_whole_set(open_case(store, result["key"], method="original"))
     assert found["key"] == kept["key"] and found["radii"] == kept["radii"]
     assert main(asked) == 0
     printed = capsys.readouterr().out
-    assert "in / out" in printed and kept["key"] in printed and "Without re-trained models (weaker)" in printed
+    assert "in / out" in printed and kept["key"] in printed and "Held-out samples of the same class" in printed
 
 
 # --- in reports ---------------------------------------------------------------------------------------------------
@@ -264,7 +269,7 @@ def test_a_report_says_in_one_sentence_what_was_not_measured(made, capsys, tmp_p
     assert entry["found"] is None and "Not measured" in report.html
     words = shlex.split(entry["sentence"].rpartition("or run: ")[2])
     assert words[0] == "rurk" and main([*words[1:], "--store", own.url]) == 0
-    assert find_wholeset(own, result["key"], method="gd", attack="gaussian")
+    assert find_whole_set(open_case(own, result["key"], method="gd", attack="gaussian"))
     single = make_report(own, result["key"], sample=result["forget"]["indices"][0])
     assert single.document["whole_set"] == [] and "Not measured" not in single.html
 
@@ -273,7 +278,7 @@ def test_names_in_the_sections_are_text_whatever_they_look_like(made, forge, tmp
     store, result, data, _ = made
     shutil.copytree(Path(store.url) / "runs", tmp_path / "runs")
     own = Store(tmp_path)
-    document = make_wholeset(own, result["key"], data, method="gd")
+    document = make_whole_set(open_case(own, result["key"], method="gd"), data)
     row = document["retained"]["samples"][0]
     document["retained"]["changed"] = [row["sample"]]
     row["q_forgotten"] = 0.0

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from rurk_core.evidence.samples import overall_excess
-from rurk_core.run.stored import load_verdicts
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.findings import find
+from rurk_core.evidence.words import set_words, short_words
 
 
 @pytest.fixture
@@ -28,15 +29,14 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     store, result = tiny_run
     app = opened()
     assert app.title[0].value.startswith("What does an unlearned model")
-    key = next(entry["verdicts"] for entry in result["residual"] if entry["method"] == "gd")
-    verdicts = load_verdicts(store, key)
-    own = 100 * np.mean(verdicts.recognised("gd")[:, 1:]) / verdicts.draws
-    each = 100 * np.mean(verdicts.reference_recognised()[:, :, 1:], axis=(1, 2)) / verdicts.draws
+    case = open_case(store, result["key"], method="gd")
+    own = 100 * np.mean(case.verdicts.recognised("gd")[:, 1:]) / case.verdicts.draws
+    each = 100 * np.mean(case.verdicts.reference_recognised()[:, :, 1:]) / case.verdicts.draws
     text = words(app)
-    assert f"<b>{each.min():.1f}–{each.max():.1f}</b>" in text and f"GD (<b>{own:.1f}</b>)" in text
-    said = "residual knowledge" if own > each.max() else "over-forgetting" if own < each.min() else "cannot be told"
-    assert said in text.partition("Of 100 copies")[2]
-    assert f"{overall_excess(own, each)['excess']:+.2f}".replace("-", "−") in text
+    assert f"2 re-trained models <b>{each:.1f}</b> on average" in text and f"GD (<b>{own:.1f}</b>)" in text
+    found = find(case)
+    assert short_words(found) in text.partition("Of 100 copies")[2]
+    assert any(set_words(found) in item.value.replace("\\", "") for item in app.markdown)
 
 
 def test_one_button_leads_to_the_sample_it_shows(opened):

@@ -12,10 +12,11 @@ from safetensors.torch import save_file
 from streamlit.testing.v1 import AppTest
 from ui.session import state
 
+from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
 from rurk_core.evidence.reviews import history, latest
 from rurk_core.run.audit import audit
-from rurk_core.run.stored import load_model, load_verdicts
+from rurk_core.run.stored import load_model
 from rurk_core.store.store import Store
 
 FRAME = str(Path(__file__).parents[2] / "pages" / "frame.py")
@@ -49,7 +50,7 @@ def text_of(app):
 def test_the_queue_starts_with_the_most_recognised_sample_and_keys_judge(store, tiny_run):
     _, result = tiny_run
     run = result["key"]
-    ranked = find(load_verdicts(store, result["residual"][0]["verdicts"]), "gd").samples
+    ranked = find(open_case(store, result["key"], method="gd")).samples
     app = opened(run)
     assert not app.exception and not app.error
     assert sample_of(app) == ranked[0].sample
@@ -77,7 +78,7 @@ def test_the_radius_is_searched_when_asked_for(store, tiny_run):
 
 def test_filters_leave_what_they_say(store, tiny_run):
     _, result = tiny_run
-    ranked = find(load_verdicts(store, result["residual"][0]["verdicts"]), "gd").samples
+    ranked = find(open_case(store, result["key"], method="gd")).samples
     app = opened(result["key"])
     app.button(key="verdict_clear").click().run()
     app.selectbox(key="view_show").select("undecided").run()
@@ -88,7 +89,7 @@ def test_filters_leave_what_they_say(store, tiny_run):
     assert "No sample fits" in app.info[0].value and not app.exception
     app.selectbox(key="view_show").select("all").run()
     # two references and twenty draws: nothing can be told of any sample
-    assert {finding.verdict for finding in ranked} == {"cannot_tell"}
+    assert {finding.finding for finding in ranked} == {"cannot_tell"}
     app.selectbox(key="view_evidence").select("cannot_tell").run()
     assert "** of 71 in" in text_of(app) and "Cannot be told" in text_of(app)
     app.selectbox(key="view_evidence").select("clear").run()

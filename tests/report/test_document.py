@@ -15,8 +15,10 @@ from safetensors.torch import save_file
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
 from rurk_core.errors import UsageError
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.findings import find
 from rurk_core.evidence.reviews import Judgement, judge
-from rurk_core.evidence.samples import sample_evidence
+from rurk_core.evidence.words import set_words
 from rurk_core.report import document as reports
 from rurk_core.report.document import make_report, write_report
 from rurk_core.report.looks import Look
@@ -51,6 +53,12 @@ def test_a_report_is_one_page_and_one_document_of_the_published_schema(which, re
     assert json.loads(paths[1].read_text()) == report.document
 
 
+def test_the_published_schema_follows_from_the_list_of_statistics():
+    from benchmarks.schema import written
+
+    assert written(json.loads(json.dumps(SCHEMA))) == SCHEMA, "run: python -m benchmarks.schema"
+
+
 def test_a_long_document_is_written_without_lines(whole, monkeypatch):
     short = whole.json
     monkeypatch.setattr(reports, "READABLE", 1000)
@@ -65,17 +73,18 @@ def test_the_numbers_are_those_of_the_run(whole, tiny_run):
     verdicts = load_verdicts(store, result["residual"][0]["verdicts"])
     u, v = verdicts.recognised("gd"), verdicts.reference_recognised()
     rows = [row for row in document["samples"] if row["method"] == "gd"]
-    evidence = sample_evidence(verdicts, "gd")
-    assert [row["sample"] for row in rows] == [int(evidence.samples[place]) for place in evidence.order()]
-    for row in rows:
-        place = verdicts.samples.tolist().index(row["sample"])
-        assert row["recognised"] == u[place].tolist() and row["references"] == v[:, place].sum(1).tolist()
-        assert row["excess"] == pytest.approx(100 * evidence.row(place)["excess"])
-        assert row["evidence"]["q_residual"] == evidence.row(place)["q_residual"]
+    found = find(open_case(store, result["key"], method="gd"))
+    assert [row["sample"] for row in rows] == [one.sample for one in found.samples]
+    for row, one in zip(rows, found.samples, strict=True):
+        assert row["recognised"] == u[one.place].tolist() and row["over_radii"] == u[one.place, 1:].sum()
+        assert row["references"] == v[:, one.place, 1:].sum(1).tolist() == row["references_over_radii"]
+        assert row["evidence"] == one.row and row["finding"] == one.finding
+        assert row["excess"] == pytest.approx(
+            100 * (u[one.place, 1:].sum() - np.mean(row["references"])) / 40, abs=1e-6
+        )
     answer = document["answers"][0]
-    assert {name: answer[name] for name in evidence.counts()} == evidence.counts() and answer["samples"] == 71
-    assert f"Of 71 samples {answer['residual']} carry residual knowledge" in whole.html
-    assert answer["evidence"]["overall"] == evidence.overall
+    assert answer["evidence"] == found.to_dict() and answer["samples"] == 71
+    assert answer["sentence"] == set_words(found) and "at least 3 re-trained models" in whole.html
 
 
 def test_fingerprints_are_of_the_stored_weights(whole, tiny_run):
@@ -159,7 +168,11 @@ def test_names_and_notes_are_text_whatever_they_look_like(tiny_run, tmp_path):
     for row in changed["models"]:
         row["file"] = SCRIPT
         row["sha256"] = "0" * 64
-    for key in {e["verdicts"] for e in result["residual"]} | {row["key"] for row in result["models"]}:
+    for key in (
+        {e["verdicts"] for e in result["residual"]}
+        | {row["key"] for row in result["models"]}
+        | set(result["peers"].values())
+    ):
         document = json.loads(store.read(key, "spec.json"))
         own.put(key, document["spec"], {name: store.read(key, name) for name in document["files"]})
     own.put(result["key"], {"title": SCRIPT}, {"result.json": json.dumps(changed).encode()})
@@ -175,7 +188,7 @@ def test_a_report_on_a_sample_shows_it_and_its_judgements(single, tiny_run, tmp_
     document, (_, result) = single.document, tiny_run
     sample = result["forget"]["indices"][3]
     assert {row["sample"] for row in document["samples"]} == {sample} and len(document["samples"]) == 3
-    assert all(np.shape(row["references"]) == np.shape(row["null_band"]) == (2, 3) for row in document["samples"])
+    assert all(np.shape(row["references"]) == (2, 3) for row in document["samples"])
     page = Page(single.html)
     pictures = [found for tag, found in page.tags if tag == "img"]
     assert pictures[0]["alt"] == f"sample {sample}" and len(pictures) == 1 + 20

@@ -38,7 +38,7 @@ RUNNERS = {
     "embedding": "rurk_core.explore.maps:embedding_job",
     "lesson": "rurk_core.explore.lessons:lesson_job",
     "tuning": "rurk_core.tune.tune:tune_job",
-    "wholeset": "rurk_core.evidence.whole_set:wholeset_job",
+    "wholeset": "rurk_core.evidence.whole_set:whole_set_job",
 }
 """What runs a job, by its kind."""
 OWN_PLACE = ("embedding", "lesson", "wholeset")

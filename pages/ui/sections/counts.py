@@ -4,55 +4,41 @@ from __future__ import annotations
 
 import numpy as np
 
+from rurk_core.evidence.words import sample_words
 from rurk_core.measure.residual import log_ratio_posterior
 from ui.figures.look import REFERENCES
 from ui.glossary import term
+from ui.session.evidence import finding_of, findings_of
 from ui.session.view import View
 from ui.text import escape, number
 
-MEANINGS = {
-    True: (
-        "More than {}: something of this sample is left – residual knowledge.",
-        "Fewer than {}: this sample is forgotten further than retraining would – over-forgetting.",
-    ),
-    False: (
-        "More than {}: it holds this sample, which stays, more firmly than retraining would.",
-        "Fewer than {}: unlearning others has damaged this sample, which was to stay.",
-    ),
-}
-"""What more, and fewer, than re-trained models means, for a sample to forget and for one that stays."""
-
 
 def say(view: View) -> str:
-    """The counts in words, and what they mean."""
+    """The counts in words, and what is said of the sample."""
     v, name = view.verdicts, escape(view.classes[view.label])
     u = int(v.recognised(view.method)[view.place, view.at])
     each = v.reference_recognised()[:, view.place, view.at]
-    many = len(each) > 1
     look = view.looks[view.method]
     who = "the Original" if view.method == "original" else f"the unlearned model {escape(look.title)}"
-    if not len(each):
-        return (
-            f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
-            f"copies as “{name}”.</div><div class='rk-verdict'>There is no re-trained model to compare with.</div>"
-        )
-    others = f"the {len(each)} re-trained models" if many else "the re-trained model"
-    average = f" on average ({each.min()}–{each.max()})" if many else ""
     words = (
-        f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} still recognises <b>{u} of {v.draws}</b> '
-        f"copies as “{name}”; {others} <b>{number(each.mean())} of {v.draws}</b>{average}.</div>"
+        f'<div class="rk-head">{look.tag()} At τ = {view.tau:.4g} {who} recognises <b>{u} of {v.draws}</b> copies as '
+        f"“{name}”"
     )
-    others = "every re-trained model" if many else "the re-trained model"
-    above, below = MEANINGS[view.forgotten]
-    if u > each.max():
-        meaning = above.format(others)
-    elif u < each.min():
-        meaning = below.format(others)
-    elif many:
-        meaning = "Within the range of the re-trained models: on this sample they cannot be told apart by these counts."
-    else:
-        meaning = "As many as the re-trained model: on this sample they cannot be told apart by these counts."
-    return f'{words}<div class="rk-verdict">{meaning}</div>'
+    if len(each):
+        others = f"the {len(each)} re-trained models" if len(each) > 1 else "the re-trained model"
+        average = f" on average ({each.min()}–{each.max()})" if len(each) > 1 else ""
+        words += f"; {others} <b>{number(each.mean())} of {v.draws}</b>{average}"
+    return f'{words}.</div><div class="rk-verdict">{escape(_meaning(view))}</div>'
+
+
+def _meaning(view: View) -> str:
+    """The finding on the sample; or why there is none."""
+    if not view.forgotten:
+        return "This sample stays, and the re-trained models saw it; findings are made of samples to forget."
+    if not view.measured:
+        return "This perturbation was measured of this sample only; a finding needs the whole forget set."
+    found = findings_of(view.run, view.method, view.attack)
+    return sample_words(finding_of(found, view.sample), found)
 
 
 def table(view: View, shown: list[str]) -> str:

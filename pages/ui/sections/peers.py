@@ -8,6 +8,7 @@ import streamlit as st
 
 from rurk_core.errors import RurkError
 from ui.session import state
+from ui.session.evidence import case_of
 from ui.session.view import View
 
 WORDS = {
@@ -48,4 +49,4 @@ def show_peers(view: View) -> None:
 def _peers(url: str, run: str, method: str, attack: str, _dataset: Any) -> Any:
     from rurk_core.evidence.unreferenced import without_references
 
-    return without_references(state.store(), run, _dataset, method=method, attack=attack)
+    return without_references(case_of(run, method, attack), _dataset)

@@ -8,17 +8,18 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.evidence.findings import SAID, Finding, Findings, find
+from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.reviews import Judgement, history, latest
 from ui.components.tiles import sample_tiles
 from ui.figures.look import looks_of
 from ui.session import state
-from ui.session.view import choose_question, tables_of
+from ui.session.evidence import findings_of
+from ui.session.view import choose_question
 
 WORDS = {"clear": "Clear", "residual": "Residual", "over_forgotten": "Over-forgotten", "cannot_tell": "Cannot tell"}
 UNDECIDED = "undecided"
 FILTERS = {"all": "All", UNDECIDED: "Undecided", **WORDS}
-EVIDENCE = {"all": "Any evidence", **WORDS}
+EVIDENCE = {"all": "Any finding", **{name: word[0].upper() + word[1:] for name, word in SAID.items()}}
 STRIP = 150
 
 
@@ -45,28 +46,23 @@ def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
     with four:
         state.bound(
             st.selectbox,
-            "Evidence",
+            "Finding",
             "evidence",
             evidence,
             options=list(EVIDENCE),
             format_func=lambda name: EVIDENCE[name],
-            help="What the counts alone say of the sample, against how far re-trainings differ.",
+            help="What is said of the sample, against how far re-trainings differ.",
         )
     past = history(state.store(), run)
     said = {sample: found for (of, sample), found in latest(past).items() if of == method}
-    found = found_in(state.store().url, tables_of(result)[attack, method], method)
+    found = findings_of(run, method, attack)
 
     def wanted(finding: Finding) -> bool:
         judgement = said.get(finding.sample)
         verdict = judgement.verdict if judgement else UNDECIDED
-        return show in ("all", verdict) and evidence in ("all", finding.verdict)
+        return show in ("all", verdict) and evidence in ("all", finding.finding)
 
     return Queue(run, method, found, [f for f in found.samples if wanted(f)], past, said), attack
-
-
-@st.cache_resource(max_entries=32, show_spinner=False)
-def found_in(url: str, key: str, method: str) -> Findings:
-    return find(state.verdicts_of(key), method)
 
 
 def show_progress(queue: Queue) -> None:
@@ -91,7 +87,7 @@ def show_strip(queue: Queue, here: int, classes: list[str], dataset: Any) -> Non
         found = queue.said.get(finding.sample)
         verdict = WORDS[found.verdict].lower() if found else "not judged"
         names.append(
-            f"sample {finding.sample}, class {classes[finding.label]}\nevidence: {SAID[finding.verdict]}\n{verdict}"
+            f"sample {finding.sample}, class {classes[finding.label]}\nfinding: {SAID[finding.finding]}\n{verdict}"
         )
     picked = sample_tiles(
         "queue",

@@ -88,12 +88,12 @@ def _ratio_line(look: Look, counts: np.ndarray, below: np.ndarray) -> figures.Li
 def _see(ratio: bool, whole: bool, each: np.ndarray) -> str:
     if not ratio:
         return (
-            "See: a curve above the green band is residual knowledge, below it over-forgetting. The band spans the "
-            "re-trained models."
+            "See: how far from the sample each model still recognises it. The green band spans the re-trained models "
+            "that there are; whether a model is beyond re-training is what the finding says."
         )
     see = (
-        "See: above 1 the model recognises more than retraining would leave; below 1 it over-forgets. The band is how "
-        "far honest re-trainings differ from each other."
+        "See: above 1 the model recognises more copies than the re-trained ones on average, below 1 fewer. The band is "
+        "how far the re-trained models differ from each other; the finding says what that amounts to."
     )
     if whole:
         see += " The ratio is of sums over the set (ratio of means)."

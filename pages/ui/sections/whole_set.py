@@ -15,10 +15,11 @@ from ui.sections.whole_set_retained import show_retained
 from ui.sections.whole_set_signals import choose_radius, show_radii, show_signals
 from ui.sections.whole_set_unreferenced import show_unreferenced
 from ui.session import state
+from ui.session.evidence import case_of
 from ui.text import duration, escape
 
 
-def show_wholeset(
+def show_whole_set(
     run: str, result: dict[str, Any], dataset: Any, method: str, attack: str, looks: dict[str, Look]
 ) -> None:
     """The section: the document where there is one, the job that makes it, or how to have it made."""
@@ -38,10 +39,10 @@ def show_wholeset(
 
 
 def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
-    from rurk_core.evidence.whole_set import wholeset_key
+    from rurk_core.evidence.whole_set import whole_set_key
 
     store = state.store()
-    key = wholeset_key(store, run, method=method, attack=attack)
+    key = whole_set_key(case_of(run, method, attack))
     try:
         return _document(store.url, key) if store.has(key) else None
     except RurkError:  # damaged: it is offered to be made anew
@@ -95,7 +96,7 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:
-    from rurk_core.evidence.whole_set import wholeset_costs
+    from rurk_core.evidence.whole_set import whole_set_costs
     from rurk_core.run.estimate import START_SECONDS
     from rurk_core.run.plan import speed_of
 
@@ -103,7 +104,7 @@ def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, atta
     speeds, source = speeds_here(model, dataset.input_shape, len(dataset.classes))
     if speeds is None:
         return f"No estimate of the time: {source}."
-    costs = wholeset_costs(state.store(), run, dataset, method=method, attack=attack)
+    costs = whole_set_costs(case_of(run, method, attack), dataset)
     # a radius is searched by gradients, as training
     like = {"Radii": "original", "Membership signals": "scores", "Verdicts": f"verdicts {attack}"}
     seconds = sum(passes / speed_of(like[name.split(",")[0]], speeds) for name, passes in costs.items())

@@ -44,7 +44,7 @@ def show_retained(
 
 
 def show_distance(retained: dict[str, Any], look: Look, file: str) -> None:
-    """Does it happen near the forget set? Recognition beyond re-training over the distance to it."""
+    """Does it happen near the forget set? Log-odds beyond re-training over the distance to it."""
     changed = set(retained["changed"])
     traces = []
     for title, colour, symbol, of in (
@@ -57,18 +57,18 @@ def show_distance(retained: dict[str, Any], look: Look, file: str) -> None:
                 "showlegend": bool(rows),
                 "type": "scatter",
                 "x": [row["distance"] for row in rows],
-                "y": [100 * row["excess"] for row in rows],
+                "y": [row["log_odds"] - row["expected"] for row in rows],
                 "name": title,
                 "mode": "markers",
                 "marker": {"color": colour, "symbol": symbol, "size": 9},
                 "customdata": [[row["sample"], row["nearest"]] for row in rows],
-                "hovertemplate": "sample %{customdata[0]}, near %{customdata[1]}<br>%{y:+.1f} points<extra></extra>",
+                "hovertemplate": "sample %{customdata[0]}, near %{customdata[1]}<br>%{y:+.2f} log-odds<extra></extra>",
             }
         )
     figure = figure_of(
         traces,
         "distance to the nearest forgotten sample<br>(1 − cosine of features)",
-        "recognised beyond re-training (points)",
+        "log-odds beyond re-training",
         "closest",
     )
     figure.update_yaxes(zeroline=True, zerolinecolor=GREY, zerolinewidth=1)
@@ -109,19 +109,21 @@ def show_changed(
             st.switch_page("neighbourhood.py", query_params=query)
     lines = "".join(
         f"<tr><td class='num'>{row['sample']}</td><td>{escape(classes[row['label']])}</td>"
-        f"<td class='num'>{row['nearest']}</td><td class='num'>{100 * row['recognised']:.0f}% "
-        f"<span class='quiet'>({100 * row['expected']:.0f}%)</span></td>"
+        f"<td class='num'>{row['nearest']}</td><td class='num'>{row['log_odds']:+.1f} "
+        f"<span class='quiet'>({row['expected']:+.1f})</span></td>"
         f"<td>{escape('; '.join(words[row['sample']]))}</td></tr>"
         for row in rows[:LISTED]
     )
-    head = "<tr><th>sample</th><th>class</th><th>near</th><th>recognised (by re-trained)</th><th>what changed</th></tr>"
+    head = (
+        "<tr><th>sample</th><th>class</th><th>near</th><th>log-odds (of a re-training)</th><th>what changed</th></tr>"
+    )
     st.html(f"<div class='rk-scroll'><table class='rk-table'>{head}{lines}</table></div>")
     if len(rows) > LISTED:
         st.caption(f"The first {LISTED} of {len(rows)}; the download has all.")
 
 
 def retained_row(row: dict[str, Any], words: Sequence[str], result: dict[str, Any]) -> dict[str, Any]:
-    names = ("distance", "nearest", "recognised", "expected", "excess", "low", "high")
+    names = ("distance", "nearest", "log_odds", "expected", "low", "high")
     tests = ("q_residual", "q_forgotten", "shift", "q_shift")
     return {
         "sample": row["sample"],

@@ -34,7 +34,7 @@ def show_unreferenced(document: dict[str, Any], look: Look, file: str) -> None:
 
 def show_agreement(rows: Sequence[dict[str, Any]], look: Look, file: str) -> None:
     """The excess over held-out samples against that over re-trained models."""
-    x = [100 * row["calibrated"] for row in rows]
+    x = [row["calibrated"] for row in rows]
     y = [100 * (row["recognised"] - row["expected"]) for row in rows]
     marks = {
         "type": "scatter",
@@ -48,7 +48,7 @@ def show_agreement(rows: Sequence[dict[str, Any]], look: Look, file: str) -> Non
     }
     figure = figure_of(
         [diagonal(min(*x, *y), max(*x, *y), "the same"), marks],
-        "excess over re-trained models (points)",
+        "excess over re-trained models (log-odds)",
         "excess over held-out samples (points)",
         "closest",
     )

@@ -15,7 +15,8 @@ from ui.sections import whole_set
 from ui.session.view import on_demand
 
 from rurk_core.data import load_dataset
-from rurk_core.evidence.whole_set import make_wholeset
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.whole_set import make_whole_set
 from rurk_core.jobs.control import JobStatus, job_status, list_jobs
 from rurk_core.measure import radius
 from rurk_core.run.experiment import run
@@ -32,7 +33,7 @@ def measured(tiny_spec, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(radius, "ATTEMPTS", 2)
         patch.setattr(radius, "DIRECTIONS", 16)
-        document = make_wholeset(store, result["key"], load_dataset("digits"), method="gd")
+        document = make_whole_set(open_case(store, result["key"], method="gd"), load_dataset("digits"))
     return store, result, document
 
 
@@ -138,7 +139,7 @@ def test_a_sample_that_stays_opens_in_neighbourhood_and_only_if_it_was_looked_at
     row = document["retained"]["samples"][5]
     label = int(load_dataset("digits").train_labels[sample])
     counts = on_demand(store.url, result["key"], "gaussian", "gd", sample, label, load_dataset("digits"))
-    assert counts.recognised("gd").mean() / counts.draws == pytest.approx(row["recognised"], abs=1e-6)
+    assert counts.margin("gd")[:, counts.taus > 0].mean() == pytest.approx(row["log_odds"], abs=1e-4)
     assert "report_sample" not in [getattr(e, "key", None) for e in test.get("download_button")]
     kept = {row["sample"] for row in document["retained"]["samples"]} | set(result["forget"]["indices"])
     far = next(index for index in range(1000) if index not in kept)
