@@ -13,7 +13,7 @@ from ..data import dataset_entry, find_recipe, split_validation
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
 from ..models import parse_model
-from ..perturb.copies import find_attack
+from ..perturb.copies import ATTACKS, find_attack
 from ..unlearning import METHODS, Method, find_method
 from ..unlearning.base import find_preset, slug
 from .auto import is_auto
@@ -174,6 +174,11 @@ def make_spec(
 
 def _check_together(spec: Spec) -> None:
     """Raises UsageError where settings that are right each do not go together."""
+    images_only = next((name for name in spec.attacks if ATTACKS[name].images), "")
+    if images_only and dataset_entry(spec.dataset).kind == "table":
+        raise UsageError(
+            f"'{images_only}' perturbs images, and '{spec.dataset}' is a table; choose noise or an attack."
+        )
     if spec.references < 2 and any(is_auto(method.config) for method in spec.methods):
         raise UsageError("A strength that is 'auto' lies in the band of the references; give at least two of them.")
     spec.training()

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ..data import to_pixels
 from ..models import Classifier
 from ..perturb.copies import fgsm, pgd
+from ..perturb.transforms import NUMBERS, TRANSFORMS, transformed
 from ..training.loop import OnStep, steps_per_epoch
 from .base import Samples, cycle_batches, trainable_copy
 from .ceiling import held_at, limits
@@ -27,7 +28,7 @@ def vulnerable_copies(
 
     Gaussian: x + τ·N(0, I). FGSM: one signed step from x that lowers CE(x', y). PGD: such steps from a random
     start in the l∞ ball. The model is in eval mode meanwhile, so the search leaves batch statistics and
-    weight gradients alone.
+    weight gradients alone. Or one of :data:`~rurk_core.perturb.transforms.TRANSFORMS` (ours).
 
     Args:
         config: :class:`~rurk_core.unlearning.methods.rurk.RurkConfig`; pixels: float32 [B, ...].
@@ -39,6 +40,9 @@ def vulnerable_copies(
     if config.search == "gaussian":
         noise = torch.randn(pixels.shape, generator=generator, device=pixels.device)
         return (pixels + config.tau * noise).clamp(0, 1)
+    if config.search in TRANSFORMS:
+        numbers = torch.rand(len(pixels), 1, NUMBERS, generator=generator, device=pixels.device) * 2 - 1
+        return transformed(TRANSFORMS[config.search], pixels, numbers, config.tau)[:, 0]
     labels = labels.repeat(config.v)
     model.eval()
     if config.search == "fgsm":
