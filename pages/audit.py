@@ -12,7 +12,7 @@ from ui.session import state, uploads
 from ui.text import plain
 
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.models.checkpoints import SUFFIXES, checked_file
+from rurk_core.models.checkpoints import SUFFIXES, find_checkpoint
 
 GROUPS = {
     "original": ("Original", "Trained on everything. One file.", 1),
@@ -50,7 +50,7 @@ def choose_files(group: str) -> list[str]:
     files = (sent if isinstance(sent, list) else [sent]) if sent else []
     found += [str(uploads.keep(file.name, file.getvalue())) for file in files]
     for path in found:
-        checked_file(path)
+        find_checkpoint(path)
     if len(found) > most:
         raise UsageError(f"“{title}” takes {most} file{'s' if most > 1 else ''} at most, not {len(found)}.")
     return found

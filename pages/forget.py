@@ -15,7 +15,7 @@ from ui.session import state
 from ui.session.forgetting import change, checked, draft, follow_link
 from ui.text import plain
 
-from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set
+from rurk_core.data import DATASETS, Dataset, ForgetSet, forget_set, from_file
 from rurk_core.errors import RurkError, UsageError
 
 STRIP = 150
@@ -112,11 +112,11 @@ def files(dataset: Dataset, rule: str) -> None:
         on_click="ignore",
         key="save_set",
     )
-    upload = st.file_uploader("Load a set", type="json", key="load_set", max_upload_size=64)
+    upload = st.file_uploader("Load a set", type=["json", "npy", "txt", "csv"], key="load_set", max_upload_size=64)
     if upload is not None and st.session_state.get("loaded_set") != upload.file_id:
         st.session_state["loaded_set"] = upload.file_id
         try:
-            found = ForgetSet.from_json(upload.getvalue().decode("utf-8", errors="replace"), dataset)
+            found = from_file(upload.name, upload.getvalue(), dataset)
         except UsageError as error:
             state.show(error)
         else:

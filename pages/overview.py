@@ -13,6 +13,7 @@ from ui.figures.look import looks_of
 from ui.figures.sheet import make_sheet
 from ui.glossary import term
 from ui.jobs.runs import empty_state
+from ui.sections.settling import offer_references
 from ui.sections.standing import questions, verdict
 from ui.session import state
 from ui.session.evidence import findings_of
@@ -148,6 +149,7 @@ def main() -> None:
         with st.expander("What this rests on", icon=":material/balance:"):
             for words in told:
                 st.markdown(plain(words))
+            offer_references(result, findings_of(run, view.method, view.attack), "overview")
         if st.button("Look around this sample", type="primary", icon=":material/blur_on:", key="look_around"):
             for name, value in (("method", view.method), ("attack", view.attack), ("sample", view.sample)):
                 state.choose(name, value)

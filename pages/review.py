@@ -15,6 +15,7 @@ from ui.sections.deciding import judging
 from ui.sections.distances import distances_box
 from ui.sections.peers import show_peers
 from ui.sections.queue import Queue, choose_queue, show_progress, show_strip
+from ui.sections.settling import offer_references
 from ui.sections.twins import show_twins
 from ui.sections.whole_set import show_whole_set
 from ui.session import state
@@ -91,6 +92,8 @@ def card(view: View, queue: Queue, finding: Finding, here: int) -> None:
         st.html(say(view, finding, queue.found))
         if queue.found.judged is None or queue.found.judged.references < NEEDED:
             show_peers(view)
+        if finding.finding == "cannot_tell":
+            offer_references(view.result, queue.found, "review")
         judging(queue, finding, here)
 
 

@@ -40,6 +40,12 @@ def exhaust(spec, store, progress, cancelled):
     raise MemoryError
 
 
+def fault(spec, store, progress, cancelled):
+    """Dies as of a fault in native code."""
+    os.kill(os.getpid(), getattr(signal, spec["signal"]))
+    time.sleep(60)
+
+
 def leave(spec, store, progress, cancelled):
     sys.exit(3)
 

@@ -122,8 +122,7 @@ def fifo(path):
 
 
 def link(path):
-    save_file(good(), path.with_name("target.safetensors"))
-    path.symlink_to(path.with_name("target.safetensors"))
+    path.symlink_to(path.with_name("missing.safetensors"))
 
 
 def changed(name, value):
@@ -133,10 +132,17 @@ def changed(name, value):
 STATE_DICTS = [
     ("no file", "a.safetensors", lambda path: None, "no checkpoint"),
     ("a folder", "a.safetensors", lambda path: path.mkdir(), "is not a file"),
-    ("a link", "a.safetensors", link, "is a link"),
+    ("a link to nowhere", "a.safetensors", link, "no checkpoint"),
     ("a pipe", "a.safetensors", fifo, "is not a file"),
     ("empty", "a.safetensors", lambda path: path.touch(), "is empty"),
-    ("another suffix", "a.bin", lambda path: path.write_bytes(b"x"), "must end in"),
+    ("another suffix", "a.h5", lambda path: path.write_bytes(b"x"), "must end in"),
+    ("neither by content", "a.bin", lambda path: path.write_bytes(b"x"), "no known kind"),
+    (
+        "an old pickle",
+        "a.pth",
+        lambda path: torch.save(good(), path, _use_new_zipfile_serialization=False),
+        "before 1.6",
+    ),
     ("no suffix", "checkpoint", lambda path: path.write_bytes(b"x"), "must end in"),
     ("10 GB announced", "a.safetensors", huge_header, "damaged"),
     ("10 GB on disk", "a.safetensors", sparse_file, "10.0 GiB"),
@@ -150,7 +156,12 @@ STATE_DICTS = [
     ("NaN", "a.safetensors", changed("head.bias", torch.full((CLASSES,), float("nan"))), "NaN"),
     ("not a dictionary", "a.pt", torch_saved([torch.zeros(2)]), "does not hold a state dict"),
     ("text in it", "a.pth", torch_saved(lambda: good() | {"note": "hi"}), "does not hold a state dict"),
-    ("a whole model", "a.pt", torch_saved(lambda: create_model(MODEL, SHAPE, CLASSES)), "more than a plain state dict"),
+    (
+        "a whole model",
+        "a.pt",
+        torch_saved(lambda: create_model(MODEL, SHAPE, CLASSES)),
+        "Python objects (rurk_core.models.base.Classifier)",
+    ),
     ("sparse", "a.pt", torch_saved(lambda: good() | {"head.bias": torch.zeros(10).to_sparse()}), "unusual form"),
     ("without storage", "a.pt", torch_saved(lambda: good() | {"head.bias": torch.zeros(10, device="meta")}), "unusual"),
     ("stride 0", "a.pt", stride_0, "claims 10000000000 numbers"),
@@ -384,7 +395,12 @@ PROGRAMS = [
         weights_config(lambda v: v["head.bias"]["tensor_meta"].update(storage_offset={"as_int": 10**6})),
         "claims more numbers",
     ),
-    ("half precision", weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=6)), "not float32"),
+    (
+        "another precision",
+        weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=6)),
+        "cannot take batches",
+    ),
+    ("complex", weights_config(lambda v: v["head.bias"]["tensor_meta"].update(dtype=10)), "of a kind that is not read"),
     (
         "a symbolic size",
         weights_config(lambda v: v["head.bias"]["tensor_meta"].update(sizes=[{"as_expr": {}}])),

@@ -36,7 +36,7 @@ def test_every_package_that_is_imported_is_declared():
     files = [ROOT / "app.py", *(ROOT / "rurk_core").rglob("*.py"), *(ROOT / "pages").rglob("*.py")]
     outside = set.union(*map(imported, files)) - set(sys.stdlib_module_names) - {"rurk_core", "ui"}
     names = packages_distributions()
-    packages = {canonicalize_name(names[name][0]) for name in outside}
+    packages = {canonicalize_name(names.get(name, [name])[0]) for name in outside}
     assert {COMES_WITH.get(name, name) for name in packages} == set(DECLARED) | OPTIONAL
 
 

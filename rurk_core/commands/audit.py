@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from . import Command
 from .output import console, live, print_json, where
@@ -24,14 +23,19 @@ def audit_flags(parser: argparse.ArgumentParser, *, references: str) -> None:
     parser.add_argument("--forget", required=True, help="a forget-set file, or a rule as for 'rurk run'")
     parser.add_argument("--model", default="", help="architecture of state dicts (default: the data set's)")
     parser.add_argument(
-        "--original", required=True, type=Path, help="trained on everything: .safetensors, .pt, .pth or .pt2"
+        "--normalise",
+        default="",
+        metavar="MEAN:STD",
+        help="of state dicts that bring none: 0.49,0.48,0.45:0.25,0.24,0.26",
     )
-    parser.add_argument("--unlearned", required=True, type=Path, nargs="+", help="models to judge, likewise")
+    parser.add_argument(
+        "--original", required=True, help="trained on everything: .safetensors, .pt, .pth, .ckpt, .bin or .pt2"
+    )
+    parser.add_argument("--unlearned", required=True, nargs="+", help="models to judge, likewise")
     parser.add_argument(
         "--retrained",
         required=some,
         default=[],
-        type=Path,
         nargs=references,
         help="references, likewise; several tell how far re-trainings differ" + ("" if some else ", none is possible"),
     )
@@ -56,6 +60,7 @@ def audited(options: argparse.Namespace, store: str, *, title: str = "") -> int:
             dataset=options.dataset,
             forget=options.forget,
             model=options.model,
+            normalise=options.normalise,
             original=options.original,
             unlearned=options.unlearned,
             retrained=options.retrained,

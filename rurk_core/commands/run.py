@@ -29,10 +29,12 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
     add("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
-    add("--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json")
+    add(
+        "--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json (or .npy, .txt, .csv)"
+    )
     add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
     add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
-    add("--references", help="K, how many Re-trains (default: 3)")
+    add("--references", help="K, how many Re-trains (default: 8); findings need 3")
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 100)")
@@ -120,11 +122,14 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
     known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
     speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes))
-    return outline(work, speeds) | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
+    found = outline(work, speeds) | {"notes": list(data.notes)}
+    return found | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
 
 
 def print_plan(found: dict[str, Any], out: Console) -> None:
     """What :func:`planned` found."""
+    for note in found["notes"]:
+        out.print(note, highlight=False, markup=False)
     table = Table(title=f"What is to be done: about {duration(found['seconds'])}", title_justify="left")
     for name in ("stage", "entries", "forward passes", "time"):
         table.add_column(name, justify="left" if name == "stage" else "right")

@@ -20,7 +20,7 @@ def register(command: Command) -> None:
     tune.add_argument("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
     tune.add_argument("--forget", help="as for 'rurk run'")
     tune.add_argument("--model", help="a name from 'rurk models', width after a colon")
-    tune.add_argument("--references", help="K, how many Re-trains (default: 3)")
+    tune.add_argument("--references", help="K, how many Re-trains (default: 8)")
     tune.add_argument("--tau", dest="taus", help="radii, as for 'rurk run'")
     tune.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
     tune.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")

@@ -2,7 +2,7 @@
 
 from .dataset import Dataset, Progress, to_pixels
 from .entry import DatasetEntry, data_root, split_validation
-from .forget import ForgetSet, forget_set, needs_losses, retain_indices
+from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
 from .registry import DATASETS, RECIPES, dataset_entry, find_recipe, load_dataset, with_validation
 from .stream import Images, Streamed, batches, held, joined
 
@@ -20,6 +20,7 @@ __all__ = [
     "dataset_entry",
     "find_recipe",
     "forget_set",
+    "from_file",
     "held",
     "joined",
     "load_dataset",

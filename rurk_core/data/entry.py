@@ -79,4 +79,5 @@ def from_images(name: str, found: ImageSet, licence: str, source: str) -> Datase
         licence=licence,
         source=source,
         fingerprint=found.fingerprint,
+        notes=found.notes,
     )

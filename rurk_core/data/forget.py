@@ -15,9 +15,9 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .dataset import Dataset
+from .forget_lists import decoded, indices_of, read_bytes
 
 FORMAT = "rurk-forget-set/1"
-MAX_FILE_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,8 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
 
     Rules: ``class:0`` or ``class:cat`` (a whole class), ``class:0:0.5`` (a seeded random share of it, ``class:0:0.5:3``
     with seed 3), ``indices:0-9,42``, ``random:50`` or ``random:50:3``, ``hardest:50`` (highest loss of the Original),
-    ``memorised:50`` (lowest), ``file:set.json``.
+    ``memorised:50`` (lowest), ``file:set.json``: a set of :meth:`ForgetSet.to_json`, or a list of indices as
+    :func:`~rurk_core.data.forget_lists.indices_of` reads it (``.npy``, ``.txt``, ``.csv``, ``.json``, ``.pt``).
 
     Args:
         losses: the Original's loss on every training sample, float N, for the rules that need it.
@@ -83,7 +84,7 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
     """
     kind, _, rest = rule.partition(":")
     if kind == "file":
-        return ForgetSet.from_json(_read(rest), dataset)
+        return from_file(*read_bytes(rest), dataset)
     n = len(dataset.train_labels)
     if kind == "class":
         chosen = _of_class(dataset, rest, rule)
@@ -104,6 +105,31 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
             "memorised:50 or file:set.json."
         )
     return checked(dataset, rule, chosen)
+
+
+def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
+    """The set or the list in a file.
+
+    Raises:
+        UsageError: as in :meth:`ForgetSet.from_json` and :func:`~rurk_core.data.forget_lists.indices_of`, or they are
+            no valid indices of this data.
+    """
+    text = decoded(data) if data[:1] != b"\x93" else None
+    if text and FORMAT in text[:4096] and text.lstrip()[:1] == "{":
+        return ForgetSet.from_json(text, dataset)
+    if dataset.numbers is None:
+        return checked(dataset, f"file:{path}", indices_of(str(path), data, len(dataset.train_labels)))
+    # a list from elsewhere counts all training samples, also those that are held out here
+    whole = len(dataset.train_labels) + len(dataset.validation_labels if dataset.validation_labels is not None else ())
+    place = {int(number): at for at, number in enumerate(dataset.numbers)}
+    wanted = indices_of(str(path), data, whole)
+    held_out = next((index for index in wanted if 0 <= index < whole and index not in place), None)
+    if held_out is not None:
+        raise UsageError(
+            f"The list names sample {held_out}, which is held out for validation; name the data set with ?validation=0 "
+            "behind it, or leave that sample out."
+        )
+    return checked(dataset, f"file:{path}", [place.get(index, -1) for index in wanted])
 
 
 def needs_losses(rule: str) -> bool:
@@ -194,13 +220,3 @@ def _count(rest: str, rule: str, limit: int) -> tuple[int, int]:
     if count > limit:
         raise UsageError(f"The rule '{rule[:60]}' asks for {count} of {limit} samples.")
     return count, int(match[2] or 0)
-
-
-def _read(name: str) -> str:
-    path = Path(name).expanduser()
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise UsageError(f"The file {path} is too large to be a forget set.")
-        return path.read_text()
-    except (OSError, ValueError):  # ValueError: no text, or no path
-        raise UsageError(f"The forget-set file {path} cannot be read.") from None

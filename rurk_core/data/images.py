@@ -2,21 +2,15 @@
 
 A set whose pixels would take more of the disk than :func:`cache_limit` is looked through once and not kept: its images
 are decoded again, in threads, whenever they are asked for. The pixels, and so the fingerprint, are the same.
-
-Conversions, so that nothing is guessed: 16-bit images are scaled to 8 bit; palettes are resolved; transparency is
-composited on white; a set that is grey throughout stays one channel, one with any colour becomes RGB. Sizes must
-agree unless a size is asked for, to which images are then cropped (centre square) and resized.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import os
 import secrets
 import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,71 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 from torch import Tensor
 
 from ..errors import RurkError
 from .dataset import Progress, fingerprint_of
+from .decoding import Encoded, Splits, decode, looked_at, with_white
 from .stream import Images, Kept, Streamed, budget, gigabytes
 
-FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
-MAX_PIXELS = 50_000_000
 CHUNK = 512
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A compressed image that has not been read yet: how to get its bytes, and what to call it in a complaint."""
-
-    name: str
-    read: Callable[[], bytes]
-
-
-def decode(image: Encoded, size: int | None = None) -> np.ndarray:
-    """One image as uint8 H×W (grey) or H×W×3.
-
-    Raises:
-        RurkError: it is not a readable image of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
-    """
-    try:
-        data = image.read()
-    except OSError as error:
-        raise RurkError(f"The image {image.name} cannot be read ({error.strerror or error}).") from None
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise RurkError(
-                    f"The image {image.name} has {picture.width}×{picture.height} pixels; "
-                    f"the limit is {MAX_PIXELS // 1_000_000} million."
-                )
-            picture.load()
-            picture = _plain(picture)
-            if size:
-                picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
-    except RurkError:
-        raise
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
-        raise RurkError(f"The image {image.name} claims far too many pixels; it was not decoded.") from None
-    except Exception:
-        raise RurkError(f"The image {image.name} is damaged or is not a PNG, JPEG, WebP or BMP image.") from None
-
-
-def _plain(picture: Image.Image) -> Image.Image:
-    """An 8-bit grey or RGB picture."""
-    if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        return Image.fromarray(np.clip(values / 257, 0, 255).round().astype(np.uint8))
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    if picture.mode in ("L", "RGB"):
-        return picture
-    return picture.convert("L" if picture.mode == "1" else "RGB")
 
 
 def decode_all(
@@ -192,12 +129,13 @@ class Compressed:
 
 @dataclass(frozen=True)
 class ImageSet:
-    """An image set as it lies in the cache: images and labels of either split."""
+    """An image set as it lies in the cache: images and labels of either split; notes say how it was read."""
 
     train: tuple[Images, Tensor]
     test: tuple[Images, Tensor]
     classes: tuple[str, ...]
     fingerprint: str
+    notes: tuple[str, ...] = ()
 
 
 def cache_folder() -> Path:
@@ -207,31 +145,35 @@ def cache_folder() -> Path:
 
 def cached(
     sources: Sequence[Path],
-    build: Callable[[], tuple[Splits, Sequence[str]]],
+    build: Callable[[], Built],
     *,
     size: int | None = None,
+    options: Sequence[str | None] = (),
     progress: Progress | None = None,
 ) -> ImageSet:
     """Decode once, memory-map ever after; a set beyond :func:`cache_limit` is only looked through, and streamed.
 
     Args:
-        sources: the files the set comes from; the cache entry is named by their paths, sizes and times.
-        build: returns the compressed images and labels of (train, test) and the class names; called on a miss, and
-            every time for a set that is streamed.
+        sources: the files the set comes from; the cache entry is named by their paths, sizes and times and by
+            ``options``.
+        build: called on a miss, and every time for a set that is streamed.
 
     Raises:
         RurkError: an image is unreadable, sizes differ, or the disk is full.
     """
     stamp = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
-    name = hashlib.sha256(json.dumps([stamp, size, 1]).encode()).hexdigest()[:24]
+    name = hashlib.sha256(json.dumps([stamp, size, list(options), 2]).encode()).hexdigest()[:24]
     folder = cache_folder() / name
-    built: tuple[Splits, Sequence[str]] | None = None
+    built: Built | None = None
     if not (folder / "train.npy").is_file():
-        built = build()
+        splits, classes, notes = build()
+        known = _white_of(folder)
+        white, more = (known, ()) if known else looked_at(splits)
+        built = with_white(splits, white), classes, [*notes, *more]
         if pixel_bytes(built[0], size) <= cache_limit():
-            _make(folder, lambda into: _decoded(into, *built, size=size, progress=progress))
+            _make(folder, lambda into: _decoded(into, *built, white, size=size, progress=progress))
         elif not (folder / "meta.json").is_file():
-            _make(folder, lambda into: _looked_through(into, *built, size=size, progress=progress))
+            _make(folder, lambda into: _looked_through(into, *built, white, size=size, progress=progress))
     try:
         meta = json.loads((folder / "meta.json").read_text())
         train_labels, test_labels = (torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in _SPLITS)
@@ -242,14 +184,20 @@ def cached(
             train, test = (
                 Streamed(Compressed(built[0][split][0], tuple(meta["shapes"][split]), size)) for split in _SPLITS
             )
-        return ImageSet((train, train_labels), (test, test_labels), tuple(meta["classes"]), meta["fingerprint"])
+        return ImageSet(
+            (train, train_labels),
+            (test, test_labels),
+            tuple(meta["classes"]),
+            meta["fingerprint"],
+            tuple(meta["notes"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(folder, ignore_errors=True)
         raise RurkError("The cache of decoded images was damaged and has been removed; load the data again.") from None
 
 
-Splits = dict[str, tuple[Sequence[Encoded], np.ndarray]]
-"""``"train"`` and ``"test"`` → (compressed images, int64 labels)."""
+Built = tuple[Splits, Sequence[str], Sequence[str]]
+"""The splits, the names of the classes, and how they were read, in sentences."""
 
 _SPLITS = ("train", "test")
 KEEP = 0.5
@@ -288,17 +236,41 @@ def _make(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def _white_of(folder: Path) -> int:
+    """The white of a set that was looked through before; 0 where nobody has."""
+    try:
+        return int(json.loads((folder / "meta.json").read_text())["white"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
+
+
 def _decoded(
-    folder: Path, splits: Splits, classes: Sequence[str], *, size: int | None, progress: Progress | None
+    folder: Path,
+    splits: Splits,
+    classes: Sequence[str],
+    notes: Sequence[str],
+    white: int,
+    *,
+    size: int | None,
+    progress: Progress | None,
 ) -> None:
     for split, (images, _) in splits.items():
         stack(images, folder / f"{split}.npy", size=size, progress=progress)
     _match_channels(folder)
-    _describe(folder, splits, [Streamed(Kept.open(folder / f"{split}.npy")) for split in _SPLITS], classes)
+    _describe(
+        folder, splits, [Streamed(Kept.open(folder / f"{split}.npy")) for split in _SPLITS], classes, notes, white
+    )
 
 
 def _looked_through(
-    folder: Path, splits: Splits, classes: Sequence[str], *, size: int | None, progress: Progress | None
+    folder: Path,
+    splits: Splits,
+    classes: Sequence[str],
+    notes: Sequence[str],
+    white: int,
+    *,
+    size: int | None,
+    progress: Progress | None,
 ) -> None:
     """Read every image once, to know that all are whole and of one size, and the fingerprint of their pixels."""
     first = decode(splits["train"][0][0], size)
@@ -308,20 +280,28 @@ def _looked_through(
             for split in _SPLITS
         ]
         try:
-            _describe(folder, splits, parts, classes, progress)
+            _describe(folder, splits, parts, classes, notes, white, progress)
             return
         except _ColourFound:
             continue
 
 
 def _describe(
-    folder: Path, splits: Splits, images: Sequence[Streamed], classes: Sequence[str], progress: Progress | None = None
+    folder: Path,
+    splits: Splits,
+    images: Sequence[Streamed],
+    classes: Sequence[str],
+    notes: Sequence[str],
+    white: int,
+    progress: Progress | None = None,
 ) -> None:
     """Write the labels, and what is known of the set."""
     labels = [torch.from_numpy(splits[split][1]) for split in _SPLITS]
     parts: list[Images] = [images[0], labels[0], images[1], labels[1]]
     meta = {
         "classes": list(classes),
+        "notes": list(notes),
+        "white": white,
         "fingerprint": fingerprint_of(parts, classes, progress=progress),
         "shapes": {split: list(part.shape) for split, part in zip(_SPLITS, images, strict=True)},
     }

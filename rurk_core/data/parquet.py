@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,34 +14,142 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import torch
 
 from ..errors import RurkError
-from .images import Encoded
+from .dataset import Progress, split_by_class
+from .decoding import Encoded, Splits
+from .images import ImageSet, cached
+from .labels import all_hidden, numbered
+from .splits import configuration, in_words, split_of, train_and_test
 
 GROUPS = 8
 """Row groups that are kept in memory."""
+TEST_SHARE = 0.2
+"""Share of a set without a test split that is held out."""
 
 
-def read_parquet(files: Sequence[Path], label_column: str | None) -> tuple[list[Encoded], np.ndarray, list[str]]:
-    """Images that can be read one by one, int64 labels, and class names where the files have some.
+LABELS = ("label", "labels", "fine_label", "class", "target", "targets", "class_label", "category", "y")
+"""What a column of labels is called, the likeliest first."""
+_FEW = 2
+"""A column of text is taken for the labels if its values come back this often on average."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns to read, where the files leave a choice: ``?image=left&label=species`` behind a path."""
+
+    image: str | None = None
+    label: str | None = None
+
+
+def load_parquet(
+    files: Sequence[Path],
+    *,
+    root: Path | None = None,
+    columns: Columns | None = None,
+    size: int | None = None,
+    progress: Progress | None = None,
+) -> ImageSet:
+    """Parquet files in the Hugging Face layout: an image struct with bytes, and a label.
+
+    Files or folders called like a split (any case, as a whole word) are that split; the test split is taken before
+    that of validation, which is taken where the test labels are hidden (-1 throughout); without either, a seeded fifth
+    of each class is held out. Class names come from the files' metadata, or are the labels.
+
+    Args:
+        root: the folder that was asked for, to tell subsets and splits from the folders below it.
+    """
+    root, columns = root or files[0].parent, columns or Columns()
+
+    def build() -> tuple[Splits, Sequence[str], list[str]]:
+        groups = _groups(files, root)
+        names = {split: in_words(group, root) for split, group in groups.items()}
+        hidden = []
+        if "test" in groups and all_hidden(read_parquet(groups["test"], columns).labels):
+            hidden = ["The labels of the test samples are hidden (-1), so these are left aside."]
+            del groups["test"]
+        train, test, notes = train_and_test(groups, names, root)
+        read = {"train": read_parquet(train, columns)} | ({"test": read_parquet(test, columns)} if test else {})
+        labels, classes, said = numbered({split: part.labels for split, part in read.items()}, read["train"].names)
+        splits: Splits = {split: (part.images, labels[split]) for split, part in read.items()}
+        notes += [*hidden, *read["train"].notes, *said]
+        return (splits if test else hold_out(*splits["train"])), classes, notes
+
+    return cached(files, build, size=size, options=(columns.image, columns.label, "parquet"), progress=progress)
+
+
+def _groups(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
+    """Split → its files; "" for those that say nothing.
 
     Raises:
-        RurkError: a file is damaged, or has no images or labels.
+        RurkError: they belong to several subsets.
+    """
+    below = {file: file.relative_to(root) for file in files}
+    subsets = sorted({configuration(path) for path in below.values()})
+    if len(subsets) > 1:
+        names = ", ".join(name or "." for name in subsets[:6])
+        raise RurkError(f"The folder {root} holds several sets, {names}; name the folder of one of them.")
+    groups: dict[str, list[Path]] = {}
+    for file, path in below.items():
+        groups.setdefault(split_of(path) or "", []).append(file)
+    return groups
+
+
+def hold_out(images: Sequence[Encoded], labels: np.ndarray) -> Splits:
+    """A seeded fifth of each class as test samples.
+
+    Raises:
+        RurkError: a class has fewer than three images.
+    """
+    if len(labels) and labels.min() >= 0:
+        few = np.isin(np.bincount(labels), (1, 2))
+        if few.any():
+            raise RurkError(
+                f"The class {int(few.argmax())} has fewer than three images, two to train on and one to hold out; add "
+                "more, add a test split, or remove the class."
+            )
+    train, test = split_by_class(torch.from_numpy(labels), 1 - TEST_SHARE, seed=0)
+    return {
+        "train": ([images[i] for i in train.tolist()], labels[train.numpy()]),
+        "test": ([images[i] for i in test.tolist()], labels[test.numpy()]),
+    }
+
+
+@dataclass(frozen=True)
+class Read:
+    """Images that can be read one by one, labels as they are in the files, class names where these have some."""
+
+    images: list[Encoded]
+    labels: np.ndarray
+    names: list[str]
+    notes: list[str]
+
+
+def read_parquet(files: Sequence[Path], columns: Columns) -> Read:
+    """The images and labels of some files.
+
+    Raises:
+        RurkError: a file is damaged, or has no images or labels, or nothing says which of its columns they are.
     """
     images: list[Encoded] = []
     labels: list[np.ndarray] = []
     names: list[str] = []
+    notes: list[str] = []
+    label = ""
     groups = _RowGroups()
     for file in files:
         with _readable(file):
             shard = pq.ParquetFile(file)
             schema = shard.schema_arrow
-            image, label = _image_column(schema, file), label_column or _label_column(schema, file)
+            image = _image_column(schema, file, columns.image)
+            if label not in schema.names:
+                label, notes = _label_column(shard, file, columns.label)
             column = shard.read(columns=[label]).column(label)
         names = names or _class_names(schema, label)
         if column.null_count:
             raise RurkError(_lacking(file))
-        labels.append(column.to_numpy().astype(np.int64))
+        labels.append(_values(column))
         row = 0
         for group in range(shard.num_row_groups):
             for at in range(shard.metadata.row_group(group).num_rows):
@@ -50,7 +159,14 @@ def read_parquet(files: Sequence[Path], label_column: str | None) -> tuple[list[
             raise RurkError(f"The Parquet file {file} is damaged: its parts hold {row} of {len(column)} rows.")
     if not images:
         raise RurkError(f"The Parquet file {files[0]} holds no rows.")
-    return images, np.concatenate(labels), names
+    return Read(images, np.concatenate(labels), names, notes)
+
+
+def _values(column: Any) -> np.ndarray:
+    """A column as numbers, or as text in an array of objects."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    return np.asarray(column.to_numpy())
 
 
 class _RowGroups:
@@ -92,22 +208,74 @@ def _lacking(file: Path) -> str:
     return f"The Parquet file {file} has rows without an image or without a label."
 
 
-def _image_column(schema: Any, file: Path) -> str:
-    for field in schema:
-        if pa.types.is_struct(field.type) and any(child.name == "bytes" for child in field.type):
-            return field.name
-    for field in schema:
-        if pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type):
-            return field.name
-    raise RurkError(f"The Parquet file {file} has no image column (a struct with 'bytes').")
+def _image_column(schema: Any, file: Path, wanted: str | None) -> str:
+    structs = [
+        field.name
+        for field in schema
+        if pa.types.is_struct(field.type) and any(child.name == "bytes" for child in field.type)
+    ]
+    plain = [f.name for f in schema if pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type)]
+    if wanted:
+        if wanted not in structs + plain:
+            raise RurkError(f"The Parquet file {file} has no image column '{wanted}', but {_listed(structs + plain)}.")
+        return wanted
+    found = structs or plain
+    if not found:
+        raise RurkError(f"The Parquet file {file} has no image column (a struct with 'bytes').")
+    if len(found) > 1:
+        raise RurkError(
+            f"The Parquet file {file} has several image columns, {_listed(found)}; say which one behind the path, as "
+            f"in ?image={found[0]}."
+        )
+    return found[0]
 
 
-def _label_column(schema: Any, file: Path) -> str:
-    whole = [field.name for field in schema if pa.types.is_integer(field.type)]
-    for name in ("label", "labels", "fine_label", *whole):
-        if name in whole:
-            return name
-    raise RurkError(f"The Parquet file {file} has no column of whole-number labels.")
+def _label_column(shard: Any, file: Path, wanted: str | None) -> tuple[str, list[str]]:
+    """The column of labels, and a sentence where its name alone does not say so.
+
+    Raises:
+        RurkError: nothing says which; whole numbers may be anything and are never taken for labels unasked.
+    """
+    schema = shard.schema_arrow
+    usable = [field.name for field in schema if _may_be_label(field.type)]
+    if wanted:
+        if wanted not in usable:
+            raise RurkError(f"The Parquet file {file} has no label column '{wanted}', but {_listed(usable)}.")
+        return wanted, []
+    named = {name.lower(): name for name in reversed(usable)}
+    first = next((named[name] for name in LABELS if name in named), None)
+    declared = [name for name in usable if _class_names(schema, name)]
+    if first or len(declared) == 1:
+        return first or declared[0], []
+    words = [name for name in usable if _is_text(schema.field(name).type) and _comes_back(shard, name)]
+    if len(words) == 1 and not declared:
+        return words[0], [f"The column '{words[0]}' was taken for the labels: the only text that comes back."]
+    if not usable:
+        raise RurkError(f"The Parquet file {file} has no column of labels (text or whole numbers).")
+    raise RurkError(
+        f"The Parquet file {file} has no column called like labels; say which one holds them behind the path, as in "
+        f"?label={(declared or words or usable)[0]} (there are {_listed(usable)})."
+    )
+
+
+def _may_be_label(kind: Any) -> bool:
+    types = pa.types
+    return types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or _is_text(kind)
+
+
+def _is_text(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def _comes_back(shard: Any, name: str) -> bool:
+    """Whether a column of text has few values for its length, as names of classes do and file names do not."""
+    values = _values(shard.read(columns=[name]).column(name))
+    return 1 < len(set(values.tolist())) <= len(values) / _FEW
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names[:8]) or "none"
 
 
 def _class_names(schema: Any, label: str) -> list[str]:

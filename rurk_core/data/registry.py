@@ -15,8 +15,9 @@ from ..errors import RurkError, UsageError
 from .dataset import Dataset, Progress, hold_out, make_dataset, split_by_class
 from .entry import DatasetEntry, data_root, from_images, split_validation
 from .images import ImageSet
+from .parquet import Columns, load_parquet
 from .recipes import GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
-from .sources import fetch, load_parquet, load_path, read_cifar_binary
+from .sources import fetch, load_path, read_cifar_binary, split_path
 
 
 def dataset_entry(name: str) -> DatasetEntry:
@@ -55,8 +56,9 @@ def load_dataset(name: str, root: str | Path | None = None, *, progress: Progres
     """A data set by name, or from a path to Parquet files or an image folder.
 
     Args:
-        name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size); with
-            ``?validation=0.2`` behind it, or ``&validation=0.2``, that share is held out and not the entry's.
+        name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size;
+            ``?image=`` and ``?label=`` name columns, ``&`` stands between them); with ``?validation=0.2`` behind it,
+            or ``&validation=0.2``, that share is held out and not the entry's.
         root: see :func:`data_root`.
         progress: called while images are fetched and decoded, the first time.
 
@@ -78,7 +80,7 @@ def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dat
     if not any(mark in name for mark in "/\\.?") and not Path(name).exists():
         raise UsageError(f"There is no data set '{name}'; choose one of {', '.join(DATASETS)}, or name a path.")
     found = load_path(name, progress)
-    title = Path(name.partition("?")[0]).expanduser().resolve().stem or name
+    title = split_path(name)[0].resolve().stem or name
     return from_images(title, found, "as given by its owner", f"{name}")
 
 
@@ -147,7 +149,7 @@ def _parquet_below(name: str, root: Path, label: str | None, progress: Progress 
     for folder in (root / name, root / name / "data"):
         files = sorted(folder.glob("*.parquet"))
         if files:
-            return load_parquet(files, label_column=label, progress=progress)
+            return load_parquet(files, columns=Columns(label=label), progress=progress)
     return None
 
 

@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tarfile
 import urllib.request
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from ..errors import RurkError
-from .dataset import Progress, split_by_class
-from .images import SUFFIXES, Encoded, ImageSet, Splits, cached
+from .dataset import Progress
+from .folders import load_folder
+from .images import ImageSet
+from .parquet import Columns, load_parquet
+from .splits import is_junk
 
-TEST_SHARE = 0.2
-"""Share of a set without a test split that is held out."""
+_DEPTH = 4
+"""Folders below the one that was named in which Parquet files are looked for."""
+_OPTIONS = ("size", "image", "label")
 
 
-def split_path(text: str) -> tuple[Path, int | None]:
-    """``"folder?size=32"`` → (folder, 32)."""
-    path, mark, query = text.partition("?size=")
-    if not mark:
-        return Path(text).expanduser(), None
-    if not (query.isascii() and query.isdigit() and 4 <= int(query) <= 1024):
+def split_path(text: str) -> tuple[Path, dict[str, str]]:
+    """``"folder?size=32&label=species"`` → (folder, {"size": "32", "label": "species"}).
+
+    Quotes around a path, as shells and file managers write them, are taken away; ``~`` is the home folder.
+
+    Raises:
+        RurkError: an option that there is not, or a size that is none.
+    """
+    text = text.strip()
+    if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
+        text = text[1:-1]
+    path, _, query = text.rpartition("?") if re.search(r"\?[a-z]+=[^?]*$", text) else (text, "", "")
+    options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
+    for name in options:
+        if name not in _OPTIONS:
+            raise RurkError(f"A path takes {', '.join(f'?{known}=' for known in _OPTIONS)}, not '{name}', in '{text}'.")
+    size = options.get("size", "32")
+    if not (size.isascii() and size.isdigit() and 4 <= int(size) <= 1024):
         raise RurkError(f"The size in '{text}' must be a whole number from 4 to 1024.")
-    return Path(path).expanduser(), int(query)
+    return Path(path).expanduser(), options
 
 
 def load_path(text: str, progress: Progress | None = None) -> ImageSet:
@@ -35,14 +50,16 @@ def load_path(text: str, progress: Progress | None = None) -> ImageSet:
     Raises:
         RurkError: nothing there, or not readable; the sentence says what.
     """
-    path, size = split_path(text)
+    path, options = split_path(text)
+    size = int(options["size"]) if "size" in options else None
+    columns = Columns(options.get("image"), options.get("label"))
     try:
-        if path.is_file() and path.suffix == ".parquet":
-            return load_parquet([path], size=size, progress=progress)
+        if path.is_file() and path.suffix.lower() == ".parquet":
+            return load_parquet([path], columns=columns, size=size, progress=progress)
         if path.is_dir():
-            files = sorted(path.glob("*.parquet")) or sorted(path.glob("data/*.parquet"))
+            files = parquet_below(path)
             if files:
-                return load_parquet(files, size=size, progress=progress)
+                return load_parquet(files, root=path, columns=columns, size=size, progress=progress)
             return load_folder(path, size=size, progress=progress)
     except OSError as error:
         raise RurkError(f"The data at {path} cannot be read: {error.strerror or error}.") from None
@@ -51,105 +68,16 @@ def load_path(text: str, progress: Progress | None = None) -> ImageSet:
     )
 
 
-# --- Parquet ------------------------------------------------------------------------------------------------
-
-
-def load_parquet(
-    files: Sequence[Path],
-    *,
-    label_column: str | None = None,
-    size: int | None = None,
-    progress: Progress | None = None,
-) -> ImageSet:
-    """Parquet files in the Hugging Face layout: an image struct with bytes, an integer label.
-
-    Files called ``test*`` or ``validation*`` are the test split; without one, a seeded fifth of each class is held
-    out. Class names come from the files' metadata, numbers where there is none.
-    """
-
-    from .parquet import read_parquet
-
-    def build() -> tuple[Splits, Sequence[str]]:
-        test = [file for file in files if file.name.startswith(("test", "validation", "valid"))]
-        train = [file for file in files if file not in test]
-        if not train:
-            raise RurkError(f"There is no training file among {', '.join(file.name for file in files)}.")
-        images, labels, names = read_parquet(train, label_column)
-        if test:
-            test_images, test_labels, _ = read_parquet(test, label_column)
-            splits: Splits = {"train": (images, labels), "test": (test_images, test_labels)}
-        else:
-            splits = _hold_out(images, labels)
-        largest = max(int(part[1].max(initial=0)) for part in splits.values())
-        return splits, names or [str(label) for label in range(largest + 1)]
-
-    return cached(files, build, size=size, progress=progress)
-
-
-# --- folders ------------------------------------------------------------------------------------------------
-
-
-def load_folder(path: Path, *, size: int | None = None, progress: Progress | None = None) -> ImageSet:
-    """A folder with a folder of images per class; or with ``train`` and ``test`` folders that hold those."""
-    train = path / "train"
-    test = next((path / name for name in ("test", "validation", "val") if (path / name).is_dir()), None)
-    if train.is_dir() and test:
-        roots = {"train": train, "test": test}
-    else:
-        roots = {"train": path}
-    classes = sorted(folder.name for folder in roots["train"].iterdir() if _is_class(folder))
-    if not classes:
-        raise RurkError(f"The folder {path} holds no Parquet files and no class folders with images.")
-    files = {split: [_images_in(root / name) for name in classes] for split, root in roots.items()}
-    least = 2 if "test" in roots else 3  # two to train on, and one to hold out
-    for name, found in zip(classes, files["train"], strict=True):
-        if len(found) < least:
-            raise RurkError(
-                f"The class '{name}' in {path} has {len(found)} image{'s' * (len(found) != 1)}; "
-                f"every class needs at least {least}."
-            )
-
-    def build() -> tuple[Splits, Sequence[str]]:
-        splits: Splits = {}
-        for split, groups in files.items():
-            images = [Encoded(str(file), file.read_bytes) for group in groups for file in group]
-            labels = np.repeat(np.arange(len(classes)), [len(group) for group in groups])
-            splits[split] = (images, labels)
-        return (splits if "test" in splits else _hold_out(*splits["train"])), classes
-
-    everything = [file for groups in files.values() for group in groups for file in group]
-    return cached(everything, build, size=size, progress=progress)
-
-
-def _is_class(folder: Path) -> bool:
-    return folder.is_dir() and not folder.name.startswith((".", "_"))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    """The images of one class; hidden files and notes are passed over, anything else is refused by name."""
-    found = []
-    for file in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if file.name.startswith(".") or file.suffix.lower() in (".txt", ".json", ".csv", ".md", ".db"):
-            continue
-        if file.is_dir() or file.suffix.lower() not in SUFFIXES:
-            raise RurkError(f"In the class folder {folder}, '{file.name}' is not an image ({', '.join(SUFFIXES)}).")
-        found.append(file)
+def parquet_below(folder: Path) -> list[Path]:
+    """Parquet files in a folder and a few levels below it, as hubs lay them out; junk is passed over."""
+    found, level = [], [folder]
+    for _ in range(_DEPTH):
+        inside = [path for here in level for path in sorted(here.iterdir()) if not is_junk(path.name)]
+        found += [path for path in inside if path.suffix.lower() == ".parquet" and path.is_file()]
+        level = [path for path in inside if path.is_dir()]
+        if len(level) > 256:  # a folder per class and no table
+            break
     return found
-
-
-def _hold_out(images: Sequence[Encoded], labels: np.ndarray) -> Splits:
-    if len(labels) and labels.min() >= 0:
-        few = np.isin(np.bincount(labels), (1, 2))
-        if few.any():
-            raise RurkError(
-                f"The class {int(few.argmax())} has fewer than three images, two to train on and one to hold out; add "
-                "more, add a test split, or remove the class."
-            )
-    train, test = split_by_class(torch.from_numpy(labels), 1 - TEST_SHARE, seed=0)
-    return {
-        "train": ([images[i] for i in train.tolist()], labels[train.numpy()]),
-        "test": ([images[i] for i in test.tolist()], labels[test.numpy()]),
-    }
 
 
 # --- published archives -------------------------------------------------------------------------------------

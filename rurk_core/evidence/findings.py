@@ -11,10 +11,13 @@ import numpy as np
 from ..arrays import Ints
 from .case import Case, judge_case, why_not
 from .law import FINDINGS, RATE, Judged
+from .null import NEEDED
 from .specific import SPECIFIC
 from .tables import moving
 from .whole import Whole
 
+FIRST = 8
+"""Re-trained models to begin with, where there are too few to say anything."""
 SAID = {
     "residual": "residual knowledge",
     "over_forgotten": "over-forgotten",
@@ -131,6 +134,22 @@ class Findings:
     def remembered(self) -> int:
         """Samples found residual of which memory of the very sample is shown."""
         return sum(found.finding == "residual" and found.row.get("specific") == "shown" for found in self.samples)
+
+    def settling(self) -> tuple[int, int] | None:
+        """(K, samples): with so many re-trained models half of the open samples that any number can settle would be.
+
+        None where nothing is open, or no number up to the bound would settle it.
+        """
+        k = len(self.samples[0].references)
+        needed = sorted(
+            max(found.row["settles"], NEEDED)
+            for found in self.samples
+            if found.finding == "cannot_tell" and found.row.get("settles") and found.row["settles"] > k
+        )
+        if not needed:
+            return (FIRST, len(self.samples)) if k < NEEDED and not self.why.startswith("Copies") else None
+        half = needed[(len(needed) - 1) // 2]
+        return half, sum(more <= half for more in needed)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -121,7 +121,7 @@ def encode(model: Any, images: Tensor, layer: str, *, on_chunk: Callable[[int, i
     parts = []
     for chunk in images.split(default_batch(tuple(images.shape[1:]), torch.device("cpu"))):
         pixels = to_pixels(chunk)
-        pixels = pixels.contiguous(memory_format=memory_format(pixels))
+        pixels = pixels.contiguous(memory_format=memory_format(pixels, model))
         parts.append(_rounded(model.features(pixels)) if model.block_names else model(pixels).float())
         if on_chunk:
             on_chunk(sum(map(len, parts)), len(images))

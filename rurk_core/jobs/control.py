@@ -24,7 +24,6 @@ from ..errors import RurkError, UsageError
 from ..store.names import canonical_json, explain
 from ..store.store import Store
 from .files import (
-    GONE,
     RUNNER,
     STOPPED,
     TAIL,
@@ -34,6 +33,7 @@ from .files import (
     finite,
     ids_of,
     job_folder,
+    last_words,
     new_id,
     read_file,
     recent_events,
@@ -196,7 +196,7 @@ def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE
         state = str(last.get("state"))
         message, result = str(last.get("message") or ""), str(last.get("result") or "")
     elif not alive:
-        state, message = ("cancelled", STOPPED) if asked else ("killed", GONE)
+        state, message = ("cancelled", STOPPED) if asked else ("killed", last_words(folder))
     else:
         state = "queued" if not events or last.get("ev") == "queued" else "running"
         eta = finite(last.get("eta"))

@@ -21,6 +21,10 @@ RUNNER = "rurk_core.run.experiment:run_job"
 TAIL = 256 * 1024
 """Bytes of recent events that a status reads: its cost does not grow with the run."""
 GONE = "The process ended without a word (killed, or out of memory); start it again, finished stages are kept."
+CRASHED = (
+    "The process died of a fault in native code ({fault}); try one thread (OMP_NUM_THREADS=1), a wider network or the "
+    "training setting precision=float32, and look into the log. Finished stages are kept."
+)
 STOPPED = "Stopped; finished stages are kept."
 
 
@@ -103,6 +107,21 @@ def finish(folder: Path, state: str, message: str, result: str = "") -> None:
     if not events or events[-1].get("ev") != "end":
         with contextlib.suppress(OSError):  # the disk may be full; without it the job is seen as killed
             append(folder, {"ev": "end", "state": state, "message": message[:1000], "result": result})
+
+
+def last_words(folder: Path) -> str:
+    """Why a process is gone that wrote no end: the fault that it met, as the log has it, or :data:`GONE`."""
+    try:
+        with (folder / "log.txt").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            log = file.read().decode(errors="replace")
+    except OSError:
+        return GONE
+    # a job may have been started several times; what faulthandler wrote of an earlier fault stays in its log
+    found = re.findall(
+        r"^(?:Fatal Python error|Windows fatal exception): ([^\n]{1,60})|^(Job started)$", log, re.MULTILINE
+    )
+    return CRASHED.format(fault=found[-1][0].lower()) if found and found[-1][0] else GONE
 
 
 def finite(value: Any) -> float | None:

@@ -34,6 +34,7 @@ POLL = 0.2
 def main(folder: Path, runner: str = RUNNER) -> NoReturn:
     """Run the job in ``folder`` to its end; never raises and leaves an end event whatever happens."""
     faulthandler.enable()
+    print("Job started", flush=True)
     with contextlib.suppress(OSError):
         note_process(folder, os.getpid())
     started = time.monotonic()

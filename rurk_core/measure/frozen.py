@@ -22,7 +22,7 @@ def frozen_copy(model: nn.Module, device: torch.device, images: Images | None = 
     """
     clone = copy.deepcopy(model).eval().requires_grad_(False).to(device)
     if images is not None:
-        clone = clone.to(memory_format=memory_format(images))
+        clone = clone.to(memory_format=memory_format(images, clone))
     for parent in list(clone.modules()):
         children = list(parent.named_children())
         for (conv_name, conv), (norm_name, norm) in pairwise(children):
@@ -68,6 +68,7 @@ class Judge:
 
         Their largest is at the class that float32 says.
         """
+        images = images.contiguous(memory_format=memory_format(images, self.exact))
         if self._untried and 2 * len(images) >= full:
             self._untried = False
             return self._try(images)
@@ -77,7 +78,7 @@ class Judge:
         top = quick.topk(2).values
         unsure = (~(top[:, 0] - top[:, 1] >= self.doubt)).nonzero()[:, 0]  # an undefined lead is unsure as well
         if len(unsure):
-            asked = images[unsure].contiguous(memory_format=memory_format(images))
+            asked = images[unsure].contiguous(memory_format=memory_format(images, self.exact))
             exact = self.exact(asked)
             self._learn(exact, quick[unsure])
             quick[unsure] = exact

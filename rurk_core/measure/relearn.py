@@ -60,8 +60,10 @@ def relearn(
         model.train()
         for index in epoch_batches(len(images), RELEARN_BATCH, generator):
             pixels = to_pixels(images[index])
-            with autocast(images.device, "auto"):
-                loss = F.cross_entropy(model(pixels.contiguous(memory_format=memory_format(pixels))), labels[index])
+            with autocast(images.device, model.precision):
+                loss = F.cross_entropy(
+                    model(pixels.contiguous(memory_format=memory_format(pixels, model))), labels[index]
+                )
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -78,6 +80,6 @@ def _mean_loss(model: Classifier, images: Images, labels: Tensor) -> float:
     total = torch.zeros((), dtype=torch.float64, device=labels.device)  # read once, not after every batch
     for index in torch.arange(len(images), device=images.device).split(RELEARN_BATCH):
         pixels = to_pixels(images[index])
-        logits = model(pixels.contiguous(memory_format=memory_format(pixels))).float()
+        logits = model(pixels.contiguous(memory_format=memory_format(pixels, model))).float()
         total += F.cross_entropy(logits, labels[index], reduction="sum")
     return float(total) / len(images)

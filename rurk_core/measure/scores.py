@@ -102,7 +102,7 @@ class _Look:
     ) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Puts the grams of the samples whose layers are compared into ``scores``; (index, last features, logits)."""
         for name, index in _layer_samples(dataset, chosen).items():
-            before = hidden = pixels = _pixels(dataset.train_images[index], self.device)
+            before = hidden = pixels = _pixels(dataset.train_images[index], self.device, self.model)
             for number, (block, hidden) in enumerate(_blocks(self.model, pixels)):
                 scores[f"gram/{name}/{number:03d}/{block}"] = centred_gram(hidden).half().cpu()
                 if block != "head":
@@ -123,7 +123,7 @@ class _Look:
         order = index.split(default_batch(tuple(images.shape[1:]), device)) if len(index) else ()
         start = at = 0
         for here, rows in zip(order, batches(images, order), strict=True):
-            pixels = _pixels(rows, device)
+            pixels = _pixels(rows, device, model)
             end = start + len(here)
             if known:
                 hidden = model.features(pixels)
@@ -168,9 +168,9 @@ def map_samples(count: int, limit: int, forget: ForgetSet | None = None) -> Tens
     return order.argsort()[:limit].sort().values
 
 
-def _pixels(images: Tensor, device: torch.device) -> Tensor:
+def _pixels(images: Tensor, device: torch.device, model: Classifier) -> Tensor:
     pixels = to_pixels(images.to(device))
-    return pixels.contiguous(memory_format=memory_format(pixels))
+    return pixels.contiguous(memory_format=memory_format(pixels, model))
 
 
 def _half(features: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data import Images, to_pixels
-from ..device import default_batch, fast_bfloat16, memory_format
+from ..device import default_batch, fast_bfloat16
 from ..errors import RurkError, UsageError
 from ..perturb.copies import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks, transform_blocks
 from ..perturb.transforms import TRANSFORMS
@@ -185,7 +185,6 @@ class _Tally:
     def add(self, moved: Tensor, weight: Tensor, here: slice, t: int, batch: int) -> None:
         """Judge copies ``moved`` [S, B, ...] of the samples ``here`` at radius t, each ``weight`` [S, B] times."""
         flat = moved.reshape(-1, *moved.shape[2:])
-        flat = flat.contiguous(memory_format=memory_format(flat))
         parts = flat.split(batch)
         logits = torch.stack(
             [torch.cat([judge(p, batch) for p in parts]).view(*weight.shape, -1) for judge in self.judges.values()]

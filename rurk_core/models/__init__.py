@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
 from ..errors import UsageError
 from .base import Classifier
 from .large import resnet18, resnet50, vgg11
+from .libraries import is_library, library_network
 from .resnet9 import resnet9
 from .small import cnn, linear, mlp
 
@@ -47,11 +49,15 @@ MODELS: dict[str, Architecture] = {
 def parse_model(name: str) -> tuple[Architecture, int]:
     """``"resnet9:32"`` → (its architecture, width 32); ``"resnet9"`` takes the default width.
 
+    ``"torchvision/resnet18"`` and ``"timm/resnet18"`` are networks of these libraries.
+
     Raises:
         UsageError: an unknown name, or a width that is not a positive whole number.
     """
     if not isinstance(name, str):
         raise UsageError(f"Name a model, for example 'resnet9', not {name!r}.")
+    if is_library(name):
+        return Architecture(partial(_of_library, name), 0, True, False, "a network of a library, to be audited"), 0
     key, _, text = name.partition(":")
     if key not in MODELS:
         raise UsageError(f"There is no model '{key}'; choose one of {', '.join(MODELS)}.")
@@ -63,6 +69,10 @@ def parse_model(name: str) -> tuple[Architecture, int]:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 4096):
         raise UsageError(f"The width in '{name}' must be a whole number from 1 to 4096, as in '{key}:32'.")
     return architecture, int(text)
+
+
+def _of_library(name: str, input_shape: tuple[int, ...], classes: int, width: int) -> Classifier:
+    return library_network(name, input_shape, classes)
 
 
 def create_model(name: str, input_shape: tuple[int, ...], classes: int, *, seed: int = 0) -> Classifier:
@@ -88,4 +98,4 @@ def create_model(name: str, input_shape: tuple[int, ...], classes: int, *, seed:
         return architecture.build(tuple(input_shape), classes, width)
 
 
-__all__ = ["MODELS", "Architecture", "Classifier", "create_model", "parse_model"]
+__all__ = ["MODELS", "Architecture", "Classifier", "create_model", "is_library", "parse_model"]

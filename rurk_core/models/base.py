@@ -16,6 +16,9 @@ class Classifier(nn.Module):
     set into a re-trained model. The constants travel with the weights (buffers ``mean`` and ``std``), so a
     checkpoint trained elsewhere with other constants keeps its own.
 
+    Attributes:
+        precision: the arithmetic of training loops, as for :func:`~rurk_core.device.autocast`; not part of the weights.
+
     Args:
         blocks: name → module, in the order they run; the last one returns features of shape N×F.
         head: the linear layer F → classes.
@@ -24,6 +27,7 @@ class Classifier(nn.Module):
 
     mean: Tensor
     std: Tensor
+    precision: str = "auto"
 
     def __init__(self, blocks: Mapping[str, nn.Module], head: nn.Linear, input_shape: tuple[int, ...]):
         super().__init__()

@@ -21,23 +21,40 @@ FORMAT = "rurk-program/1"
 
 _ATEN = """
   _adaptive_avg_pool2d.default _assert_tensor_metadata.default _native_batch_norm_legit_no_training.default
-  _softmax.default _to_copy.default
-  abs.default adaptive_avg_pool2d.default adaptive_max_pool2d.default add.Scalar add.Tensor add_.Scalar add_.Tensor
-  addmm.default alias.default amax.default amin.default avg_pool2d.default batch_norm.default bmm.default cat.default
-  chunk.default clamp.default clamp_max.default clamp_min.default clone.default constant_pad_nd.default
-  contiguous.default conv1d.default conv2d.default conv2d.padding convolution.default div.Scalar div.Tensor
-  div_.Scalar div_.Tensor dropout.default dropout_.default elu.default elu_.default exp.default expand.default
-  feature_dropout.default flatten.using_ints gelu.default group_norm.default hardsigmoid.default hardsigmoid_.default
-  hardswish.default hardswish_.default hardtanh.default hardtanh_.default layer_norm.default leaky_relu.default
-  leaky_relu_.default linear.default log.default log_softmax.int matmul.default max_pool2d.default
-  max_pool2d_with_indices.default mean.default mean.dim mish.default mm.default mul.Scalar mul.Tensor mul_.Scalar
-  mul_.Tensor native_group_norm.default native_layer_norm.default neg.default pad.default permute.default
-  pow.Tensor_Scalar prelu.default reciprocal.default relu.default relu6.default relu6_.default relu_.default
-  reshape.default rsqrt.default rsub.Scalar scaled_dot_product_attention.default select.int selu.default
-  sigmoid.default sigmoid_.default silu.default silu_.default slice.Tensor softmax.int softplus.default split.Tensor
-  split_with_sizes.default sqrt.default squeeze.dim squeeze.dims stack.default sub.Scalar sub.Tensor sub_.Tensor
-  sum.dim_IntList t.default tanh.default tanh_.default to.dtype transpose.int unbind.int unflatten.int
-  unsqueeze.default upsample_bilinear2d.vec upsample_nearest2d.vec view.default
+  _softmax.default _to_copy.default _unsafe_view.default abs.default adaptive_avg_pool1d.default
+  adaptive_avg_pool2d.default adaptive_max_pool2d.default add.Scalar add.Tensor add_.Scalar add_.Tensor addmm.default
+  alias.default amax.default amin.default arange.default arange.start arange.start_step argmax.default
+  avg_pool1d.default avg_pool2d.default baddbmm.default batch_norm.default bmm.default cat.default celu.default
+  channel_shuffle.default chunk.default clamp.default clamp_.default clamp_max.default clamp_max_.default
+  clamp_min.default clamp_min_.default clip.default clone.default constant_pad_nd.default contiguous.default
+  conv1d.default conv2d.default conv2d.padding conv3d.default conv_transpose2d.input convolution.default copy_.default
+  cos.default cosine_similarity.default cumsum.default detach.default detach_.default div.Scalar div.Tensor
+  div_.Scalar div_.Tensor dropout.default dropout_.default einsum.default elu.default elu_.default eq.Scalar eq.Tensor
+  erf.default exp.default expand.default expand_as.default feature_dropout.default fill_.Scalar flatten.using_ints
+  flip.default floor.default floor_divide.default full.default full_like.default gather.default ge.Scalar gelu.default
+  gelu_.default glu.default group_norm.default gt.Scalar hardsigmoid.default hardsigmoid_.default hardswish.default
+  hardswish_.default hardtanh.default hardtanh_.default im2col.default index.Tensor index_select.default
+  instance_norm.default layer_norm.default le.Scalar leaky_relu.default leaky_relu_.default lift_fresh_copy.default
+  linalg_vector_norm.default linear.default log.default log_sigmoid.default log_softmax.int logical_and.default
+  logical_not.default logsumexp.default lt.Scalar masked_fill.Scalar masked_fill.Tensor masked_fill_.Scalar
+  matmul.default max.dim max_pool1d.default max_pool2d.default max_pool2d_with_indices.default maximum.default
+  mean.default mean.dim meshgrid.indexing min.dim minimum.default mish.default mish_.default mm.default movedim.int
+  mul.Scalar mul.Tensor mul_.Scalar mul_.Tensor narrow.default native_group_norm.default native_layer_norm.default
+  ne.Scalar ne.Tensor neg.default new_full.default new_ones.default new_zeros.default norm.ScalarOpt_dim ones.default
+  ones_like.default pad.default permute.default pixel_shuffle.default pixel_unshuffle.default pow.Scalar
+  pow.Tensor_Scalar pow.Tensor_Tensor prelu.default reciprocal.default reflection_pad2d.default relu.default
+  relu6.default relu6_.default relu_.default repeat.default replication_pad2d.default reshape.default
+  reshape_as.default rms_norm.default roll.default round.default rsqrt.default rsub.Scalar
+  scaled_dot_product_attention.default select.int selu.default selu_.default sigmoid.default sigmoid_.default
+  sign.default silu.default silu_.default sin.default slice.Tensor softmax.int softplus.default split.Tensor
+  split_with_sizes.default sqrt.default square.default squeeze.default squeeze.dim squeeze.dims squeeze_.dim
+  stack.default std.correction std.dim sub.Scalar sub.Tensor sub_.Tensor sum.dim_IntList t.default tanh.default
+  tanh_.default threshold.default threshold_.default tile.default to.dtype topk.default transpose.int tril.default
+  triu.default type_as.default unbind.int unflatten.int unfold.default unsqueeze.default unsqueeze_.default
+  upsample_bicubic2d.default upsample_bicubic2d.vec upsample_bilinear2d.default upsample_bilinear2d.vec
+  upsample_nearest2d.default upsample_nearest2d.vec var.correction var.dim view.default view_as.default where.self
+  zeros.default zeros_like.default zero_.default addcmul.default bitwise_not.default div.Tensor_mode div.Scalar_mode
+  bitwise_and.Tensor bitwise_or.Tensor addcdiv.default
 """
 
 
@@ -49,14 +66,30 @@ def _aten(name: str) -> Callable[..., Any]:
 OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"torch.ops.aten.{name}": _aten(name) for name in _ATEN.split()},
     "torch.ops.aten.sym_size.int": lambda self, dim: self.shape[dim],
+    "torch.ops.aten.to.device": lambda self, device=None, dtype=None, **_: self.to(dtype) if dtype else self,
+    "torch.ops.aten.to.dtype_layout": lambda self, dtype=None, **_: self.to(dtype) if dtype else self,
     "_operator.mul": lambda a, b: operator.mul(a, b),
     "_operator.add": lambda a, b: operator.add(a, b),
     "_operator.sub": lambda a, b: operator.sub(a, b),
     "_operator.floordiv": lambda a, b: operator.floordiv(a, b),
+    "_operator.mod": lambda a, b: operator.mod(a, b),
+    "_operator.neg": lambda a: operator.neg(a),
 }
 """The operators a program may use, by the name its graph gives them."""
 
-DTYPES = {1: torch.uint8, 4: torch.int32, 5: torch.int64, 7: torch.float32, 12: torch.bool}
+_CREATES = ("zeros", "ones", "full", "arange")
+"""Operators that make tensors of nothing: where the pixels lie, so that a dry run without storage makes none."""
+DTYPES = {
+    1: torch.uint8,
+    3: torch.int16,
+    4: torch.int32,
+    5: torch.int64,
+    6: torch.float16,
+    7: torch.float32,
+    8: torch.float64,
+    12: torch.bool,
+    13: torch.bfloat16,
+}
 _MEMORY = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
 _PLAIN = {"as_int": int, "as_float": float, "as_bool": bool, "as_string": str}
 _LISTS = {"as_ints": int, "as_floats": float, "as_bools": bool}
@@ -67,7 +100,8 @@ class Exported(Classifier):
     """A classifier that walks the graph of an exported program. Its blocks are unknown.
 
     Args:
-        program: ``{"format", "inputs", "nodes", "output", "pixels", "features"}``, see :func:`read_exported`.
+        program: ``{"format", "inputs", "nodes", "output", "pixels", "features"}`` and, where pixels are not wanted in
+            float32, "dtype"; see :func:`read_exported`.
         weights: one tensor per name in ``program["inputs"]``.
 
     Raises:
@@ -80,10 +114,12 @@ class Exported(Classifier):
         try:
             if program["format"] != FORMAT or len(weights) != len(program["inputs"]):
                 raise UsageError("it is of another format; export the model again.")
-            self._steps = [_step(node) for node in program["nodes"]]
+            seen = _from_pixels(program["nodes"], str(program["pixels"]))
+            self._steps = [_step(node, seen) for node in program["nodes"]]
             self._spent = _spent(program["nodes"])
             self._ends = str(program["pixels"]), str(program["output"]), str(program["features"])
             self._names = [str(name) for name in program["inputs"]]
+            self._dtype = DTYPES[program.get("dtype", 7)]
         except (KeyError, TypeError, AttributeError, ValueError):
             raise UsageError("it is damaged; export the model again.") from None
         for index, value in enumerate(weights):
@@ -99,21 +135,24 @@ class Exported(Classifier):
         return ()
 
     def forward(self, pixels: Tensor) -> Tensor:
-        return self._walk(pixels, self._ends[1])
+        found = self._walk(pixels, self._ends[1])
+        return found if self._dtype == torch.float32 else found.to(pixels.dtype)
 
     def features(self, pixels: Tensor) -> Tensor:
         """What the last linear layer takes, N×F; the logits where the program does not end in one."""
         found = self._walk(pixels, self._ends[2])
-        return found.flatten(1)
+        return found.flatten(1) if self._dtype == torch.float32 else found.flatten(1).to(pixels.dtype)
 
     def _walk(self, pixels: Tensor, wanted: str, check: Callable[[Any], None] | None = None) -> Tensor:
         values: dict[str, Any] = dict(zip(self._names, self.weights, strict=True))
-        values[self._ends[0]] = pixels
+        values[self._ends[0]] = pixels if self._dtype == torch.float32 else pixels.to(self._dtype)
         kept = {value.untyped_storage()._cdata for value in values.values()}
         for step, spent in zip(self._steps, self._spent, strict=True):
             found = {name: take(values) for name, take in step.arguments}
             if step.in_place and found["self"].untyped_storage()._cdata in kept:
                 raise UsageError("it changes its own weights or its input, which is not allowed.")
+            if step.creates:
+                found["device"] = pixels.device
             if step.parts and step.parts(found) != len(step.outputs):
                 raise UsageError("it is damaged: a tensor is split into another number of parts than it says.")
             result = step.call(**found)
@@ -141,6 +180,7 @@ class _Step:
     arguments: list[tuple[str, Callable[[dict[str, Any]], Any]]]
     outputs: list[str]
     in_place: bool
+    creates: bool
     parts: Callable[[dict[str, Any]], int] | None
 
 
@@ -148,12 +188,13 @@ _PARTS: dict[str, Callable[[dict[str, Any]], int]] = {
     "torch.ops.aten.unbind.int": lambda a: a["self"].shape[a.get("dim", 0)],
     "torch.ops.aten.split.Tensor": lambda a: -(-a["self"].shape[a.get("dim", 0)] // a["split_size"]),
     "torch.ops.aten.split_with_sizes.default": lambda a: len(a["split_sizes"]),
+    "torch.ops.aten.meshgrid.indexing": lambda a: len(a["tensors"]),
     "torch.ops.aten.chunk.default": lambda a: min(a["chunks"], a["self"].shape[a.get("dim", 0)]),
 }
 """Operators whose number of results depends on their arguments: known before they run, so that it is bounded."""
 
 
-def _step(node: dict[str, Any]) -> _Step:
+def _step(node: dict[str, Any], seen: set[str]) -> _Step:
     target = node["target"]
     if target not in OPERATORS:
         raise UsageError(
@@ -163,14 +204,38 @@ def _step(node: dict[str, Any]) -> _Step:
     arguments = []
     for entry in node["inputs"]:
         name, argument = entry["name"], entry["arg"]
-        if name in ("training", "train") and argument.get("as_bool"):
-            raise UsageError("it was exported in training mode; call model.eval() before torch.export.export.")
+        if (
+            name in ("training", "train")
+            and argument.get("as_bool")
+            and not seen.isdisjoint(_mentioned(node["inputs"]))
+        ):
+            raise UsageError(_why_training(node))
         if name == "dropout_p" and argument.get("as_float"):
             raise UsageError("it draws random numbers (dropout); export it with model.eval().")
         arguments.append((str(name), _argument(argument)))
     outputs = [name for output in node["outputs"] for name in _names(output)]
-    in_place = target.split(".")[-2].endswith("_")
-    return _Step(OPERATORS[target], arguments, outputs, in_place, _PARTS.get(target))
+    name = target.split(".")[-2]
+    return _Step(OPERATORS[target], arguments, outputs, name.endswith("_"), name in _CREATES, _PARTS.get(target))
+
+
+def _why_training(node: dict[str, Any]) -> str:
+    """Training mode, or a network that takes statistics from its batch in eval mode too."""
+    given = {entry["name"]: entry["arg"] for entry in node["inputs"]}
+    if "running_mean" in given and "as_none" in given["running_mean"]:
+        return (
+            "its batch normalisation has no running statistics and takes them from the batch, so what it says of a "
+            "sample depends on the samples beside it; such a model cannot be audited sample by sample."
+        )
+    return "it was exported in training mode; call model.eval() before torch.export.export."
+
+
+def _from_pixels(nodes: list[dict[str, Any]], pixels: str) -> set[str]:
+    """Names of the values that depend on the pixels; weights are standardised by operators in training mode as well."""
+    seen = {pixels}
+    for node in nodes:
+        if not seen.isdisjoint(_mentioned(node["inputs"])):
+            seen |= {name for output in node["outputs"] for name in _names(output)}
+    return seen
 
 
 def _spent(nodes: list[dict[str, Any]]) -> list[list[str]]:

@@ -35,7 +35,7 @@ def load_exported(path: Path, input_shape: tuple[int, ...], classes: int) -> Exp
     """
     try:
         with stored_archive(path) as archive:
-            model = Exported(*read_exported(archive))
+            model = Exported(*read_exported(archive, classes))
         _fits(model, input_shape, classes)
     except UsageError as error:
         sentence = str(error)
@@ -45,8 +45,11 @@ def load_exported(path: Path, input_shape: tuple[int, ...], classes: int) -> Exp
     return model.eval()
 
 
-def read_exported(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[Tensor]]:
+def read_exported(archive: zipfile.ZipFile, classes: int) -> tuple[dict[str, Any], list[Tensor]]:
     """The graph and the weights of an archive, and nothing else of it.
+
+    Args:
+        classes: how many logits are looked for, where the program returns several tensors.
 
     Returns:
         The program: ``inputs`` (names of weights in the graph), ``pixels``, ``output`` and ``features`` (names of
@@ -85,21 +88,51 @@ def read_exported(archive: zipfile.ZipFile) -> tuple[dict[str, Any], list[Tensor
             weights.append(_weight(archive, root, entry))
         else:
             raise UsageError(f"its graph takes a '{str(kind)[:40]}', which is not allowed.")
-    outputs = [checked_name(held["user_output"]["arg"]) for held in signature["output_specs"] if "user_output" in held]
     if not inputs:
         raise UsageError("it holds no weights.")
-    if len(pixels) != 1 or len(outputs) != 1 or len(signature["output_specs"]) != 1:
-        raise UsageError(f"it has {len(pixels)} inputs and {len(outputs)} outputs; {NOT_PICTURES}.")
+    output = _logits(signature["output_specs"], graph.get("tensor_values", {}), classes)
+    if len(pixels) != 1:
+        raise UsageError(f"it has {len(pixels)} inputs; {NOT_PICTURES}.")
     nodes = [{key: node[key] for key in ("target", "inputs", "outputs")} for node in graph["nodes"]]
     program = {
         "format": FORMAT,
         "inputs": inputs,
         "pixels": pixels[0],
-        "output": outputs[0],
-        "features": _features(nodes, outputs[0]),
+        "output": output,
+        "features": _features(nodes, output),
         "nodes": nodes,
     }
+    taken = graph.get("tensor_values", {}).get(pixels[0], {}).get("dtype", 7)
+    if taken not in (6, 7, 8, 13):
+        raise UsageError(f"it takes pixels that are no floating-point numbers; {NOT_PICTURES}.")
+    if taken != 7:
+        program["dtype"] = taken
     return program, weights
+
+
+def _logits(specs: list[dict[str, Any]], values: dict[str, Any], classes: int) -> str:
+    """The name of the output, or of the only one of several that has a number for each class."""
+    if any("user_output" not in held for held in specs):
+        raise UsageError("it changes its own buffers; call model.eval() before torch.export.export.")
+    outputs = [_plain_name(held["user_output"]["arg"]) for held in specs]
+    if len(outputs) == 1 and outputs[0]:
+        return outputs[0]
+    found = []
+    for name in filter(None, outputs):
+        sizes = values.get(name, {}).get("sizes", [])
+        if len(sizes) == 2 and sizes[1].get("as_int") == classes:
+            found.append(name)
+    if len(found) != 1:
+        raise UsageError(
+            f"it has {len(outputs)} outputs, of which {len(found) or 'none'} could be the logits of {classes} classes; "
+            f"{NOT_PICTURES} alone."
+        )
+    return found[0]
+
+
+def _plain_name(argument: dict[str, Any]) -> str:
+    """The name of a tensor; "" for numbers and for nothing, which programs return as well."""
+    return checked_name(argument) if "as_tensor" in argument else ""
 
 
 def _features(nodes: list[dict[str, Any]], output: str) -> str:
@@ -129,7 +162,9 @@ def _weight(archive: zipfile.ZipFile, root: str, entry: dict[str, Any]) -> Tenso
         )
     meta = entry["tensor_meta"]
     if meta["dtype"] not in DTYPES:
-        raise UsageError("it holds weights that are not float32; export the model in float32.")
+        raise UsageError(
+            "it holds weights of a kind that is not read (complex or quantised); export the model in float32."
+        )
     folder, name = entry.get("folder", "weights"), str(entry["path_name"])
     raw = archive.read(f"{root}/data/{folder}/{name}")
     sizes, strides = ([_whole(item) for item in meta[key]] for key in ("sizes", "strides"))

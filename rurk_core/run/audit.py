@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
+from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
 from ..models import parse_model
-from ..models.checkpoints import checked_file, file_fingerprint, load_checkpoint
+from ..models.checkpoints import Checkpoint, constants_of, file_fingerprint, find_checkpoint, load_checkpoint
 from ..models.exported import EXPORTED, Exported
 from ..perturb.copies import ATTACKS, input_gradient
 from ..progress import Progress, Tracker
@@ -29,7 +30,7 @@ from .engines.embedded import run_stages
 from .experiment import expect
 from .plan import MEASURED, Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
-from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, parse_attacks, parse_taus, whole
+from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
 
 MAX_UNLEARNED = 32
@@ -44,6 +45,7 @@ def audit(
     unlearned: Sequence[str | Path],
     retrained: Sequence[str | Path] = (),
     model: str = "",
+    normalise: str = "",
     attacks: Any = ("gaussian",),
     taus: Any = "",
     draws: Any = 100,
@@ -61,6 +63,8 @@ def audit(
         original, unlearned, retrained: checkpoints as for :func:`~rurk_core.models.checkpoints.load_checkpoint`;
             references may be left out: recognition is then counted, and nothing says what is residual.
         model: architecture of state dicts (default: the data set's); exported programs bring their own.
+        normalise: of state dicts that bring none, as :func:`~rurk_core.models.checkpoints.constants_of` reads it; left
+            out, it is that of this project's networks.
         attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
 
     Returns:
@@ -71,14 +75,16 @@ def audit(
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
     """
     started = time.time()
+    if normalise:
+        constants_of(normalise)
     paths = _named(original, unlearned, retrained)
     spec = _spec(dataset, os.fspath(forget), model, len(retrained), attacks, taus, draws, seed, title)
     tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
         data = load_dataset(spec.dataset, root)
     work = Work(spec, store, data, None, where, tracker)
-    files = {name: {"file": str(path), "sha256": file_fingerprint(path)} for name, path in paths.items()}
-    models = _models_and_forget_set(work, paths, files)
+    files = {name: {"file": str(path), "sha256": file_fingerprint(path.file)} for name, path in paths.items()}
+    models = _models_and_forget_set(work, paths, files, normalise)
     identity = _identity(work, models)
     if store.has(key := store.key("run", identity)):
         return store.read_json(key, "result.json")
@@ -90,7 +96,7 @@ def audit(
         "versions": versions(),
         "device": device_name(where),
         "seconds": round(time.time() - started, 3),
-        "notes": [] if retrained else [WITHOUT_REFERENCES],
+        "notes": [*([] if retrained else [WITHOUT_REFERENCES]), *data.notes],
     }
     shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
     store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})
@@ -105,12 +111,12 @@ def _spec(
     spec = Spec(
         # models from elsewhere know of no part that is held out here, and indices count all training samples
         dataset=with_validation(dataset, 0) if share is None else dataset,
-        forget=f"file:{forget}" if os.path.isfile(forget) else forget,
+        forget=f"file:{find_list(forget)}" if find_list(forget).is_file() else forget,
         model=model or entry.model,
         methods=(),
         references=references,
-        attacks=parse_attacks(attacks),
-        taus=parse_taus(taus or entry.taus),
+        attacks=(kinds := parse_attacks(attacks)),
+        taus=asked_radii(parse_taus(taus or entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
@@ -119,16 +125,18 @@ def _spec(
     return spec
 
 
-def _models_and_forget_set(work: Work, paths: dict[str, Path], files: dict[str, dict[str, str]]) -> list[Stage]:
+def _models_and_forget_set(
+    work: Work, paths: dict[str, Checkpoint], files: dict[str, dict[str, str]], normalise: str
+) -> list[Stage]:
     """Read the models into the store and choose ``work.forget``, if need be by the losses of the first of them."""
     spec, data = work.spec, work.dataset
     late = needs_losses(spec.forget)
     # a rule that cannot be met is refused before anything is read
     chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
     with work.tracker.stage("Reading models", 0):
-        models = [_kept(work, name, path, files[name]["sha256"]) for name, path in paths.items()]
+        models = [_kept(work, name, path, files[name]["sha256"], normalise) for name, path in paths.items()]
     if any(ATTACKS[attack].uses_model for attack in spec.attacks):
-        _need_gradients(work, [stage for stage in models if paths[stage.label].suffix == ".pt2"])
+        _need_gradients(work, [stage for stage in models if paths[stage.label].program])
     if late:
         first = scores_stage(work, models[0])
         expect(work, [first])
@@ -193,7 +201,9 @@ def audit_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: 
     return found["key"]
 
 
-def _named(original: str | Path, unlearned: Sequence[str | Path], retrained: Sequence[str | Path]) -> dict[str, Path]:
+def _named(
+    original: str | Path, unlearned: Sequence[str | Path], retrained: Sequence[str | Path]
+) -> dict[str, Checkpoint]:
     """Checked files by the names their models go by."""
     if not 1 <= len(unlearned) <= MAX_UNLEARNED or len(retrained) > MAX_REFERENCES:
         raise UsageError(
@@ -203,19 +213,23 @@ def _named(original: str | Path, unlearned: Sequence[str | Path], retrained: Seq
     named = {"original": original}
     named |= {f"unlearned-{i + 1}" if len(unlearned) > 1 else "unlearned": path for i, path in enumerate(unlearned)}
     named |= {f"reference-{i + 1}": path for i, path in enumerate(retrained)}
-    return {name: checked_file(path) for name, path in named.items()}
+    return {name: find_checkpoint(path) for name, path in named.items()}
 
 
-def _kept(work: Work, name: str, path: Path, sha256: str) -> Stage:
+def _kept(work: Work, name: str, path: Checkpoint, sha256: str, normalise: str) -> Stage:
     """A file's model in the store, put there if it fits the data, as a stage that is finished."""
     data = work.dataset
-    architecture = EXPORTED if path.suffix == ".pt2" else work.spec.model
+    architecture = EXPORTED if path.program else work.spec.model
     shape, classes = list(data.input_shape), len(data.classes)
     inputs = {"sha256": sha256, "model": architecture, "input_shape": shape, "classes": classes}
+    if path.part:
+        inputs["part"] = path.part
+    if normalise and not path.program:
+        inputs["normalise"] = normalise
     stage = Stage("audited", "Reading models", name, inputs)
     if not work.store.has(stage.key):
-        loaded = load_checkpoint(path, architecture, data.input_shape, classes)
-        info = {**inputs, "file": path.name, "seconds": 0.0, "versions": versions()}
+        loaded = load_checkpoint(str(path), architecture, data.input_shape, classes, normalise=normalise)
+        info = {**inputs, "file": path.file.name, "seconds": 0.0, "versions": versions()}
         files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}
         if isinstance(loaded, Exported):
             files["program.json"] = json.dumps(loaded.program).encode()

@@ -98,7 +98,7 @@ def probed_speeds(name: str, input_shape: tuple[int, ...], classes: int) -> dict
         place(model, pixels)
         began = time.perf_counter()
         with autocast(pixels.device, "auto"):
-            logits = model(pixels.contiguous(memory_format=memory_format(pixels)))
+            logits = model(pixels.contiguous(memory_format=memory_format(pixels, model)))
             loss = F.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64))
         loss.backward()
         return time.perf_counter() - began

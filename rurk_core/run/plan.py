@@ -198,6 +198,12 @@ def _first_stages(work: Work) -> list[Stage]:
     return [*stages, Stage("original", "Original", "original", inputs, (start,) if start else (), cost)]
 
 
+def _precision(work: Work) -> dict[str, str]:
+    """The arithmetic of unlearning and re-learning, where the experiment names one for its training."""
+    found = work.spec.training().train.precision
+    return {} if found == "auto" else {"precision": found}
+
+
 def scores_stage(work: Work, model: Stage) -> Stage:
     """Loss and class of every sample under a model; by those of the Original some rules choose the forget set."""
     samples = len(work.dataset.train_labels) + len(work.dataset.test_labels)
@@ -217,7 +223,7 @@ def _relearn_stage(work: Work, model: Stage, target: Stage) -> Stage:
         "target": target.key,
         "limit": work.spec.relearn,
         "seed": derived_seed(work.spec.seed, "relearn"),
-    }
+    } | _precision(work)
     # half of the limit is a guess: models that recognise the forget set are done at once
     cost = 2.0 * len(work.forget.indices) * work.spec.relearn
     return Stage("relearned", "Re-learning", model.label, inputs, (model.key, target.key), cost)

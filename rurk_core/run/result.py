@@ -94,4 +94,4 @@ def gathered_notes(work: Work) -> list[str]:
             f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "
             "that model has seen the forget set."
         )
-    return notes
+    return [*work.dataset.notes, *notes]

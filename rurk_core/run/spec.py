@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from ..config import Config
 from ..data import dataset_entry, find_recipe, split_validation
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
-from ..models import parse_model
+from ..models import MODELS, is_library, parse_model
 from ..perturb.copies import ATTACKS, find_attack
 from ..unlearning import METHODS, Method, find_method
 from ..unlearning.base import find_preset, slug
@@ -22,6 +22,8 @@ Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Method → name → settings."""
 MAX_DRAWS = 100_000
 MAX_REFERENCES = 64
+MAX_TAU = 2.0
+"""The largest radius of attacks whose radius is that of a single pixel."""
 CHANGED = ", changed"
 
 
@@ -69,7 +71,7 @@ class Spec:
     forget: str
     model: str
     methods: tuple[MethodSpec, ...]
-    references: int = 3
+    references: int = 8
     attacks: tuple[str, ...] = ("gaussian",)
     taus: tuple[float, ...] = ()
     draws: int = 100
@@ -116,7 +118,7 @@ def make_spec(
     forget: str = "class:0:0.5",
     model: str = "",
     methods: Any = ("gd", "neggrad_plus", "rurk"),
-    references: int = 3,
+    references: int = 8,
     attacks: Any = ("gaussian",),
     taus: Any = "",
     draws: int = 100,
@@ -158,8 +160,8 @@ def make_spec(
         model=model,
         methods=parse_methods(methods, dataset, presets or {}),
         references=whole("references", references, 1, MAX_REFERENCES),
-        attacks=parse_attacks(attacks),
-        taus=parse_taus(taus if taus not in ("", None, [], ()) else entry.taus),
+        attacks=(kinds := parse_attacks(attacks)),
+        taus=asked_radii(parse_taus(taus if taus not in ("", None, [], ()) else entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         recipe=recipe,
         train=tuple(sorted((train or {}).items())),
@@ -173,7 +175,9 @@ def make_spec(
 
 
 def _check_together(spec: Spec) -> None:
-    """Raises UsageError where settings that are right each do not go together."""
+    """Raises UsageError where settings that are right each do not make an experiment together."""
+    if is_library(spec.model):
+        raise UsageError(f"The network '{spec.model}' can be audited only; to train choose one of {', '.join(MODELS)}.")
     images_only = next((name for name in spec.attacks if ATTACKS[name].images), "")
     if images_only and dataset_entry(spec.dataset).kind == "table":
         raise UsageError(
@@ -213,20 +217,27 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
 def parse_taus(value: Any) -> tuple[float, ...]:
     """Radii from ``"start:stop:count"``, ``"a,b,c"`` or a list: rising, distinct, at least 0.
 
+    Pixels run from 0 to 1; a radius may be written as a fraction of 255.
+
     >>> parse_taus("0:0.3:4")
     (0.0, 0.1, 0.2, 0.3)
+    >>> parse_taus("0,8/255")
+    (0.0, 0.031373)
+
+    Raises:
+        UsageError: not written like this.
     """
     try:
         if isinstance(value, str) and ":" in value:
             start, stop, count = value.split(":")
-            n, low, high = int(count), float(start), float(stop)
+            n, low, high = int(count), _radius(start), _radius(stop)
             if not 1 <= n <= 1000:
                 raise ValueError
             numbers = [low] if n == 1 else [round(low + (high - low) * i / (n - 1), 12) for i in range(n)]
         else:
             parts = value.split(",") if isinstance(value, str) else value
-            numbers = [float(part) for part in parts]
-    except (TypeError, ValueError, OverflowError):
+            numbers = [_radius(part) for part in parts]
+    except (TypeError, ValueError, OverflowError, ZeroDivisionError):
         raise UsageError(
             f"Radii are written 'start:stop:count' (0:0.3:11) or as numbers with commas, not '{value}'."
         ) from None
@@ -235,6 +246,31 @@ def parse_taus(value: Any) -> tuple[float, ...]:
     if sorted(set(numbers)) != numbers:
         raise UsageError("Radii must rise and must not repeat.")
     return tuple(numbers)
+
+
+def asked_radii(taus: tuple[float, ...], attacks: Sequence[str]) -> tuple[float, ...]:
+    """``taus``, unless they are in the units of 8-bit pixels as it seems: beyond 2, where they move single pixels.
+
+    In the l2 ball the radius is a length over all pixels, and may be larger.
+
+    Raises:
+        UsageError: the question whether they are.
+    """
+    moved = next((attack for attack in attacks if ATTACKS[attack].ball != "l2"), None)
+    if moved and taus[-1] > MAX_TAU:
+        raise UsageError(
+            f"A radius of {taus[-1]:g} is far beyond pixels, which run from 0 to 1 here; is {taus[-1]:g}/255 meant? "
+            "Then write that."
+        )
+    return taus
+
+
+def _radius(part: Any) -> float:
+    """A number, or a fraction like 8/255, which is rounded to six digits as people write it in full."""
+    if isinstance(part, str) and "/" in part:
+        above, below = part.split("/")
+        return round(float(above) / float(below), 6)
+    return float(part)
 
 
 def parse_attacks(value: Any) -> tuple[str, ...]:

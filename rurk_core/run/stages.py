@@ -87,6 +87,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
     method = next(method for method in work.spec.methods if method.label == stage.label)
     retain, forget = split_samples(work)
     original = place(load_model(work.store, stage.inputs["original"]), retain.images)
+    original.precision = stage.inputs.get("precision", "auto")
     watch = _watch(work, {"retain_accuracy": retain, "forget_accuracy": forget})
     started = time.perf_counter()
     validation, runs = validation_samples(work), TRIALS if is_auto(method.config) else 1
@@ -207,6 +208,7 @@ def _relearn(work: Work, stage: Stage) -> None:
     labels = labels.to(work.device)
     target = RELEARN_FACTOR * stored_scores(work.store, stage.inputs["target"])["train_loss"][index].mean().item()
     model = place(load_model(work.store, stage.inputs["model"]), images)
+    model.precision = stage.inputs.get("precision", "auto")
     found = relearn(model, images, labels, target, limit=stage.inputs["limit"], seed=stage.inputs["seed"])
     work.store.put(stage.key, stage.inputs, {"relearned.json": json.dumps(found.to_dict()).encode()})
 

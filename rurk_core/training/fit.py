@@ -70,7 +70,7 @@ def fit(
             optimizer.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 loss = F.cross_entropy(
-                    trained(pixels.contiguous(memory_format=memory_format(pixels))),
+                    trained(pixels.contiguous(memory_format=memory_format(pixels, model))),
                     labels[index],
                     label_smoothing=config.label_smoothing,
                 )

@@ -71,7 +71,7 @@ def accuracy(model: nn.Module, images: Tensor, labels: Tensor) -> float:
     try:
         with torch.no_grad():
             model.eval()
-            said = model(pixels.contiguous(memory_format=memory_format(pixels))).argmax(1)
+            said = model(pixels.contiguous(memory_format=memory_format(pixels, model))).argmax(1)
     finally:
         for module, training in modes:
             module.training = training

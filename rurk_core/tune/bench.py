@@ -56,6 +56,7 @@ class Bench:
         self.work, self.method, self.base, self.attack = work, method, base, attack
         self.retain, self.forget = split_samples(work)
         self.original = place(models["original"], self.retain.images)
+        self.original.precision = work.spec.training().train.precision
         self.references = {name: model for name, model in models.items() if name != "original"}
         self.validation, self.judging = halves(work.forget, derived_seed(work.spec.seed, "halves"))
         self.test = Samples(work.dataset.test_images, work.dataset.test_labels)

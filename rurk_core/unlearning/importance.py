@@ -78,7 +78,7 @@ def diagonal_importance(
         batches = order.split(batch)
         for index in batches:
             images, labels = samples.batch(index)
-            logits = model(prepared(images))
+            logits = model(prepared(images, model))
             loss = F.cross_entropy(logits, labels)
             of_batch = torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
             for name, gradient in zip(parameters, of_batch, strict=True):
@@ -89,7 +89,7 @@ def diagonal_importance(
     for index in order.split(sample_chunk(model, list(parameters), samples.labels.device)):
         images, labels = samples.batch(index)
         seeds = _expected_seeds if kind == "expected" else _label_seeds(labels)
-        logits, each = sample_gradients(model, prepared(images), seeds)
+        logits, each = sample_gradients(model, prepared(images, model), seeds)
         if passes:
             passes.add(logits, labels)
         for gradients in each:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..config import Config, choice, number
 from ..data import to_pixels
-from ..device import autocast, memory_format
+from ..device import autocast, memory_format, precision_of
 from ..models import Classifier
 from ..training.loop import OnStep, epoch_batches, report
 from .base import Samples, trainable_copy
@@ -62,16 +62,16 @@ def set_mode(model: nn.Module, bn: str) -> None:
                 module.eval()
 
 
-def prepared(images: Tensor) -> Tensor:
-    """Pixels in [0, 1] in the memory format the models run in."""
+def prepared(images: Tensor, model: nn.Module) -> Tensor:
+    """Pixels in [0, 1] in the memory format that ``model`` runs in."""
     pixels = to_pixels(images)
-    return pixels.contiguous(memory_format=memory_format(pixels))
+    return pixels.contiguous(memory_format=memory_format(pixels, model))
 
 
 def logits_on(model: nn.Module, images: Tensor) -> Tensor:
-    """float32 logits B×C of uint8 or float32 images, in the arithmetic that is fast on their device."""
-    with autocast(images.device, "auto"):
-        return model(prepared(images)).float()
+    """float32 logits B×C of uint8 or float32 images, in the arithmetic of the model's ``precision``."""
+    with autocast(images.device, precision_of(model)):
+        return model(prepared(images, model)).float()
 
 
 def loss_on(model: nn.Module, samples: Samples, index: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def train_tail(
     def losses() -> Iterator[Tensor]:
         for index in epochs_of(len(retain), config.batch, config.epochs, generator):
             hidden = inputs(index)
-            with autocast(hidden.device, "auto"):
+            with autocast(hidden.device, model.precision):
                 for block in tail:
                     hidden = model.block(block)(hidden)
             yield F.cross_entropy(hidden.float(), retain.labels[index])
@@ -97,8 +97,8 @@ def _inputs(model: Classifier, frozen: tuple[str, ...], samples: Samples, cache:
 
     @torch.no_grad()
     def run(index: Tensor) -> Tensor:
-        hidden = (prepared(samples.images[index]) - model.mean) / model.std
-        with autocast(hidden.device, "auto"):
+        hidden = (prepared(samples.images[index], model) - model.mean) / model.std
+        with autocast(hidden.device, model.precision):
             for block in frozen:
                 hidden = model.block(block)(hidden)
         return hidden
@@ -110,7 +110,7 @@ def _inputs(model: Classifier, frozen: tuple[str, ...], samples: Samples, cache:
         return run
     shape = (len(samples), *one.shape[1:])
     # in the layout of a batch, so that looking one up copies whole samples and nothing is rearranged
-    kept = torch.empty(shape, dtype=one.dtype, device=device, memory_format=memory_format(one))
+    kept = torch.empty(shape, dtype=one.dtype, device=device, memory_format=memory_format(one, model))
     chunk = default_batch(tuple(samples.images.shape[1:]), device)
     for rows, index in zip(kept.split(chunk), everything.split(chunk), strict=True):
         rows.copy_(run(index))

@@ -152,3 +152,13 @@ def test_pre_training_on_the_forget_set_is_a_caveat():
     told = caveats({"models": rows, "notes": [note, "else"]})
     assert told[0].startswith(note) and "2 re-trained models" in told[1] and len(told) == 2
     assert caveats({"models": rows * 4}) == []
+
+
+def test_what_would_settle_it_is_a_number_of_re_trained_models():
+    assert find(case(1)).settling() == (8, 40) == find(case(2)).settling()
+    found = find(case(3, original=11.0))
+    more, samples = found.settling()
+    open_ = [one for one in found.samples if one.finding == "cannot_tell" and one.row["settles"]]
+    assert 3 < more <= 64 and 0 < samples <= len(open_)
+    assert sum(one.row["settles"] <= more for one in open_ if one.row["settles"] > 3) == samples
+    assert find(case(8, original=0.0)).settling() is None, "what not even the Original shows is not open"

@@ -365,3 +365,22 @@ class TestFiles:
         shipped.put(stage, {"of": "b"}, {"model.bin": b"weights"})
         job = start(Store(store.url, bundled=[shipped.url]), "once_more", name="b")
         assert wait(store, job).result == stage and not store.has(stage)
+
+
+@pytest.mark.parametrize(("name", "fault"), [("SIGSEGV", "segmentation fault"), ("SIGABRT", "aborted")])
+def test_a_job_that_dies_by_a_signal_says_what_to_try(store, name, fault):
+    status = wait(store, start(store, "fault", signal=name))
+    assert status.state == "killed"
+    assert (
+        fault in status.message
+        and "OMP_NUM_THREADS=1" in status.message
+        and "Finished stages are kept" in status.message
+    )
+
+
+def test_an_earlier_fault_is_not_taken_for_that_of_a_later_start(store):
+    job = start(store, "fault", signal="SIGSEGV")
+    wait(store, job)
+    resume_job(store, job, runner="job_runners:deaf")
+    os.kill(worker(store, wait(store, job, "running").id), signal.SIGKILL)
+    assert "without a word" in wait(store, job).message

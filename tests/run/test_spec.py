@@ -14,7 +14,7 @@ from rurk_core.run.spec import make_spec, parse_methods, parse_taus, spec_from_d
 
 def test_defaults_are_the_embedded_example():
     spec = make_spec()
-    assert (spec.dataset, spec.model, spec.references, spec.draws, spec.seed) == ("digits", "cnn", 3, 100, 7)
+    assert (spec.dataset, spec.model, spec.references, spec.draws, spec.seed) == ("digits", "cnn", 8, 100, 7)
     assert spec.taus[0] == 0 and spec.taus[-1] == 0.3 and len(spec.taus) == 11
     assert [method.label for method in spec.methods] == ["gd", "neggrad_plus", "rurk"]
 
@@ -120,3 +120,20 @@ def test_any_json_is_a_spec_or_a_sentence(values):
         assert str(error)
         return
     assert spec_from_dict(spec.to_dict()) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "radii"),
+    [("8/255", (0.031373,)), ("0,2/255,8/255", (0.0, 0.007843, 0.031373)), ("0:8/255:3", (0.0, 0.0156865, 0.031373))],
+)
+def test_radii_as_fractions_of_255(text, radii):
+    assert parse_taus(text) == radii
+
+
+def test_a_radius_in_units_of_8_bit_pixels_is_asked_about():
+    for attacks in ("gaussian", "fgsm,uniform_l2", "uniform_linf"):
+        with pytest.raises(UsageError, match="is 8/255 meant"):
+            make_spec(taus="0:8:3", attacks=attacks)
+    assert make_spec(taus="0,8", attacks="uniform_l2").taus == (0.0, 8.0)
+    with pytest.raises(UsageError, match="Radii are written"):
+        parse_taus("8/0")

@@ -15,7 +15,7 @@ from ui.sections.forms import config_form, network_form, perturbation_form
 from ui.session import state
 from ui.text import plain
 
-FULL = {"references": 3, "draws": 100, "steps": 11}
+FULL = {"references": 8, "draws": 100, "steps": 11}
 EVERY = FULL | {"methods": list(METHODS)}
 PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
 PRESETS: dict[str, dict[str, Any]] = {
@@ -28,12 +28,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "Thorough": FULL
     | {
-        "says": "Three methods and three re-trained models, so that differences can be set against how much "
+        "says": "Three methods and eight re-trained models, so that differences can be set against how much "
         "re-training itself varies.",
         "methods": ["gd", "neggrad_plus", "rurk"],
     },
     "Every method": EVERY
-    | {"says": "All methods with their defaults against three re-trained models, on Gaussian copies."},
+    | {"says": "All methods with their defaults against eight re-trained models, on Gaussian copies."},
     "Paper, small CIFAR-5": PAPER
     | {
         "says": "The paper’s main table: five classes of CIFAR-10, half of the airplanes, ResNet-18, three attacks. "

@@ -109,7 +109,7 @@ def features_of(model: Classifier, samples: Samples, passes: Passes) -> Tensor:
         default_batch(tuple(samples.images.shape[1:]), samples.labels.device)
     ):
         images, labels = samples.batch(index)
-        features = model.features(prepared(images))
+        features = model.features(prepared(images, model))
         passes.add(model.head(features), labels)
         parts.append(features.double())
     return torch.cat(parts)

@@ -283,7 +283,9 @@ def jacobian(
     here = slice(start, start + len(rows))
     images, labels = samples.images[here], samples.labels[here]
     one_hot = torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
-    logits, each = sample_gradients(model, prepared(images), lambda logits: one_hot.expand(len(logits), -1, -1), names)
+    logits, each = sample_gradients(
+        model, prepared(images, model), lambda logits: one_hot.expand(len(logits), -1, -1), names
+    )
     passes.add(logits, labels)
     for k, found in enumerate(each):
         torch.cat([found[name].flatten(1) for name in names], 1, out=rows[:, k])
@@ -296,7 +298,7 @@ def transposed(model: Classifier, samples: Samples, names: Sequence[str], vector
     total = torch.zeros_like(flat_weights(model, names), dtype=torch.float64)
     for at in range(0, len(samples), 64):
         here = slice(at, at + 64)
-        logits = model(prepared(samples.images[here]))
+        logits = model(prepared(samples.images[here], model))
         seeds = vectors[here].to(logits.dtype)
         found = torch.autograd.grad(logits, [parameters[name] for name in names], seeds, materialize_grads=True)
         total += torch.cat([gradient.flatten() for gradient in found])

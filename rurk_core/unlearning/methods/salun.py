@@ -72,7 +72,7 @@ def saliency_masks(model: Classifier, forget: Samples, share: float, batch: int)
     total = [torch.zeros_like(weight) for weight in weights]
     for index in torch.arange(len(forget), device=forget.labels.device).split(batch):
         images, labels = forget.batch(index)
-        loss = F.cross_entropy(model(prepared(images)), labels)
+        loss = F.cross_entropy(model(prepared(images, model)), labels)
         for sum_, gradient in zip(total, torch.autograd.grad(loss, weights, materialize_grads=True), strict=True):
             sum_ += gradient
     sizes = torch.cat([gradient.abs().flatten() for gradient in total])

@@ -153,7 +153,7 @@ def learnt_noise(
 
     def pixels() -> Tensor:
         made = noise * model.std + model.mean
-        return made.contiguous(memory_format=memory_format(made))
+        return made.contiguous(memory_format=memory_format(made, model))
 
     for step in range(config.noise_steps):
         size = noise.square().flatten(1).sum(1).mean()

@@ -1,0 +1,133 @@
+"""Decoding one image safely, and what a set of images needs before.
+
+Conversions, so that nothing is guessed: 16-bit images are scaled to 8 bit, from as many bits as the set uses;
+palettes are resolved; transparency is composited on white; a camera's rotation (EXIF) is applied; a set that is grey
+throughout stays one channel, one with any colour becomes RGB. Sizes must agree unless a size is asked for, to which
+images are then cropped (centre square) and resized. A set says which of these it needed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from ..errors import RurkError
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
+SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
+"""How images of :data:`FORMATS` begin."""
+MAX_PIXELS = 50_000_000
+WHITE = 65_535
+ROTATED = 274
+"""The number of the EXIF entry that says how a camera was held."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A compressed image that has not been read yet: how to get its bytes, and what to call it in a complaint.
+
+    ``white`` is the value of white in images of more than 8 bits.
+    """
+
+    name: str
+    read: Callable[[], bytes]
+    white: int = WHITE
+
+
+def decode(image: Encoded, size: int | None = None) -> np.ndarray:
+    """One image as uint8 H×W (grey) or H×W×3.
+
+    Raises:
+        RurkError: it is not a readable image of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
+    """
+    try:
+        data = image.read()
+    except OSError as error:
+        raise RurkError(f"The image {image.name} cannot be read ({error.strerror or error}).") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise RurkError(
+                    f"The image {image.name} has {picture.width}×{picture.height} pixels; "
+                    f"the limit is {MAX_PIXELS // 1_000_000} million."
+                )
+            picture.load()
+            picture = _plain(ImageOps.exif_transpose(picture), image.white)
+            if size:
+                picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+            return np.asarray(picture)
+    except RurkError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise RurkError(f"The image {image.name} claims far too many pixels; it was not decoded.") from None
+    except Exception:
+        raise RurkError(f"The image {image.name} is damaged or is not a PNG, JPEG, WebP or BMP image.") from None
+
+
+def _plain(picture: Image.Image, most: int) -> Image.Image:
+    """An 8-bit grey or RGB picture."""
+    if _deep(picture):
+        values = np.asarray(picture, dtype=np.float64)
+        return Image.fromarray(np.clip(values * 255 / most, 0, 255).round().astype(np.uint8))
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    if picture.mode in ("L", "RGB"):
+        return picture
+    return picture.convert("L" if picture.mode == "1" else "RGB")
+
+
+def _deep(picture: Image.Image) -> bool:
+    """Whether its values have more than 8 bits."""
+    return picture.mode.startswith("I") or picture.mode == "F"
+
+
+Splits = dict[str, tuple[Sequence[Encoded], np.ndarray]]
+"""``"train"`` and ``"test"`` → (compressed images, int64 labels)."""
+
+
+def looked_at(splits: Splits) -> tuple[int, list[str]]:
+    """The white of the images of more than 8 bits, and what has to be done to the images in words.
+
+    Headers are read alone, except of images of more than 8 bits: how many of them a set uses only its values say.
+    """
+    rotated, other, whites = 0, 0, [0]
+    for image in (image for images, _ in splits.values() for image in images):
+        with contextlib.suppress(Exception):  # what is wrong with an image is said when it is decoded
+            picture = Image.open(io.BytesIO(image.read()), formats=FORMATS)
+            rotated += picture.getexif().get(ROTATED, 1) in range(2, 9)
+            suffix = Path(image.name).suffix.lower()
+            other += suffix in SUFFIXES and Image.registered_extensions().get(suffix) != picture.format
+            if _deep(picture) and picture.width * picture.height <= MAX_PIXELS:
+                whites.append(int(np.asarray(picture).max()))
+    bits = next((bits for bits in (8, 10, 12) if max(whites) < 2**bits), 16)
+    notes = [f"The camera's rotation (EXIF) was applied to {_images(rotated)}."] if rotated else []
+    if other:
+        notes.append(f"What {_images(other)} hold is another format than their names say; the content was taken.")
+    if len(whites) > 1 and bits < 16:
+        notes.append(f"The 16-bit images use {bits} bits and were scaled by these: {2**bits - 1} is white.")
+    return 2**bits - 1 if len(whites) > 1 else WHITE, notes
+
+
+def with_white(splits: Splits, white: int) -> Splits:
+    """The same images with another value of white."""
+    if white == WHITE:
+        return splits
+    return {
+        split: ([replace(image, white=white) for image in images], labels) for split, (images, labels) in splits.items()
+    }
+
+
+def _images(count: int) -> str:
+    return f"{count} image{'s' * (count != 1)}"
