@@ -1,6 +1,6 @@
 """Make the small finished experiment that the app opens with, into ``assets/demo``: half of a class of Fashion-MNIST.
 
-GD leaves knowledge, RURK with the paper's λ destroys it, RURK as it comes does neither; SCRUB and SSD stand beside them.
+GD leaves knowledge, RURK with the paper's λ destroys it, RURK as it comes does neither; SCRUB and SSD are there too.
 """
 
 from __future__ import annotations
