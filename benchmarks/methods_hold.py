@@ -2,9 +2,9 @@
 
 A row for each data set and seed; a file keeps them, so that a run that was stopped goes on. A row holds where retained
 accuracy is no more than 2 points below the re-trained models' mean, and where at least half as many copies are
-recognised as the re-trained models recognise, at every radius. The bar is 39 rows of 40 for RURK; beside it stand RURK
-with the paper's λ, and GA with a learning rate of 0: what batch statistics forget by themselves. The set "batch_norm" is
-not part of the bar; its network has such statistics.
+recognised as the re-trained models recognise, at every radius. The bar is 39 rows of 40 for RURK. Beside it stand RURK
+with the paper's λ, and GA with a learning rate of 0: what batch statistics forget by themselves. The network of the set
+"batch_norm", which is not part of the bar, has such statistics.
 
     python -m benchmarks.methods_hold                      # all rows, into methods_hold.jsonl
     python -m benchmarks.methods_hold batch_norm 100-102
