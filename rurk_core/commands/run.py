@@ -77,7 +77,7 @@ def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
             values[name] = getattr(options, name)
     for name in ("train", "pretrain"):
         if getattr(options, name):
-            values[name] = dict(values.get(name) or {}) | dict(_setting(text) for text in getattr(options, name))
+            values[name] = dict(values.get(name) or {}) | dict(setting_of(text) for text in getattr(options, name))
     return values
 
 
@@ -161,7 +161,7 @@ def print_plan(found: dict[str, Any], out: Console) -> None:
         out.print(f"{each} forward passes a second, from {found['speeds_from']}.", highlight=False)
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting_of(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"Write a training setting as name=value, not '{text}'.")

@@ -22,6 +22,9 @@ def register(command: Command) -> None:
     tune.add_argument("--model", help="a name from 'rurk models', width after a colon")
     tune.add_argument("--references", help="K, how many Re-trains (default: 8)")
     tune.add_argument("--tau", dest="taus", help="radii, as for 'rurk run'")
+    tune.add_argument("--attack", dest="attacks", help="of random copies: gaussian (default), shift, jpeg, ...")
+    tune.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
+    tune.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
     tune.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
     tune.add_argument("--recipe", help="how models are trained: quick or paper (default: quick)")
     tune.add_argument("--seed", help="of models, draws and the search (default: 7)")
@@ -33,10 +36,13 @@ def _tune(options: argparse.Namespace) -> int:
     from ..run.spec import make_spec, whole
     from ..store.store import Store
     from ..tune.tune import MAX_PROCESSES, MAX_TRIALS, tune
+    from .run import setting_of
 
     store = Store(options.store)
-    names = ("dataset", "forget", "model", "references", "taus", "draws", "recipe", "seed")
+    names = ("dataset", "forget", "model", "references", "attacks", "taus", "draws", "recipe", "seed")
     values = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    for name in ("train", "pretrain"):
+        values[name] = dict(setting_of(text) for text in getattr(options, name) or ())
     spec = make_spec(**values, methods=options.method, presets=presets_of(store))
     trials = whole("trials", options.trials, 1, MAX_TRIALS)
     with live(quiet=options.json) as progress:
@@ -67,7 +73,7 @@ def print_tuning(result: dict[str, Any], out: Console) -> None:
         title=f"{result['method']}: the trade-off front of {len(trials)} trials (validation half of the forget set)",
         title_justify="left",
         caption="distance: how far outside the references' band, mean over τ of |log ratio|; loss: accuracy below the "
-        "references, retain + test.",
+        "references, retained + validation samples.",
         caption_justify="left",
     )
     for name in ("trial", "settings", "distance", "loss", "retain %", "test %", ""):
@@ -92,5 +98,7 @@ def print_tuning(result: dict[str, Any], out: Console) -> None:
         out.print(f"Judged on the other half, trial {number} ({what}): {said}", highlight=False)
     kept = ", ".join(f"{part} {100 * result['references'][part]:.2f}%" for part in ("retain", "test"))
     out.print(f"The references: {kept}; in brackets is the difference to them, in percentage points.", highlight=False)
+    if "selected_on" in result:
+        out.print(f"Chosen on {result['selected_on']}; the test set decided nothing.", highlight=False)
     preset = result["preset"]
     out.print(f"Kept as {preset['method']}@{slug(preset['name'])}", highlight=False)

@@ -1,18 +1,9 @@
 """Data sets as tensors, and the choice of what to forget."""
 
 from .dataset import Dataset, Progress, to_pixels
+from .entry import DatasetEntry, data_root, split_validation
 from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
-from .registry import (
-    DATASETS,
-    RECIPES,
-    DatasetEntry,
-    data_root,
-    dataset_entry,
-    find_recipe,
-    load_dataset,
-    split_validation,
-    with_validation,
-)
+from .registry import DATASETS, RECIPES, dataset_entry, find_recipe, load_dataset, with_validation
 from .stream import Images, Streamed, batches, held, joined
 
 __all__ = [

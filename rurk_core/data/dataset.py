@@ -33,6 +33,7 @@ class Dataset:
         fingerprint: 16 hex digits of the SHA-256 over pixels, labels and class names of both splits.
         validation_images, validation_labels: as the training samples, of which :func:`hold_out` has taken them; no
             model trains on them. None where nothing is held out.
+        numbers: int64 N, the place of each training sample among all, those held out included; None where none are.
         notes: how it was read, in sentences: which files are which split, what had to be converted.
     """
 
@@ -47,6 +48,7 @@ class Dataset:
     fingerprint: str
     validation_images: Images | None = None
     validation_labels: Tensor | None = None
+    numbers: Tensor | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -143,6 +145,7 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         train_labels=labels[rest],
         validation_images=held(dataset.train_images, validation, "cpu"),
         validation_labels=labels[validation],
+        numbers=rest,
         source=f"{dataset.source}; {len(validation)} training samples held out for validation",
         fingerprint=hashlib.sha256(f"{dataset.fingerprint}/validation={share:g}".encode()).hexdigest()[:16],
     )

@@ -117,8 +117,19 @@ def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
     text = decoded(data) if data[:1] != b"\x93" else None
     if text and FORMAT in text[:4096] and text.lstrip()[:1] == "{":
         return ForgetSet.from_json(text, dataset)
-    indices = indices_of(str(path), data, len(dataset.train_labels))
-    return checked(dataset, f"file:{path}", indices)
+    if dataset.numbers is None:
+        return checked(dataset, f"file:{path}", indices_of(str(path), data, len(dataset.train_labels)))
+    # a list from elsewhere counts all training samples, also those that are held out here
+    whole = len(dataset.train_labels) + len(dataset.validation_labels if dataset.validation_labels is not None else ())
+    place = {int(number): at for at, number in enumerate(dataset.numbers)}
+    wanted = indices_of(str(path), data, whole)
+    held_out = next((index for index in wanted if 0 <= index < whole and index not in place), None)
+    if held_out is not None:
+        raise UsageError(
+            f"The list names sample {held_out}, which is held out for validation; name the data set with ?validation=0 "
+            "behind it, or leave that sample out."
+        )
+    return checked(dataset, f"file:{path}", [place.get(index, -1) for index in wanted])
 
 
 def needs_losses(rule: str) -> bool:

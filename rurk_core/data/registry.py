@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,70 +13,16 @@ from torch import Tensor
 
 from ..errors import RurkError, UsageError
 from .dataset import Dataset, Progress, hold_out, make_dataset, split_by_class
+from .entry import DatasetEntry, data_root, from_images, split_validation
 from .images import ImageSet
 from .parquet import Columns, load_parquet
 from .recipes import GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
 from .sources import fetch, load_path, read_cifar_binary, split_path
 
 
-@dataclass(frozen=True, kw_only=True)
-class DatasetEntry:
-    """All that an experiment has to know of a data set.
-
-    Attributes:
-        title, licence, source: for people, one line each.
-        kind: "image" or "table".
-        model: the network an experiment takes unless told otherwise.
-        taus: the radii it takes unless told otherwise, as :func:`~rurk_core.run.spec.parse_taus` reads them.
-        load: (root, progress) → Dataset.
-        quick: how models are trained on two cores; paper: as in the paper, where it has this data set.
-        pretrain_on: the data set whose model the Original and its Re-trains start from, if any.
-        validation: share of the training samples that is held out (:func:`~rurk_core.data.dataset.hold_out`) unless
-            the name says otherwise.
-    """
-
-    title: str
-    licence: str
-    source: str
-    kind: str
-    model: str
-    taus: str
-    load: Callable[[Path, Progress | None], Dataset]
-    quick: Recipe
-    paper: Recipe | None = None
-    pretrain_on: str | None = None
-    validation: float = 0.0
-
-
-def data_root(root: str | Path | None = None) -> Path:
-    """Where data sets lie: the argument, the variable RURK_DATA, or a folder in the user's cache."""
-    return Path(root or os.environ.get("RURK_DATA") or Path.home() / ".cache" / "rurk" / "data").expanduser()
-
-
 def dataset_entry(name: str) -> DatasetEntry:
     """The entry of a data set: of a name in :data:`DATASETS`, or one for the images that lie under a path."""
     return DATASETS.get(split_validation(name)[0], _ELSEWHERE)
-
-
-def split_validation(name: str) -> tuple[str, float | None]:
-    """The name without the share that is held out, and that share; None where the name does not say.
-
-    >>> split_validation("digits?validation=0.1"), split_validation("folder?size=32&validation=0")
-    (('digits', 0.1), ('folder?size=32', 0.0))
-
-    Raises:
-        UsageError: the share is no number from 0 to 0.5.
-    """
-    match = re.fullmatch(r"(.*)[?&]validation=([^?&]*)", name, re.DOTALL)
-    if not match:
-        return name, None
-    try:
-        share = float(match[2])
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= 0.5:
-        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{match[2][:20]}'.")
-    return match[1], share
 
 
 def with_validation(name: str, share: float) -> str:
@@ -137,20 +81,7 @@ def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dat
         raise UsageError(f"There is no data set '{name}'; choose one of {', '.join(DATASETS)}, or name a path.")
     found = load_path(name, progress)
     title = split_path(name)[0].resolve().stem or name
-    return _from_images(title, found, "as given by its owner", f"{name}")
-
-
-def _from_images(name: str, found: ImageSet, licence: str, source: str) -> Dataset:
-    return make_dataset(
-        name,
-        found.train,
-        found.test,
-        found.classes,
-        licence=licence,
-        source=source,
-        fingerprint=found.fingerprint,
-        notes=found.notes,
-    )
+    return from_images(title, found, "as given by its owner", f"{name}")
 
 
 # --- sets that ship with scikit-learn -----------------------------------------------------------------------
@@ -205,7 +136,7 @@ def _moons(root: Path, progress: Progress | None) -> Dataset:
 def _fashion(root: Path, progress: Progress | None) -> Dataset:
     entry = DATASETS["fashion"]
     files = sorted((Path(__file__).parent / "shipped" / "fashion").glob("*.parquet"))
-    return _from_images("fashion", load_parquet(files, progress=progress), entry.licence, entry.source)
+    return from_images("fashion", load_parquet(files, progress=progress), entry.licence, entry.source)
 
 
 # --- published image sets -----------------------------------------------------------------------------------
@@ -228,7 +159,7 @@ def _published(
     entry = DATASETS[name]
     found = _parquet_below(name, root, label, progress)
     if found:
-        return _from_images(name, found, entry.licence, f"{entry.source}; read from {root / name}")
+        return from_images(name, found, entry.licence, f"{entry.source}; read from {root / name}")
     splits, classes = read(root / name)
     tensors = {
         split: (torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))

@@ -23,7 +23,8 @@ from torch import Tensor, nn
 from ..data import Images, to_pixels
 from ..device import default_batch, fast_bfloat16
 from ..errors import RurkError, UsageError
-from ..perturb.copies import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks
+from ..perturb.copies import DRAW_BLOCK, along_ray, find_attack, pgd_blocks, ray_blocks, transform_blocks
+from ..perturb.transforms import TRANSFORMS
 from ..store.tensors import load_tensors, save_tensors, tensor_metadata
 from .frozen import WORTH, Judge
 from .residual import Verdicts
@@ -220,9 +221,13 @@ def _blocks(
         for delta, weight in ray_blocks(attack, attacked, x, y, ids, draws, seed, classes):
             for t, tau in moving:
                 yield t, along_ray(x, delta, tau), weight
-    elif moving:
-        assert attacked is not None
-        for t, tau in moving:
+        return
+    for t, tau in moving:
+        if attack in TRANSFORMS:
+            for moved in transform_blocks(attack, x, ids, tau, draws, seed):
+                yield t, moved, torch.ones(moved.shape[:2], dtype=torch.int64, device=x.device)
+        else:
+            assert attacked is not None
             for moved in pgd_blocks(attack, attacked, x, y, ids, tau, draws, seed, classes):
                 yield t, moved, torch.ones(moved.shape[:2], dtype=torch.int64, device=x.device)
 

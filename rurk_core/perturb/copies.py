@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UsageError
+from .transforms import NUMBERS, TRANSFORMS, transformed
 
 DRAW_BLOCK = 20
 """Draws that share one random stream; the unit in which draws are made and forgotten."""
@@ -31,11 +32,13 @@ class Attack:
 
     Attributes:
         title: its name for people.
-        ball: what τ means: ``"gaussian"`` (standard deviation), ``"l2"`` or ``"linf"`` (radius).
+        ball: what τ means: ``"gaussian"`` (standard deviation), ``"l2"`` or ``"linf"`` (radius), ``"share"`` (of what
+            the summary says).
         uses_model: whether copies are built against a model (the unlearned one, following the paper).
         targeted: whether each copy pulls towards a random wrong label.
         ray: whether x' = clip(x + τ·δ) with δ independent of τ.
         summary: one line for lists and forms.
+        images: whether it is defined for images only.
     """
 
     title: str
@@ -44,6 +47,7 @@ class Attack:
     targeted: bool
     ray: bool
     summary: str
+    images: bool = False
 
 
 ATTACKS: dict[str, Attack] = {
@@ -69,6 +73,18 @@ ATTACKS: dict[str, Attack] = {
     "pgd_untargeted": Attack(
         "PGD, untargeted", "linf", True, False, False, "ten projected steps away from the true label"
     ),
+    **{
+        key: Attack(title, ball, False, False, False, summary, images=True)
+        for key, title, ball, summary in (
+            ("shift", "Shift", "share", "moved by up to τ of the side, across and up"),
+            ("rotation", "Rotation", "share", "turned about the middle by up to τ of half a turn, either way"),
+            ("crop", "Crop", "share", "up to τ of the side cut away, the rest brought back to the whole size"),
+            ("brightness", "Brightness", "linf", "every pixel brighter or darker by the same amount of up to τ"),
+            ("blur", "Blur", "share", "a Gaussian blur of standard deviation up to τ/4 of the side"),
+            ("jpeg", "JPEG", "share", "stored as JPEG at a quality of 100 less up to 99·τ, and read again"),
+            ("occlusion", "Occlusion", "share", "a grey square over it, its side up to τ of the image's"),
+        )
+    },
 }
 
 
@@ -223,6 +239,16 @@ def ray_blocks(
         yield delta.view(len(ids), -1, *shape), weight
 
 
+def transform_blocks(
+    attack: str, pixels: Tensor, ids: Sequence[int], tau: float, draws: int, seed: int
+) -> Iterator[Tensor]:
+    """Copies by one of :data:`TRANSFORMS` at one radius in blocks of draws: float32 [S, B, ...]."""
+    for block in range(-(-draws // DRAW_BLOCK)):
+        size = min(DRAW_BLOCK, draws - block * DRAW_BLOCK)
+        numbers = random_directions(attack, ids, block, (NUMBERS,), seed, pixels.device)[:, :size]
+        yield transformed(TRANSFORMS[attack], pixels, numbers, tau)
+
+
 def pgd_blocks(
     attack: str,
     model: nn.Module,
@@ -280,6 +306,8 @@ def copies(
     kind = find_attack(attack)
     if kind.uses_model and model is None:
         raise UsageError(f"The attack '{attack}' is built against a model; name one.")
+    if attack in TRANSFORMS:
+        return torch.cat(list(transform_blocks(attack, pixels, ids, tau, draws, seed)), 1)
     if not kind.ray:
         assert model is not None
         blocks = pgd_blocks(attack, model, pixels, labels, ids, tau, draws, seed, classes)

@@ -140,8 +140,11 @@ def ball_outline(cut: Plane, ball: str, tau: float, angles: int = 361) -> NDArra
     """Where the ball of radius τ around the sample meets the plane: float32 [angles, 2], a closed line.
 
     A circle of radius τ/√D for ``"l2"``; a circle of radius τ for ``"gaussian"``, whose copies are about τ·√D away
-    from the sample; for ``"linf"`` the polygon of points whose pixels all moved by at most τ (clipping aside).
+    from the sample; for ``"linf"`` the polygon of points whose pixels all moved by at most τ (clipping aside). None of
+    these is known for ``"share"``: no points.
     """
+    if ball == "share":
+        return np.zeros((0, 2), np.float32)
     turn = np.linspace(0, 2 * np.pi, angles)
     ray = np.stack([np.cos(turn), np.sin(turn)], 1)
     if ball == "linf":

@@ -18,7 +18,7 @@ from ..store.store import Store
 from ..training.shared import Share
 from ..unlearning import METHODS
 from .auto import DRAWS, TRIALS, is_auto, looked_at
-from .spec import Spec
+from .spec import MethodSpec, Spec
 
 PEERS = 200
 """Held-out samples of each forgotten class that all models judge too, at most."""
@@ -123,8 +123,7 @@ def plan(work: Work) -> list[Stage]:
     if work.forget is None:
         return [*first, scores_stage(work, original)]
     recipe, digest = work.spec.training(), forget_digest(work.forget)
-    n_f, classes = len(work.forget.indices), len(work.dataset.classes)
-    n_r = len(work.dataset.train_labels) - n_f
+    n_r = len(work.dataset.train_labels) - len(work.forget.indices)
     start = first[0].key if len(first) > 1 else None
     references = [
         Stage(
@@ -143,29 +142,8 @@ def plan(work: Work) -> list[Stage]:
         )
         for k in range(work.spec.references)
     ]
-    judges = tuple(stage.key for stage in references)
-    seen = looked_at(work.spec.taus)
-    search_cost = n_f * DRAWS * len(seen) * (TRIALS + len(references))
     unlearned = [
-        Stage(
-            "unlearned",
-            f"{method.label}, its strength by the references" if is_auto(method.config) else method.label,
-            method.label,
-            {
-                "model": work.spec.model,
-                "original": original.key,
-                "forget": digest,
-                "method": method.key,
-                "config": method.config.to_dict(),
-                "seed": derived_seed(work.spec.seed, "unlearn"),
-            }
-            | ({"code": METHODS[method.key].digest} if METHODS[method.key].digest else {})
-            | ({"references": list(judges), "taus": seen} if is_auto(method.config) else {})
-            | _precision(work),
-            (original.key, *(judges if is_auto(method.config) else ())),
-            METHODS[method.key].cost_on(method.config, n_r, n_f, classes) * (TRIALS if is_auto(method.config) else 1)
-            + (search_cost if is_auto(method.config) else 0),
-        )
+        _unlearned_stage(work, method, original, references)
         for method in work.spec.methods
         if method.label not in work.failed
     ]
@@ -176,6 +154,30 @@ def plan(work: Work) -> list[Stage]:
     verdicts = verdict_stages(work, [original, *unlearned], references)
     judged = [*verdicts, *peer_stages(work, models), *member_stages(work, members)]
     return [*first, *references, *unlearned, *members, *scores, *relearned, *judged]
+
+
+def _unlearned_stage(work: Work, method: MethodSpec, original: Stage, references: Sequence[Stage]) -> Stage:
+    """A run of a method; one that finds its strength is several runs, and reads the references."""
+    assert work.forget is not None
+    n_f, found = len(work.forget.indices), METHODS[method.key]
+    n_r, classes = len(work.dataset.train_labels) - n_f, len(work.dataset.classes)
+    inputs = {
+        "model": work.spec.model,
+        "original": original.key,
+        "forget": forget_digest(work.forget),
+        "method": method.key,
+        "config": method.config.to_dict(),
+        "seed": derived_seed(work.spec.seed, "unlearn"),
+    } | ({"code": found.digest} if found.digest else {})
+    cost = found.cost_on(method.config, n_r, n_f, classes)
+    if not is_auto(method.config):
+        return Stage("unlearned", method.label, method.label, inputs, (original.key,), cost)
+    judges = [stage.key for stage in references]
+    random = next((attack for attack in work.spec.attacks if not ATTACKS[attack].uses_model), "gaussian")
+    seen, seed = looked_at(work.spec.taus), derived_seed(work.spec.seed, "strength")
+    inputs["search"] = {"references": judges, "attack": random, "taus": seen, "draws": DRAWS, "seed": seed}
+    cost = TRIALS * cost + n_f * DRAWS * len(seen) * (TRIALS + len(references))
+    return Stage("unlearned", f"{method.label}, its strength", method.label, inputs, (original.key, *judges), cost)
 
 
 def _first_stages(work: Work) -> list[Stage]:

@@ -163,8 +163,6 @@ def make_spec(
     entry = dataset_entry(dataset)
     model = model or entry.model
     parse_model(model)
-    if is_library(model):
-        raise UsageError(f"The network '{model}' can be audited only; to train choose one of {', '.join(MODELS)}.")
     spec = Spec(
         dataset=dataset,
         forget=forget,
@@ -182,10 +180,22 @@ def make_spec(
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )
+    _check_together(spec)
+    return spec
+
+
+def _check_together(spec: Spec) -> None:
+    """Raises UsageError where settings that are right each do not make an experiment together."""
+    if is_library(spec.model):
+        raise UsageError(f"The network '{spec.model}' can be audited only; to train choose one of {', '.join(MODELS)}.")
+    images_only = next((name for name in spec.attacks if ATTACKS[name].images), "")
+    if images_only and dataset_entry(spec.dataset).kind == "table":
+        raise UsageError(
+            f"'{images_only}' perturbs images, and '{spec.dataset}' is a table; choose noise or an attack."
+        )
     if spec.references < 2 and any(is_auto(method.config) for method in spec.methods):
         raise UsageError("A strength that is 'auto' lies in the band of the references; give at least two of them.")
     spec.training()
-    return spec
 
 
 def spec_from_dict(values: Any) -> Spec:

@@ -37,8 +37,8 @@ from ..training.fit import fit
 from ..training.live import Watch, watching
 from ..training.references import fit_references
 from ..unlearning import METHODS, Samples, unlearn
-from .auto import DRAWS, TRIALS, apart, choose, is_auto, said
-from .plan import Stage, Work, derived_seed
+from .auto import TRIALS, apart, choose, is_auto, said
+from .plan import Stage, Work
 from .stored import load_model, role_of, stored_scores, versions
 
 logger = logging.getLogger(__name__)
@@ -107,7 +107,9 @@ def _unlearn(work: Work, stage: Stage) -> None:
     about: dict[str, Any] = {}
     with peak_memory(work.device) as peak, watching(watch):
         if is_auto(method.config):
-            (model, notes), trials = choose(attempt, _apart_from_references(work, stage), method.config)
+            (model, notes), trials = choose(
+                attempt, _apart_from_references(work, stage.inputs["search"]), method.config
+            )
             about["auto"] = [asdict(trial) for trial in trials]
             notes = [*notes, said(trials)]
         else:
@@ -116,30 +118,27 @@ def _unlearn(work: Work, stage: Stage) -> None:
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes, **about)
 
 
-def _apart_from_references(work: Work, stage: Stage) -> Callable[[tuple[Classifier, list[str]]], float]:
-    """How far a model's recognition of the forget set lies from the band of the references that the stage names."""
+def _apart_from_references(work: Work, search: dict[str, Any]) -> Callable[[tuple[Classifier, list[str]]], float]:
+    """How far a model's recognition of the forget set lies from the band of the references that ``search`` names."""
     assert work.forget is not None
-    index, spec = torch.tensor(work.forget.indices), work.spec
-    attack = next((attack for attack in spec.attacks if not ATTACKS[attack].uses_model), "gaussian")
+    samples, index = work.forget.indices, torch.tensor(work.forget.indices)
+    images, labels = held(work.dataset.train_images, index, "cpu"), work.dataset.train_labels[index]
 
     def recognised(models: dict[str, Classifier]) -> Ints:
         counted = count_verdicts(
             models,
             [],
-            held(work.dataset.train_images, index, "cpu"),
-            work.dataset.train_labels[index],
-            work.forget.indices if work.forget else (),
-            attack=attack,
-            taus=stage.inputs["taus"],
-            draws=DRAWS,
-            seed=derived_seed(spec.seed, "strength"),
+            images,
+            labels,
+            samples,
+            **{name: search[name] for name in ("attack", "taus", "draws", "seed")},
             classes=len(work.dataset.classes),
             device=work.device,
             on_chunk=lambda done, total: work.tracker.check(),
         )
         return np.stack([counted.recognised(name) for name in models])
 
-    references = recognised({key: load_model(work.store, key) for key in stage.inputs["references"]})
+    references = recognised({key: load_model(work.store, key) for key in search["references"]})
     return lambda made: apart(recognised({"m": made[0]})[0], references)
 
 

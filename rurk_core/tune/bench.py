@@ -60,15 +60,25 @@ class Bench:
         self.references = {name: model for name, model in models.items() if name != "original"}
         self.validation, self.judging = halves(work.forget, derived_seed(work.spec.seed, "halves"))
         self.test = Samples(work.dataset.test_images, work.dataset.test_labels)
+        self.held_out = validation_samples(work)
         each = list(self.references.values())
         self.reference_retain = float(np.mean([_accuracy(model, self.retain) for model in each]))
         self.reference_test = float(np.mean([_accuracy(model, self.test) for model in each]))
+        apart = self.held_out
+        self.reference_held_out = float(np.mean([_accuracy(model, apart) for model in each])) if apart else 0.0
         self.known = {half: self._recognised(self.references, half) for half in (self.validation, self.judging)}
 
     def band_list(self) -> list[list[float | None]]:
         """[lowest, highest] ratio between references at every τ, on the validation half."""
         low, high = reference_band(self.known[self.validation])
         return [[plain(a), plain(b)] for a, b in zip(low, high, strict=True)]
+
+    def selected_on(self) -> str:
+        """What the choice rests on, in words."""
+        if self.held_out is None:
+            return "the forget set's first half and retained accuracy alone, as nothing is held out of the data set"
+        count = len(self.held_out)
+        return f"the forget set's first half, retained accuracy and {count} samples held out for validation"
 
     def attempt(self, settings: Mapping[str, Any], report: Callable[[float], None]) -> Classifier:
         seed = derived_seed(self.work.spec.seed, "unlearn")
@@ -90,7 +100,9 @@ class Bench:
         retain, test = _accuracy(model, self.retain), _accuracy(model, self.test)
         mean = v.mean(0).sum(0)
         ratios = [plain(a / b) if b else None for a, b in zip(u.sum(0), mean, strict=True)]
-        loss = max(0.0, self.reference_retain - retain) + max(0.0, self.reference_test - test)
+        loss = max(0.0, self.reference_retain - retain)
+        if self.held_out:  # and never the test set
+            loss += max(0.0, self.reference_held_out - _accuracy(model, self.held_out))
         return {"distance": band_distance(u, v), "loss": loss, "ratios": ratios, "retain": retain, "test": test}
 
     def judge(self, settings: Mapping[str, Any]) -> dict[str, Any] | None:

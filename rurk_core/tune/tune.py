@@ -5,7 +5,8 @@ on one half of the forget set, with two aims that pull against each other::
 
     distance  how far the ratio of means lies outside the band of the references, |log ratio| beyond the nearer edge
               of the band, averaged over the τ grid
-    loss      how much retain and test accuracy fall below the mean of the references, in sum
+    loss      how much accuracy on the retained samples and on those held out for validation falls below the mean of
+              the references, in sum; the test set decides nothing
 
 shows the front between them, chooses on it, and judges the choice on the other half. Both halves are unlearned in
 every trial: only what is looked at differs. Original and references are those of the store.
@@ -170,6 +171,7 @@ def _judged(bench: Bench, found: Sequence[Trial]) -> dict[str, Any]:
     return {
         "method": bench.method.key,
         "dataset": bench.work.dataset.name,
+        "selected_on": bench.selected_on(),
         "seed": spec.seed,
         "taus": list(spec.taus),
         "halves": {"validation": len(bench.validation), "judging": len(bench.judging)},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from ..data import to_pixels
 from ..models import Classifier
 from ..perturb.copies import fgsm, pgd
+from ..perturb.transforms import NUMBERS, TRANSFORMS, transformed
 from ..training.loop import OnStep, steps_per_epoch
 from .base import Samples, cycle_batches, trainable_copy
 from .ceiling import held_at, limits
@@ -26,7 +28,7 @@ def vulnerable_copies(
 
     Gaussian: x + τ·N(0, I). FGSM: one signed step from x that lowers CE(x', y). PGD: such steps from a random
     start in the l∞ ball. The model is in eval mode meanwhile, so the search leaves batch statistics and
-    weight gradients alone.
+    weight gradients alone. Or one of :data:`~rurk_core.perturb.transforms.TRANSFORMS` (ours).
 
     Args:
         config: :class:`~rurk_core.unlearning.methods.rurk.RurkConfig`; pixels: float32 [B, ...].
@@ -38,6 +40,9 @@ def vulnerable_copies(
     if config.search == "gaussian":
         noise = torch.randn(pixels.shape, generator=generator, device=pixels.device)
         return (pixels + config.tau * noise).clamp(0, 1)
+    if config.search in TRANSFORMS:
+        numbers = torch.rand(len(pixels), 1, NUMBERS, generator=generator, device=pixels.device) * 2 - 1
+        return transformed(TRANSFORMS[config.search], pixels, numbers, config.tau)[:, 0]
     labels = labels.repeat(config.v)
     model.eval()
     if config.search == "fgsm":
@@ -72,27 +77,21 @@ def descend(
 ) -> Classifier:
     """SGD on CE(retain) − λ_f·CE(forget) − λ_a·CE(vulnerable(forget)): RURK, NegGrad+, GD and NGD are its cases.
 
-    A term of weight 0 is not computed at all (no forward pass, no random numbers), so the identities between
-    the methods hold bit for bit.
+    A term of weight 0 is not computed at all, so the identities between the methods hold bit for bit.
 
     Args:
-        config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, and where it has
-            them ``max_iterations``, ``clip``, ``bn`` and ``ceiling`` (:func:`~rurk_core.unlearning.ceiling.limits`),
-            and what :func:`vulnerable_copies` reads.
+        config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, where it has them
+            ``max_iterations``, ``clip``, ``bn`` and ``ceiling``, and what :func:`vulnerable_copies` reads.
         validation: held-out samples, by which the ceiling is set.
     """
     model, bn, batch = trainable_copy(original), getattr(config, "bn", "train"), config.batch
     set_mode(model, bn)
-    steps = config.epochs * steps_per_epoch(len(retain), batch)
-    steps = min(steps, getattr(config, "max_iterations", 0) or steps)
-    forget_stream = side_stream(generator, 0x5F0E)
-    q, peers_stream = getattr(config, "ceiling", 0.0), side_stream(generator, 0xCE11)
-
-    def of_peers(pixels: Tensor, labels: Tensor) -> Tensor:
-        return vulnerable_copies(config, original, pixels, labels, peers_stream)
-
-    clean = limits(original, retain, forget, validation, q if lambda_f else 0.0, name=name)
-    perturbed = limits(original, retain, forget, validation, q if lambda_a else 0.0, of_peers, name=name)
+    whole = config.epochs * steps_per_epoch(len(retain), batch)
+    steps = min(whole, getattr(config, "max_iterations", 0) or whole)
+    forget_stream, peers_stream = side_stream(generator, 0x5F0E), side_stream(generator, 0xCE11)
+    peers = partial(vulnerable_copies, config, original, generator=peers_stream)
+    limit = partial(limits, original, retain, forget, validation, getattr(config, "ceiling", 0.0), name=name)
+    clean, perturbed = limit() if lambda_f else None, limit(peers) if lambda_a else None
 
     def losses() -> Iterator[Tensor]:
         forget_batches = cycle_batches(len(forget), batch, forget_stream)
@@ -101,8 +100,7 @@ def descend(
             if lambda_f or lambda_a:
                 images, labels = forget.batch(next(forget_batches))
                 if lambda_f:
-                    raised = F.cross_entropy(logits_on(model, images), labels)
-                    loss = loss - lambda_f * held_at(raised, labels, clean)
+                    loss = loss - lambda_f * held_at(F.cross_entropy(logits_on(model, images), labels), labels, clean)
                 if lambda_a:
                     copies = vulnerable_copies(config, model, to_pixels(images), labels, forget_stream)
                     set_mode(model, bn)

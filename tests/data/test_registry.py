@@ -157,3 +157,20 @@ def test_the_name_says_what_is_held_out():
 def test_nothing_held_out_leaves_every_key_as_it_was(tmp_path):
     assert load_dataset("digits?validation=0").fingerprint == load_dataset("digits").fingerprint
     assert make_spec("digits").dataset == "digits"
+
+
+def test_a_list_from_elsewhere_counts_all_training_samples(tmp_path):
+    data = load_dataset("digits?validation=0.1")
+    apart = sorted(set(range(1437)) - set(data.numbers.tolist()))
+    asked = data.numbers[[3, 700, 1200]].tolist()
+    file = tmp_path / "list.txt"
+    file.write_text("\n".join(map(str, asked)))
+    assert forget_set(data, f"file:{file}").indices == (3, 700, 1200)
+    whole = load_dataset("digits")
+    assert torch.equal(whole.train_images[asked], data.train_images[[3, 700, 1200]])
+    file.write_text(str(apart[0]))
+    with pytest.raises(UsageError, match=f"sample {apart[0]}, which is held out"):
+        forget_set(data, f"file:{file}")
+    with pytest.raises(UsageError):
+        file.write_text("5000")
+        forget_set(data, f"file:{file}")

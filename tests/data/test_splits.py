@@ -23,6 +23,8 @@ from rurk_core.errors import RurkError
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("RURK_CACHE", str(tmp_path / "cache"))
+    # what is held out of what was read is another matter: test_registry.py
+    monkeypatch.setattr(registry, "_ELSEWHERE", replace(registry._ELSEWHERE, validation=0.0))
 
 
 def png(shade, size=16, kind="PNG", **options):

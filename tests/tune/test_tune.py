@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import multiprocessing
@@ -15,6 +16,7 @@ import pytest
 import torch
 
 from rurk_core.cli import main
+from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.run.presets import list_presets, presets_of, save_preset
 from rurk_core.run.spec import make_spec, spec_from_dict
@@ -294,3 +296,19 @@ def test_the_command(tmp_path, capsys):
     other = json.loads(capsys.readouterr().out)
     assert [t["settings"] for t in other["trials"]] == [t["settings"] for t in result["trials"]]
     assert main(["tune", "retrain", "--store", str(tmp_path)]) == 2
+
+
+def test_the_test_set_decides_nothing(tmp_path, monkeypatch):
+    """The choice rests on the held-out part; with other test labels it is the same, but for what is reported."""
+    values = {"references": 2, "taus": "0,0.2", "draws": 5, "train": {"epochs": 1}}
+    spec = make_spec("digits?validation=0.1", methods="gd:epochs=1", **values)
+    data = load_dataset(spec.dataset)
+    other = dataclasses.replace(data, test_labels=data.test_labels.flip(0))
+    found = []
+    for at, seen in enumerate((data, other)):
+        monkeypatch.setattr("rurk_core.tune.tune.load_dataset", lambda *_, seen=seen, **__: seen)
+        found.append(tune(spec, Store(tmp_path / str(at)), trials=3))
+    assert f"{len(data.validation_labels)} samples held out" in found[0]["selected_on"]
+    assert [trial["loss"] for trial in found[0]["trials"]] == [trial["loss"] for trial in found[1]["trials"]]
+    assert [trial["test"] for trial in found[0]["trials"]] != [trial["test"] for trial in found[1]["trials"]]
+    assert found[0]["chosen"] == found[1]["chosen"]

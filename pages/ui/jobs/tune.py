@@ -63,8 +63,8 @@ def tune_form(spec: Spec) -> None:
     searching = ", ".join(label.replace("_", " ") for label in searched(METHODS[key]))
     st.caption(
         f"Searches {searching} with everything else as above. One half of the forget set chooses: residual knowledge "
-        "within the band of the re-trained models, with the least loss of retain and test accuracy. The other half "
-        "judges."
+        "within the band of the re-trained models, with the least loss of accuracy on retained and held-out samples. "
+        "The other half judges."
     )
     if st.button("Tune", icon=":material/experiment:", key="tune_start"):
         title = f"Tune {METHODS[key].title}: {trials} settings"
@@ -187,7 +187,9 @@ def front_figure(rows: list[dict[str, Any]]) -> go.Figure:
             **style,
         )
     across, up = shown_span(rows)
-    figure.update_xaxes(title="lost retain and test accuracy (percentage points)", range=[-0.06 * across, across])
+    figure.update_xaxes(
+        title="lost accuracy, retained and validation samples (percentage points)", range=[-0.06 * across, across]
+    )
     figure.update_yaxes(title="distance to the band (mean |log r̂|)", range=[-0.06 * up, up])
     return figures.finished(figure, "closest")
 

@@ -183,12 +183,15 @@ def _see(view: View, samples: bool) -> str:
         "gaussian": "as far from the sample as Gaussian copies typically are",
         "l2": "where the l2 ball meets the plane; in many dimensions it looks small on this scale",
         "linf": "where no pixel has moved by more than τ",
-    }[ball]
+    }.get(ball)
+    around = (
+        f"The dashed line is the {term('radius', 'τ-ball')}: {what}. Where the sample’s own colour fills more of it in "
+        "the unlearned panel than in the re-trained one, residual knowledge lives. "
+    )
     text = (
-        "See: each colour is what the model calls the images there. The dashed line is the "
-        f"{term('radius', 'τ-ball')}: {what}. Where the sample’s own colour fills more of it in the unlearned panel "
-        "than in the re-trained one, residual knowledge lives. Dots are the copies projected onto the plane (filled: "
-        "still recognised)"
+        "See: each colour is what the model calls the images there. "
+        + (around if what else "")
+        + "Dots are the copies projected onto the plane (filled: still recognised)"
     )
     return text + (
         "; A and B lie exactly on it." if samples else ": random ones hardly move along any two given directions."

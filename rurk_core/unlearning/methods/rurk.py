@@ -15,6 +15,7 @@ import torch
 
 from ...config import Config, choice, number
 from ...models import Classifier
+from ...perturb.transforms import TRANSFORMS
 from ...training.loop import OnStep, steps_per_epoch
 from ..base import Samples, register
 from ..ceiling import AUTO, ceiling_setting
@@ -33,7 +34,7 @@ class RurkConfig(Config):
         0.03, 0.0, 100.0, "λ_a: weight of the loss on vulnerable copies that is raised", search=(1e-4, 0.3, "log")
     )
     tau: float = number(0.03, 0.0, 10.0, "τ: radius of the neighbourhood, in pixel units", search=(0.003, 0.3, "log"))
-    search: str = choice("gaussian", ("gaussian", "fgsm", "pgd"), "how vulnerable copies are found")
+    search: str = choice("gaussian", ("gaussian", "fgsm", "pgd", *TRANSFORMS), "how vulnerable copies are found")
     v: int = number(1, 1, 64, "v: vulnerable copies of each forget sample in a step")
     pgd_steps: int = number(10, 1, 100, "steps of the PGD search")
     pgd_step_size: float = number(2 / 255, 0.0, 1.0, "size of a step of the PGD search, in pixel units")
@@ -50,7 +51,7 @@ class RurkConfig(Config):
 
 def passes_of_rurk(config: RurkConfig, n_r: int, n_f: int, classes: int) -> float:
     """Steps on a retain batch, a forget batch and its copies, with the search for them; terms of weight 0 are free."""
-    searched = {"gaussian": 0, "fgsm": 1, "pgd": config.pgd_steps}[config.search]
+    searched = {"fgsm": 1, "pgd": config.pgd_steps}.get(config.search, 0)
     on_forget = bool(config.lambda_f) + (config.v * (1 + searched) if config.lambda_a else 0)
     return passes_of_descent(config, n_r, n_f, on_forget)
 

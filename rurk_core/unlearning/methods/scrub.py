@@ -92,8 +92,7 @@ def scrub(
     KL is the mean over samples, p_T the softmax of the frozen Original over T. Ends on a min-epoch, as the authors
     do. Their rewind (SCRUB+R) is not part of it. Where the student starts as its teacher exactly, KL is at its
     minimum and has no gradient: without batch normalisation or dropout the first max-epoch does nothing but decay.
-    With ``ceiling`` above 0 (ours) a max-step on samples whose loss is that of held-out ones already does nothing but
-    decay.
+    With ``ceiling`` above 0 (ours) so does a max-step on samples whose loss is that of held-out ones already.
     """
     teacher = copy.deepcopy(original).requires_grad_(False).eval()
     model = trainable_copy(original)
