@@ -111,8 +111,8 @@ def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
     """The set or the list in a file.
 
     Raises:
-        UsageError: as in :meth:`ForgetSet.from_json` and :func:`~rurk_core.data.forget_lists.indices_of`, or they are no
-            valid indices of this data.
+        UsageError: as in :meth:`ForgetSet.from_json` and :func:`~rurk_core.data.forget_lists.indices_of`, or these are
+            no valid indices of this data.
     """
     text = decoded(data) if data[:1] != b"\x93" else None
     if text and FORMAT in text[:4096] and text.lstrip()[:1] == "{":
