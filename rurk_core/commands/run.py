@@ -171,6 +171,8 @@ def setting_of(text: str) -> tuple[str, str]:
 def print_result(result: dict[str, Any], out: Console) -> None:
     """The tables of a finished run: models and their accuracies, then residual knowledge by radius."""
     data, forget = result["dataset"], result["forget"]
+    for sentence in result.get("audit", {}).get("misfits", {}).values():
+        out.print(f"Warning: {sentence}", style="bold red", highlight=False)
     out.print(
         f"{data['name']}: {data['train']} training and {data['test']} test samples; "
         f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
