@@ -70,13 +70,7 @@ def read_exported(archive: zipfile.ZipFile, classes: int) -> tuple[dict[str, Any
     graph, signature = model["graph_module"]["graph"], model["graph_module"]["signature"]
     if len(graph["nodes"]) > MAX_NODES or len(signature["input_specs"]) > MAX_TENSORS:
         raise UsageError(f"its graph has more than {MAX_NODES} nodes or {MAX_TENSORS} inputs.")
-    places = {
-        **_json(archive, f"{root}/data/weights/model_weights_config.json")["config"],
-        **{
-            name: {**entry, "folder": "constants"}
-            for name, entry in _json(archive, f"{root}/data/constants/model_constants_config.json")["config"].items()
-        },
-    }
+    places = _places(archive, root)
     inputs, weights, pixels = [], [], []
     for spec in signature["input_specs"]:
         ((kind, held),) = spec.items()
@@ -133,6 +127,13 @@ def _logits(specs: list[dict[str, Any]], values: dict[str, Any], classes: int) -
 def _plain_name(argument: dict[str, Any]) -> str:
     """The name of a tensor; "" for numbers and for nothing, which programs return as well."""
     return checked_name(argument) if "as_tensor" in argument else ""
+
+
+def _places(archive: zipfile.ZipFile, root: str) -> dict[str, dict[str, Any]]:
+    """Where weights and constants lie, by name."""
+    weights = _json(archive, f"{root}/data/weights/model_weights_config.json")["config"]
+    constants = _json(archive, f"{root}/data/constants/model_constants_config.json")["config"]
+    return weights | {name: {**entry, "folder": "constants"} for name, entry in constants.items()}
 
 
 def _features(nodes: list[dict[str, Any]], output: str) -> str:

@@ -75,10 +75,7 @@ def audit(
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
     """
-    started = time.time()
-    if normalise:
-        constants_of(normalise)
-    paths = _named(original, unlearned, retrained)
+    started, paths = time.time(), _named(original, unlearned, retrained)
     spec = _spec(dataset, os.fspath(forget), model, len(retrained), attacks, taus, draws, seed, title)
     tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
@@ -86,21 +83,15 @@ def audit(
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path.file)} for name, path in paths.items()}
     models = _models_and_forget_set(work, paths, files, normalise)
-    identity = _identity(work, models)
-    if store.has(key := store.key("run", identity)):
+    if store.has(key := store.key("run", identity := _identity(work, models))):
         return store.read_json(key, "result.json")
-    assert work.forget is not None
-    with tracker.stage("Looking whether the models fit", 0):
-        loaded = {stage.label: load_model(store, stage.key) for stage in models}
-        wrong = misfits(loaded, data, work.forget, where)
+    wrong = _misfits(work, models)
     result = _measured(work, models, files) | {
         "key": key,
         "spec": spec.to_dict(),
         "audit": {"files": files, "misfits": wrong},
         "seed": spec.seed,
-        "versions": versions(),
-        "device": device_name(where),
-        "seconds": round(time.time() - started, 3),
+        **{"versions": versions(), "device": device_name(where), "seconds": round(time.time() - started, 3)},
         "notes": [*wrong.values(), *([] if retrained else [WITHOUT_REFERENCES]), *data.notes],
     }
     shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
@@ -134,6 +125,8 @@ def _models_and_forget_set(
     work: Work, paths: dict[str, Checkpoint], files: dict[str, dict[str, str]], normalise: str
 ) -> list[Stage]:
     """Read the models into the store and choose ``work.forget``, if need be by the losses of the first of them."""
+    if normalise:
+        constants_of(normalise)  # refused before anything is read
     spec, data = work.spec, work.dataset
     late = needs_losses(spec.forget)
     # a rule that cannot be met is refused before anything is read
@@ -149,6 +142,14 @@ def _models_and_forget_set(
         chosen = forget_set(data, spec.forget, losses=stored_scores(work.store, first.key)["train_loss"])
     work.forget = chosen
     return models
+
+
+def _misfits(work: Work, models: Sequence[Stage]) -> dict[str, str]:
+    """Model → why it seems not to fit the data."""
+    assert work.forget is not None
+    with work.tracker.stage("Looking whether the models fit", 0):
+        loaded = {stage.label: load_model(work.store, stage.key) for stage in models}
+        return misfits(loaded, work.dataset, work.forget, work.device)
 
 
 def _measured(work: Work, models: Sequence[Stage], files: dict[str, dict[str, str]]) -> dict[str, Any]:

@@ -55,19 +55,10 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
     members = [name for name in keys if role_of(name) == "member"]
     shown = [name for name in keys if name not in members]
     order = sorted(shown, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
-    rows = []
-    for name in [*order, *work.failed]:
-        row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)} | about.get(name, {})
-        if name in work.failed:
-            row["failed"] = work.failed[name]
-        else:
-            info = store.read_json(keys[name], "info.json")
-            row |= {"scores": scores[name]} | store.read_json(scores[name], "shares.json")
-            row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
-            row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
-            if info.get("notes"):
-                row["notes"] = info["notes"]
-        rows.append(row)
+    rows = [
+        _row(work, name, keys, scores, relearned) | about.get(name, {}) if name in keys else _failed(work, name, about)
+        for name in [*order, *work.failed]
+    ]
     _compare(rows)
     residual = []
     for stage in stages:
@@ -79,22 +70,7 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
             taus = summarise(verdicts, name)
             residual.append({"attack": verdicts.attack, "method": name, "verdicts": stage.key, "taus": taus})
     note_standing(rows, residual)
-    more: dict[str, Any] = {}
-    if members:
-        tables: dict[str, list[str]] = {}
-        for stage in stages:
-            if stage.kind == "members":
-                tables.setdefault(stage.label, []).append(stage.key)
-        more["members"] = {
-            "models": [
-                {"name": name, "key": keys[name], "scores": scores[name]}
-                | store.read_json(scores[name], "shares.json")
-                | {"seconds": store.read_json(keys[name], "info.json")["seconds"]}
-                for name in members
-            ],
-            "verdicts": tables,
-        }
-    return more | {
+    return _members(work, members, keys, scores, stages) | {
         "dataset": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
@@ -110,6 +86,43 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
         "peers": {stage.label: stage.key for stage in stages if stage.kind == "peers"},
         "cka": similarities({name: stored_scores(store, scores[name]) for name in order}),
     }
+
+
+def _failed(work: Work, name: str, about: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The row of a method that could not be run: no numbers, and why."""
+    return {"name": name, "role": role_of(name), "key": None} | about.get(name, {}) | {"failed": work.failed[name]}
+
+
+def _row(
+    work: Work, name: str, keys: dict[str, str], scores: dict[str, str], relearned: dict[str, str]
+) -> dict[str, Any]:
+    """What is known of one model."""
+    store = work.store
+    info = store.read_json(keys[name], "info.json")
+    row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys[name], "scores": scores[name]}
+    row |= store.read_json(scores[name], "shares.json")
+    row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
+    row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
+    return row | ({"notes": info["notes"]} if info.get("notes") else {})
+
+
+def _members(
+    work: Work, members: list[str], keys: dict[str, str], scores: dict[str, str], stages: Sequence[Stage]
+) -> dict[str, Any]:
+    """Further Originals, and the tables they judged in; nothing where there are none."""
+    if not members:
+        return {}
+    store, tables = work.store, dict[str, list[str]]()
+    for stage in stages:
+        if stage.kind == "members":
+            tables.setdefault(stage.label, []).append(stage.key)
+    models = [
+        {"name": name, "key": keys[name], "scores": scores[name]}
+        | store.read_json(scores[name], "shares.json")
+        | {"seconds": store.read_json(keys[name], "info.json")["seconds"]}
+        for name in members
+    ]
+    return {"members": {"models": models, "verdicts": tables}}
 
 
 def _compare(rows: Sequence[dict[str, Any]]) -> None:

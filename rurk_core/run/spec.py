@@ -160,8 +160,7 @@ def make_spec(
             raise UsageError("The training settings must be names with values.")
     if not isinstance(title, str):
         raise UsageError("The title must be text.")
-    entry = dataset_entry(dataset)
-    model = model or entry.model
+    entry, model = dataset_entry(dataset), model or dataset_entry(dataset).model
     parse_model(model)
     spec = Spec(
         dataset=dataset,
