@@ -18,13 +18,13 @@ from .stored import load_verdicts, role_of, stored_scores
 
 
 def load_result(store: Store, key: str) -> dict[str, Any]:
-    """The result document of a finished run.
+    """The result document of a finished run or search.
 
     Documents of versions that took the prevalence against the mean of the references are summarised anew from their
     verdicts; where those are damaged, from what the document says of each reference.
     """
     result = store.read_json(key, "result.json")
-    for entry in result["residual"]:
+    for entry in result.get("residual", ()):
         if all("among_references" in row for row in entry["taus"]):
             continue
         try:

@@ -14,6 +14,7 @@ from rurk_core.data import load_dataset
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.run import experiment, plan, stages
 from rurk_core.run.experiment import run
+from rurk_core.run.result import load_result
 from rurk_core.run.spec import make_spec
 from rurk_core.run.stored import load_model, load_verdicts
 from rurk_core.store.store import Store
@@ -191,3 +192,19 @@ def test_counts_of_a_run_sum_to_its_summary(tiny_run):
     assert [row["numerator"] for row in entry["taus"]] == u.sum(0).tolist()
     v = verdicts.reference_recognised().mean(0)
     assert np.allclose([row["denominator"] for row in entry["taus"]], v.sum(0))
+
+
+def test_documents_of_older_versions_are_summarised_anew(tiny_run, tiny_store, forge):
+    """Where the verdicts are there from them, else from what the document says of each reference."""
+    now = tiny_run[1]
+    old = json.loads(json.dumps(now))
+    for row in (row for entry in old["residual"] for row in entry["taus"]):
+        del row["among_references"]
+        row["prevalence"] = 0.123
+    forge(tiny_store, now["key"], "result.json", old)
+    assert load_result(tiny_store, now["key"])["residual"] == now["residual"]
+    for key in {entry["verdicts"] for entry in now["residual"]}:
+        tiny_store.delete(key)
+    found = load_result(tiny_store, now["key"])["residual"]
+    for mine, row in zip(found[0]["taus"], now["residual"][0]["taus"], strict=True):
+        assert mine["prevalence"] == pytest.approx(row["prevalence"]) and mine["among_references"]["r_mean"] == []
