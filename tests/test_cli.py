@@ -219,3 +219,19 @@ class TestCompare:
     def test_bad_usage(self, arguments, reason, capsys, tmp_path):
         code, _, err = rurk(capsys, "compare", *QUICK, *arguments, "--store", tmp_path)
         assert code == 2 and reason in err.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
+def test_terminals_that_are_not_utf_8(encoding, tmp_path):
+    """Radii, bounds and names have signs that these lack; none ends in a traceback."""
+    env = {**os.environ, "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "LC_ALL": "C", "RURK_STORE": str(tmp_path)}
+    for command in (
+        ["attacks"],
+        ["methods"],
+        ["run", "--plan", "--dataset", "digits", "--methods", "gd", "--tau", "8/255"],
+    ):
+        done = subprocess.run([sys.executable, "-m", "rurk_core", *command], capture_output=True, env=env, timeout=120)
+        assert done.returncode == 0 and b"Traceback" not in done.stderr, done.stderr[-500:]
+    bad = ["run", "--dataset", "digits", "--methods", "grün", "--store", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "rurk_core", *bad], capture_output=True, env=env, timeout=120)
+    assert done.returncode == 2 and b"Traceback" not in done.stderr

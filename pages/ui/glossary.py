@@ -27,13 +27,14 @@ TERMS: dict[str, str] = {
     "undefined ratio": "Where no re-trained model recognises any copy there is nothing to divide by; such samples are "
     "counted, never dropped.",
     "ratio of means": "All copies the model recognises, over all copies the re-trained models recognise on average.",
-    "mean of ratios": "r̂ averaged over the samples where it is defined, as the paper does.",
+    "mean of ratios": "r̂ averaged over the samples where it is defined, as the paper does. An honest re-training’s is "
+    "not 1: samples that no re-trained model recognises are left out, and rarely recognised ones weigh much.",
     "interval": "With 95% probability the true ratio lies in it, as far as the draws can tell (Beta posterior, "
     "Jeffreys’ prior); that re-trainings differ is another matter.",
     "band": "From the lowest to the highest re-trained model: how far honest re-trainings differ from each other.",
     "over-forgetting": "Recognising less than a re-trained model would: the sample is conspicuously unknown.",
-    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than re-training "
-    "leaves.",
+    "prevalence": "The share of forget samples of which the unlearned model recognises more copies than a "
+    "re-trained one does; the mean over the re-trained models of that against each.",
     "disagreement": "The share of copies to which the unlearned and a re-trained model give different classes.",
     "retain accuracy": "The share of the retain set that a model classifies correctly.",
     "unlearn accuracy": "1 − accuracy on the forget set, as the paper counts it.",

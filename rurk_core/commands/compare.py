@@ -93,8 +93,8 @@ def print_comparison(comparison: dict[str, Any], out: Console) -> None:
     table = Table(
         title=f"{data['name']}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
         title_justify="left",
-        caption="The target is Re-train. In brackets: the distance to it, ≈ where re-trainings differ as much among "
-        "each other. * nearest, ! furthest.",
+        caption="The target is Re-train. In brackets: the distance to it, ≈ where one more re-training lies as near in "
+        "95% of all cases. * nearest, ! furthest.",
         caption_justify="left",
     )
     table.add_column("method")

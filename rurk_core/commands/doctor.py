@@ -50,7 +50,7 @@ def _versions(options: argparse.Namespace) -> Check:
     pinned = Path(__file__).parents[2] / "requirements.txt"
     wanted = {}
     if pinned.is_file():
-        lines = (line.partition("#")[0].strip() for line in pinned.read_text().splitlines())
+        lines = (line.partition("#")[0].strip() for line in pinned.read_text(encoding="utf-8").splitlines())
         wanted = dict(line.split("==") for line in lines if "==" in line)
     yield "Python", platform.python_version(), ""
     other = []

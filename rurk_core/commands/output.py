@@ -36,8 +36,9 @@ def where(parser: argparse.ArgumentParser, *, store: bool = True, data: bool = T
 
 
 def read_json(path: Path) -> Any:
+    path = path.expanduser()
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"There is no file {path}.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:

@@ -35,6 +35,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
     add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
     add("--references", help="K, how many Re-trains (default: 8); findings need 3")
+    add("--members", help="M, further Originals: they tell memory of a very sample (default: 0)")
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 100)")
@@ -45,7 +46,19 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 
 
-_SPEC_FLAGS = ("dataset", "forget", "model", "methods", "references", "attacks", "taus", "draws", "recipe", "relearn")
+_SPEC_FLAGS = (
+    "dataset",
+    "forget",
+    "model",
+    "methods",
+    "references",
+    "members",
+    "attacks",
+    "taus",
+    "draws",
+    "recipe",
+    "relearn",
+)
 
 
 def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
@@ -113,6 +126,7 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
 
     from ..data import forget_set, load_dataset, needs_losses
     from ..device import device_name, find_devices
+    from ..evidence.words import power_words
     from ..run.estimate import latest_results, measured_speeds, outline, probed_speeds
     from ..run.plan import Work, start_data
 
@@ -122,7 +136,7 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
     known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
     speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes))
-    found = outline(work, speeds) | {"notes": list(data.notes)}
+    found = outline(work, speeds) | {"notes": list(data.notes), "power": power_words(spec.references)}
     return found | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
 
 
@@ -140,6 +154,7 @@ def print_plan(found: dict[str, Any], out: Console) -> None:
     out.print(f"Memory: {memory}.", highlight=False)
     growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
     out.print(f"Work with twice as many: {growth}.", highlight=False)
+    out.print(found["power"], highlight=False)
     speeds = [row["passes"] / row["seconds"] for row in found["stages"] if row["seconds"]]
     if speeds:
         each = f"{min(speeds):,.0f} to {max(speeds):,.0f}" if max(speeds) > 1.01 * min(speeds) else f"{speeds[0]:,.0f}"
@@ -156,6 +171,8 @@ def setting_of(text: str) -> tuple[str, str]:
 def print_result(result: dict[str, Any], out: Console) -> None:
     """The tables of a finished run: models and their accuracies, then residual knowledge by radius."""
     data, forget = result["dataset"], result["forget"]
+    for sentence in result.get("audit", {}).get("misfits", {}).values():
+        out.print(f"Warning: {sentence}", style="bold red", highlight=False)
     out.print(
         f"{data['name']}: {data['train']} training and {data['test']} test samples; "
         f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
@@ -197,7 +214,8 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
     table = Table(
         title=f"Residual knowledge, {attack}: copies recognised by the model / by the Re-trains = ratio of means",
         title_justify="left",
-        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there.",
+        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there, "
+        "mean over references; references apart: each against the others.",
         caption_justify="left",
     )
     table.add_column("model")
@@ -211,9 +229,11 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
         share = last["prevalence"]
         table.add_row(entry["method"], *cells, str(last["r_undefined"]), "" if share is None else f"{100 * share:.0f}%")
     low_high = [taus[index]["reference_band"] for index in picks]
-    if low_high[0][0] is not None:
+    apart = taus[-1]["among_references"]["prevalence"]
+    if apart and None not in apart:
         table.add_section()
-        table.add_row("references apart", *[f"{low:.2f}–{high:.2f}" for low, high in low_high], "", "")
+        ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
+        table.add_row("references apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
     out.print(table)
 
 

@@ -64,7 +64,12 @@ COLUMNS: dict[str, Metric] = {
         "r̂", "×", "residual knowledge at the largest τ, ratio of means", _at_largest_tau("ratio_of_means")
     ),
     "prevalence": Metric(
-        "Prevalence", "%", "forget samples with r̂ > 1 at the largest τ", _at_largest_tau("prevalence"), 100, 1
+        "Prevalence",
+        "%",
+        "forget samples with r̂ > 1 at the largest τ, mean over references",
+        _at_largest_tau("prevalence"),
+        100,
+        1,
     ),
     "seconds": Metric("Time", "s", "run time of the method itself", _field("seconds"), digits=1, target=False),
     "cost_share": Metric("Cost", "%", "run time, of one Re-train", _field("cost_share"), 100, 1, target=False),

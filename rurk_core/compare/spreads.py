@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import t as student
 
 
 def mean_and_deviation(values: ArrayLike) -> tuple[float, float | None]:
@@ -44,19 +45,32 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+LEVEL = 0.95
+"""Of one more re-training, how often its difference to the mean of the references lies within their spread."""
+
+
 def reference_spread(values: ArrayLike) -> tuple[float, float] | None:
-    """How far honest re-trainings differ: lowest and highest difference of one to the mean of the others.
+    """How far one more honest re-training would lie from the mean of K: ± t s √(1 + 1/K), Student with K − 1 degrees.
 
-    A difference to Re-train inside of it is no evidence of anything. None for fewer than two references.
+    A difference to Re-train inside of it is no evidence of anything: an honest re-training has it in :data:`LEVEL` of
+    all cases (as far as they are normal). None for fewer than two references.
 
-    >>> reference_spread([0.25, 0.5])
-    (-0.25, 0.25)
+    >>> low, high = reference_spread([0.25, 0.5])
+    >>> round(high, 2)
+    2.75
     """
     found = np.asarray(values, float)
     if len(found) < 2:
         return None
-    apart = found - (found.sum() - found) / (len(found) - 1)
-    return float(apart.min()), float(apart.max())
+    reach = student.ppf((1 + LEVEL) / 2, len(found) - 1) * found.std(ddof=1) * np.sqrt(1 + 1 / len(found))
+    return -float(reach), float(reach)
+
+
+def spread_of_apart(apart: ArrayLike) -> tuple[float, float] | None:
+    """:func:`reference_spread` of values that are K references' differences to the mean of the others."""
+    found = np.asarray(apart, float)
+    # the difference to the mean of the others is K / (K − 1) times that to the mean of all
+    return reference_spread(found * (len(found) - 1) / len(found)) if len(found) > 1 else None
 
 
 def within(difference: float, spread: tuple[float, float] | None) -> bool | None:

@@ -2,8 +2,8 @@
 
 Runs that differ in their seed alone belong together: the seed decides the training of the Original and of the
 references as well as the unlearning, since rankings change with the training seed (arXiv 2510.26714). The target of
-every number is what Re-train has, not the largest or the smallest; a difference to it that is no larger than the
-references' own is marked as such.
+every number is what Re-train has, not the largest or the smallest; a difference to it that one more re-training would
+have in 95% of all cases is marked as such.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 
 from ..unlearning import METHODS
 from .columns import COLUMNS, RETRAIN, Result
-from .spreads import bootstrap_interval, mean_and_deviation, reference_spread, within
+from .spreads import bootstrap_interval, mean_and_deviation, reference_spread, spread_of_apart, within
 
 _OWN = ("seed", "title", "methods")
 """What runs that belong together may differ in."""
@@ -75,12 +75,13 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
         and a cell ``{"mean", "sd", "n", "interval", "gap", "within", "values", "over"}`` in stored units (shares from
         0 to 1): mean and standard deviation over seeds (for the row :data:`RETRAIN` over all references of all
         seeds), a 95% bootstrap interval, ``gap`` = mean difference to the references of the same seed, ``within`` =
-        whether that is no larger than the references' own differences (None: unknown). ``over`` counts values that
+        whether one more re-training would lie as near in 95% of all cases (None: unknown). ``over`` counts values that
         are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody measured is
         None in place of a cell.
 
-        A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "low", "high"}, "band": {"low", "high"}}`` for the
-        figures of :data:`CURVES`, lowest and highest over seeds; ``band`` is how far the references are apart.
+        A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "low", "high"}, "bands": {FIGURE: {"low", "high"}}}``
+        for the figures of :data:`CURVES`, lowest and highest over seeds; ``bands`` are the references' own, each held
+        against the others, of the figures of :data:`BANDS`.
     """
     found = _members(results)
     references: dict[int, list[Result]] = {}
@@ -156,7 +157,7 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
         values.append(float(value))
         if metric.sample:
             sizes_.append(sizes(result, row)[metric.sample])
-        target = _target(key, row, references.get(result["seed"], ()))
+        target = _target(key, result, row, references.get(result["seed"], ()))
         if target is not None and math.isfinite(value):
             gaps.append(float(value) - target)
     if not values:
@@ -170,7 +171,9 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
     alike = None if own or gap is None else within(gap, _spread(key, members, references))
     if key == "avg_gap" and not own:  # a distance already: held against those of the references to each other
         apart = [row["avg_gap"] for rows in references.values() for row in rows if row.get("avg_gap") is not None]
-        alike = within(mean, (0.0, max(apart))) if apart else None
+        # of two references the distances to each other are one number
+        further = reference_spread(apart) if len(apart) > 2 else None
+        alike = within(mean, (0.0, float(np.mean(apart)) + further[1])) if further else None
     return {
         "mean": mean,
         "sd": deviation,
@@ -183,22 +186,26 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
     }
 
 
-def _target(key: str, row: Result, references: Sequence[Result]) -> float | None:
+def _target(key: str, result: Result, row: Result, references: Sequence[Result]) -> float | None:
     """What Re-train has: the mean of the references; 1 for residual knowledge; nothing for a cost."""
     if not COLUMNS[key].target:
         return None
     if key == "residual":
         return 1.0
+    if key == "prevalence":
+        own = _apart(result, row, "prevalence")
+        return float(np.mean(own)) if own else None
     values = [COLUMNS[key].value(other, None) for other in references if other is not row]
     return float(np.mean(values)) if values and all(v is not None and math.isfinite(v) for v in values) else None
 
 
 def _spread(key: str, members: Members, references: Mapping[int, Sequence[Result]]) -> tuple[float, float] | None:
     """How far references are from each other: within each seed where it has several, else between the seeds."""
-    if key == "residual":
-        bands = [(_residual(result, row["name"]) or {"taus": []})["taus"][-1:] for result, row in members]
-        edges = [edge - 1 for band in bands for taus in band for edge in taus["reference_band"] if edge is not None]
-        return (min(edges), max(edges)) if edges else None
+    if key in ("residual", "prevalence"):
+        figure = "ratio_of_means" if key == "residual" else key
+        each = [spread_of_apart(_apart(result, row, figure)) for result, row in members]
+        known = [spread for spread in each if spread]
+        return (min(low for low, _ in known), max(high for _, high in known)) if known else None
     columns = [[COLUMNS[key].value(row, None) for row in rows] for rows in references.values()]
     if any(value is None or not math.isfinite(value) for column in columns for value in column):
         return None
@@ -206,6 +213,13 @@ def _spread(key: str, members: Members, references: Mapping[int, Sequence[Result
         columns = [[value for column in columns for value in column]]
     spreads = [spread for column in columns if (spread := reference_spread(column))]
     return (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
+
+
+def _apart(result: Result, row: Result, figure: str) -> list[float]:
+    """A figure of every reference against the others at the largest radius, where all have it."""
+    taus = (_residual(result, row["name"]) or {"taus": []})["taus"]
+    values = taus[-1]["among_references"][figure] if taus else []
+    return [] if None in values else list(values)
 
 
 def sizes(result: Result, row: Result) -> dict[str, int]:
@@ -226,10 +240,13 @@ def _residual(result: Result, name: str) -> Result | None:
 CURVES = {
     "ratio_of_means": "residual knowledge r̂ (ratio of means)",
     "r_mean": "residual knowledge r̂ (mean of ratios where defined)",
-    "prevalence": "prevalence: forget samples with r̂ > 1",
+    "prevalence": "prevalence: forget samples with r̂ > 1, mean over references",
     "disagreement": "disagreement with Re-train",
     "unlearn_accuracy": "unlearn accuracy under perturbation",
 }
+
+BANDS = ("ratio_of_means", "r_mean", "prevalence")
+"""Those in which references are held against each other too."""
 
 
 def _curves(name: str, members: Members) -> list[dict[str, Any]]:
@@ -245,8 +262,16 @@ def _curves(name: str, members: Members) -> list[dict[str, Any]]:
         curve: dict[str, Any] = {"attack": attack, "name": name, "taus": [column[0]["tau"] for column in columns]}
         for figure in CURVES:
             curve[figure] = _span([[at[figure] for at in column] for column in columns])
-        bands = [[edge for at in column for edge in at["reference_band"]] for column in columns]
-        curve["band"] = {edge: values for edge, values in _span(bands).items() if edge != "mean"}
+        curve["bands"] = {
+            figure: {
+                edge: values
+                for edge, values in _span(
+                    [[value for at in column for value in at["among_references"][figure]] for column in columns]
+                ).items()
+                if edge != "mean"
+            }
+            for figure in BANDS
+        }
         curves.append(curve)
     return curves
 
@@ -254,7 +279,7 @@ def _curves(name: str, members: Members) -> list[dict[str, Any]]:
 def _span(columns: Sequence[Sequence[float | None]]) -> dict[str, list[float | None]]:
     """Mean, lowest and highest of every column; None where a value of it is undefined."""
     whole = [[value for value in column if value is not None] for column in columns]
-    complete = [len(kept) == len(column) for kept, column in zip(whole, columns, strict=True)]
+    complete = [bool(kept) and len(kept) == len(column) for kept, column in zip(whole, columns, strict=True)]
     return {
         name: [float(of(kept)) if fine else None for kept, fine in zip(whole, complete, strict=True)]
         for name, of in (("mean", np.mean), ("low", min), ("high", max))

@@ -24,7 +24,7 @@ def cell_text(key: str, cell: Result | None) -> str:
 
 
 def gap_text(key: str, cell: Result | None) -> str:
-    """ "+0.42", with "≈" in front where it is no larger than between references; "" where there is none."""
+    """ "+0.42", with "≈" in front where one more re-training lies as near in 95%; "" where there is none."""
     if cell is None or cell["gap"] is None:
         return ""
     metric = COLUMNS[key]
@@ -87,7 +87,7 @@ def to_latex(comparison: Result, columns: Sequence[str] = tuple(COLUMNS)) -> str
     seeds = ", ".join(map(str, comparison["seeds"]))
     lines = [
         "% Target of every column but the last ones (costs) is Re-train; bold: nearest to it, underlined: furthest.",
-        "% A dagger: no further from Re-train than re-trainings are from each other.",
+        "% A dagger: as near to Re-train as one more re-training lies in 95% of all cases.",
         f"% {_tex(comparison['dataset']['name'])}, seeds {seeds}; mean and sample standard deviation.",
         f"\\begin{{tabular}}{{l{'r' * len(shown)}}}",
         "\\toprule",

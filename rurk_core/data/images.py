@@ -175,7 +175,7 @@ def cached(
         elif not (folder / "meta.json").is_file():
             _make(folder, lambda into: _looked_through(into, *built, white, size=size, progress=progress))
     try:
-        meta = json.loads((folder / "meta.json").read_text())
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
         train_labels, test_labels = (torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in _SPLITS)
         if (folder / "train.npy").is_file():
             train, test = (_kept(folder / f"{split}.npy") for split in _SPLITS)
@@ -239,7 +239,7 @@ def _make(folder: Path, fill: Callable[[Path], None]) -> None:
 def _white_of(folder: Path) -> int:
     """The white of a set that was looked through before; 0 where nobody has."""
     try:
-        return int(json.loads((folder / "meta.json").read_text())["white"])
+        return int(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["white"])
     except (OSError, ValueError, KeyError, TypeError):
         return 0
 
@@ -307,7 +307,7 @@ def _describe(
     }
     for split, values in zip(_SPLITS, labels, strict=True):
         np.save(folder / f"{split}_labels.npy", values.numpy())
-    (folder / "meta.json").write_text(json.dumps(meta))
+    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
 
 
 def _kept(path: Path) -> Images:

@@ -162,6 +162,27 @@ def read_parquet(files: Sequence[Path], columns: Columns) -> Read:
     return Read(images, np.concatenate(labels), names, notes)
 
 
+@dataclass(frozen=True)
+class Table:
+    """A table that is read already, with what is asked of a Parquet file."""
+
+    table: Any
+
+    @property
+    def schema_arrow(self) -> Any:
+        return self.table.schema
+
+    def read(self, columns: Sequence[str]) -> Any:
+        return self.table.select(columns)
+
+
+def columns_of(table: Table, file: Path) -> tuple[str, str, np.ndarray, list[str]]:
+    """(image column, label column, labels, class names) of a table; raises RurkError as :func:`read_parquet` does."""
+    image = _image_column(table.schema_arrow, file, None)
+    label, _ = _label_column(table, file, None)
+    return image, label, _values(table.read(columns=[label]).column(label)), _class_names(table.schema_arrow, label)
+
+
 def _values(column: Any) -> np.ndarray:
     """A column as numbers, or as text in an array of objects."""
     if pa.types.is_dictionary(column.type):

@@ -77,7 +77,7 @@ def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dat
     """A data set of which nothing is held out."""
     if name in DATASETS:
         return DATASETS[name].load(data_root(root), progress)
-    if not any(mark in name for mark in "/\\.?") and not Path(name).exists():
+    if not any(mark in name for mark in "/\\.?~") and not Path(name).exists():
         raise UsageError(f"There is no data set '{name}'; choose one of {', '.join(DATASETS)}, or name a path.")
     found = load_path(name, progress)
     title = split_path(name)[0].resolve().stem or name

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RurkError
+from .containers import find_container
 from .dataset import Progress
 from .folders import load_folder
 from .images import ImageSet
@@ -19,6 +20,7 @@ from .splits import is_junk
 
 _DEPTH = 4
 """Folders below the one that was named in which Parquet files are looked for."""
+_HUB = ("hf:", "datasets")
 _OPTIONS = ("size", "image", "label")
 
 
@@ -45,7 +47,8 @@ def split_path(text: str) -> tuple[Path, dict[str, str]]:
 
 
 def load_path(text: str, progress: Progress | None = None) -> ImageSet:
-    """An image set from a Parquet file, a folder of Parquet files, or a folder of class folders.
+    """An image set from a Parquet file, a folder of Parquet files, a folder of class folders, or another container
+    (:mod:`rurk_core.data.containers`); ``hf://datasets/owner/name`` is fetched from the Hugging Face hub.
 
     Raises:
         RurkError: nothing there, or not readable; the sentence says what.
@@ -53,7 +56,11 @@ def load_path(text: str, progress: Progress | None = None) -> ImageSet:
     path, options = split_path(text)
     size = int(options["size"]) if "size" in options else None
     columns = Columns(options.get("image"), options.get("label"))
+    if path.parts[:2] == _HUB:
+        path = from_hub("/".join(path.parts[2:]))
     try:
+        if read := find_container(path):
+            return read(path, size, progress)
         if path.is_file() and path.suffix.lower() == ".parquet":
             return load_parquet([path], columns=columns, size=size, progress=progress)
         if path.is_dir():
@@ -66,6 +73,33 @@ def load_path(text: str, progress: Progress | None = None) -> ImageSet:
     raise RurkError(
         f"There is no data set at '{path}': name a registered one, a Parquet file, or a folder with a folder per class."
     )
+
+
+def from_hub(name: str) -> Path:
+    """The folder that holds the Parquet files of a data set of the Hugging Face hub, fetched if it is not here.
+
+    Raises:
+        RurkError: the package that fetches is not installed, or the set cannot be had.
+    """
+    if not re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name):
+        raise RurkError(f"Write a data set of the hub as hf://datasets/owner/name, not '{name}'.")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        raise RurkError("hf:// needs the package huggingface_hub; install it: pip install huggingface_hub") from None
+    for revision in ("main", "refs/convert/parquet"):  # where a set is laid out otherwise, the hub converts it
+        try:
+            folder = Path(
+                snapshot_download(
+                    name, repo_type="dataset", revision=revision, allow_patterns=["*.parquet", "**/*.parquet"]
+                )
+            )
+        except Exception as error:
+            reason = " ".join(str(error).split())[:160] or type(error).__name__
+            raise RurkError(f"The data set {name} cannot be fetched from the hub: {reason}.") from None
+        if parquet_below(folder):
+            return folder
+    raise RurkError(f"The data set {name} has no Parquet files on the hub.")
 
 
 def parquet_below(folder: Path) -> list[Path]:

@@ -34,6 +34,8 @@ class Case:
         key: of the verdict table it is judged in; verdicts: that table, of the forget set.
         peers: the same models on held-out samples (and, under an attack that is built on a model, every model on copies
             built on itself, the forget set first); None where the run has none.
+        members: tables of further Originals on the forget set and on the held-out samples of ``peers``, under the same
+            attack; None where the run has none.
     """
 
     store: Store
@@ -44,6 +46,7 @@ class Case:
     key: str
     verdicts: Verdicts
     peers: Verdicts | None
+    members: tuple[Verdicts, Verdicts | None] | None = None
 
     @property
     def references(self) -> list[str]:
@@ -101,6 +104,7 @@ def open_case(store: Store, run: str, *, method: str, attack: str = "") -> Case:
     if found is None:
         raise UsageError(f"The run has no model '{method}' under '{attack}'.")
     peers = result.get("peers", {}).get(attack)
+    more = [load_verdicts(store, key) for key in result.get("members", {}).get("verdicts", {}).get(attack, ())]
     return Case(
         store,
         run,
@@ -110,6 +114,7 @@ def open_case(store: Store, run: str, *, method: str, attack: str = "") -> Case:
         found,
         load_verdicts(store, found),
         load_verdicts(store, peers) if peers else None,
+        (more[0], more[1] if len(more) > 1 else None) if more else None,
     )
 
 
@@ -121,13 +126,20 @@ def judge_case(case: Case, *, rate: float = RATE) -> Judged | None:
     """
     if why_not(case):
         return None
+    forget, held = tables_of(case)
+    return judge_tables(forget, case.method, references=case.references, held=held, members=case.members, rate=rate)
+
+
+def tables_of(case: Case) -> tuple[Verdicts, Verdicts | None]:
+    """The tables that evidence is read from, of the forget set and of held-out samples (None where there are none).
+
+    Of a case with :func:`why_not` "" only.
+    """
     n, forget, held = len(case.verdicts.samples), case.verdicts, case.peers
     if case.on_itself:
         assert held is not None
         forget, held = rows(held, slice(n)), rows(held, slice(n, None))
-    if held is not None and not len(held.samples):
-        held = None
-    return judge_tables(forget, case.method, references=case.references, held=held, rate=rate)
+    return forget, held if held is not None and len(held.samples) else None
 
 
 def rows(table: Verdicts, chosen: slice) -> Verdicts:

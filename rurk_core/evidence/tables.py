@@ -44,6 +44,7 @@ def judge_tables(
     references: Sequence[str] = (),
     originals: Sequence[str] = ("original",),
     held: Verdicts | None = None,
+    members: tuple[Verdicts, Verdicts | None] | None = None,
     rate: float = RATE,
 ) -> Judged:
     """The findings on one model of a table, see :func:`rurk_core.evidence.law.judge`.
@@ -56,6 +57,7 @@ def judge_tables(
         originals: names of models that saw the samples, the Original first; those that are not in the table, and the
             model itself, are passed over.
         held: the same models on held-out samples of the classes, under the same attack.
+        members: tables of further models that saw the samples: on the forget set, and on the held-out samples.
 
     Raises:
         UsageError: no such model, no references, or copies that were built on one model: they treat the others alike
@@ -73,12 +75,17 @@ def judge_tables(
         raise UsageError("Findings need re-trained models to compare with, and there is none.")
     seen = [name for name in originals if name in forget.models and name != model]
 
-    def arrays(table: Verdicts) -> tuple[Floats, Floats, Floats | None]:
-        each = np.stack([over_all_radii(table, name) for name in outside])
-        inside = np.stack([over_all_radii(table, name) for name in seen]) if seen else None
-        return over_all_radii(table, model), each, inside
+    beside, beside_held = members or (None, None)
+    if held is not None and beside_held is None:  # what is not known on both is of no use for what is beyond the class
+        beside = None
 
-    own, each, inside = arrays(forget)
-    peers = None if held is None else Peers(*arrays(held), held.labels)
+    def arrays(table: Verdicts, more: Verdicts | None) -> tuple[Floats, Floats, Floats | None]:
+        each = np.stack([over_all_radii(table, name) for name in outside])
+        inside = [over_all_radii(table, name) for name in seen]
+        inside += [over_all_radii(more, name) for name in more.models] if more else []
+        return over_all_radii(table, model), each, np.stack(inside) if inside else None
+
+    own, each, inside = arrays(forget, beside)
+    peers = None if held is None else Peers(*arrays(held, beside_held), held.labels)
     found = judge(own, each, originals=inside, peers=peers, labels=forget.labels, rate=rate)
     return found if forget.margins is not None else replace(found, missing=(*found.missing, WITHOUT_MARGINS))

@@ -1,7 +1,7 @@
 """Evidence on a forget set as a whole, in one document of the store: what samples one by one do not show.
 
     radii         how far samples have to be moved until a model says their label again, against the references
-    membership    ROC curves: the radius as a membership signal beside the paper's SVC, U-LiRA and RULI
+    membership    ROC curves: the radius as a membership signal beside the paper's SVC, LiRA and RMIA
     retained      samples that stay, and what unlearning did to those nearest to the forget set
     unreferenced  what could be said without re-trained models, and how far it agrees with what they say
 
@@ -38,7 +38,7 @@ from .retained import RETAINED, retained_of
 from .signals import siblings, signals_of
 from .unreferenced import without_references
 
-VERSION = 3
+VERSION = 4
 """Of what a document holds; a change of it makes documents anew."""
 PARTS = ("radii", "membership", "retained", "unreferenced")
 KINDS = ("strong", "random")
@@ -73,8 +73,8 @@ def make_whole_set(
 
     Returns:
         Plain JSON values: ``method``, ``attack``, ``rate``, ``samples`` (training indices), ``references`` (how many),
-        the four parts named above, and ``missing``: part → the sentence that says why it is None. The parts are the
-        ``to_dict`` of what measures them; ``radii`` is described at :func:`radii_summary`.
+        the four parts named above, and ``missing``: part → the sentences that say why it, or some of it, is None. The
+        parts are the ``to_dict`` of what measures them; ``radii`` is described at :func:`radii_summary`.
 
     Raises:
         UsageError: other data than the run's.
@@ -95,7 +95,7 @@ def make_whole_set(
     missing: dict[str, str] = {}
     asked: dict[str, Any] = {"device": str(where), "on_chunk": tracker.step}
     for name, title, measure in (
-        ("membership", "Membership signals", lambda: _signals(case, data, radii)),
+        ("membership", "Membership signals", lambda: _signals(case, data, radii, missing)),
         ("retained", "Verdicts, retained samples", lambda: retained_of(case, data, **asked).to_dict()),
         ("unreferenced", "Verdicts, held-out samples", lambda: _unreferenced(case, data, asked)),
     ):
@@ -128,12 +128,18 @@ def made_with(where: torch.device, started: float) -> dict[str, Any]:
     return {"versions": versions(), "device": device_name(where), "seconds": taken}
 
 
-def _signals(case: Case, data: Dataset, radii: dict[str, dict[str, Radii]]) -> list[dict[str, Any]]:
+def _signals(
+    case: Case, data: Dataset, radii: dict[str, dict[str, Radii]], missing: dict[str, str]
+) -> list[dict[str, Any]]:
+    """The signals there are; what there is not goes to ``missing``."""
     if not case.references:
         raise UsageError("A membership signal is read against re-trained models, and the run has none.")
+    signals, words = signals_of(case, data, radii=radii)
+    if words:
+        missing["membership"] = words
     return [
         signal.to_dict() | {"curve": [[round(float(x), 4) for x in axis] for axis in signal.curve()]}
-        for signal in signals_of(case, data, radii=radii)
+        for signal in signals
     ]
 
 

@@ -6,9 +6,13 @@ import shlex
 from typing import Any
 
 import numpy as np
+from scipy.stats import t as student
 
 from .findings import SAID, Finding, Findings
 from .null import NEEDED
+
+MANY = 8
+"""Re-trained models from which on more of them help little."""
 
 
 def sample_words(found: Finding, of: Findings) -> str:
@@ -119,6 +123,25 @@ def caveats(result: dict[str, Any]) -> list[str]:
         many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"
         found.append(f"There {'are' if k > 1 else 'is'} {many}; findings need at least {NEEDED}.")
     return found
+
+
+def power_words(references: int) -> str:
+    """What findings with K re-trained models will rest on, before any is trained."""
+    if references < NEEDED:
+        many = "one re-trained model" if references == 1 else f"{references} re-trained models"
+        return f"With {many} nothing can be found: findings need at least {NEEDED}."
+    low, high = (reach(k) for k in (references, MANY))
+    more = f", {high:.1f} with {MANY}" if references < MANY else ""
+    return (
+        f"With {references} re-trained models the forget set as a whole must lie {low:.1f} standard deviations between "
+        f"re-trainings from their mean to stand out ({reach(None):.1f} with any number of them{more}); single samples "
+        "borrow strength from each other."
+    )
+
+
+def reach(references: int | None) -> float:
+    """Half the 95% interval of the set in standard deviations between re-trainings; None: of any number of them."""
+    return 1.96 if references is None else float(student.ppf(0.975, references - 1) * np.sqrt(1 + 1 / references))
 
 
 def short_words(of: Findings) -> str:

@@ -107,6 +107,15 @@ def prevalence(u: Ints, v: Floats | Ints) -> Floats:
     return (np.asarray(u) > np.asarray(v)).mean(0)
 
 
+def mean_prevalence(u: Ints, v: Ints) -> Floats:
+    """The mean over references of the prevalence against each: u [N, T], v [K, N, T] → [T].
+
+    Against the *mean* of K references an honest re-training's grows with K, since a mean lies between: copies that it
+    alone recognises lie above. Against each alone it does not, and one reference is the paper's.
+    """
+    return np.mean([prevalence(u, each) for each in v], axis=0)
+
+
 def disagreement(agreement: Ints, draws: int) -> Floats:
     """k_τ = Pr[m(x') ≠ a(x')], per radius: agreement [K, N, T] → [T], mean over references and samples."""
     return 1 - agreement.mean((0, 1)) / draws
@@ -160,17 +169,33 @@ def log_ratio_posterior(
     )
 
 
+def among_references(v: Ints) -> dict[str, Floats]:
+    """The figures that compare, of every reference held against the others as a model is against all: [K, T] each.
+
+    v [K, N, T] → ``ratio_of_means`` and ``r_mean`` against the mean of the others, ``prevalence`` the mean over the
+    others of that against each. NaN with a single reference, which has nothing to be compared with.
+    """
+    k = v.shape[0]
+    if k < 2:
+        empty = np.full((k, v.shape[2]), np.nan)
+        return {"ratio_of_means": empty, "r_mean": empty, "prevalence": empty}
+    others = (v.sum(0) - v) / (k - 1)
+    return {
+        "ratio_of_means": np.stack([ratio_of_means(v[i], others[i]) for i in range(k)]),
+        "r_mean": np.stack([mean_ratio(v[i], others[i])[0] for i in range(k)]),
+        "prevalence": np.stack([mean_prevalence(v[i], np.delete(v, i, 0)) for i in range(k)]),
+    }
+
+
 def reference_band(v: Ints) -> tuple[Floats, Floats]:
     """How far honest re-trainings differ: each reference's ratio of means against the mean of the others.
 
     v [K, N, T] → lowest and highest [T]; NaN with a single reference, which has nothing to be compared with.
     """
-    k = v.shape[0]
-    if k < 2:
+    if len(v) < 2:
         empty = np.full(v.shape[2], np.nan)
         return empty, empty
-    others = (v.sum(0) - v) / (k - 1)
-    ratios = np.stack([ratio_of_means(v[i], others[i]) for i in range(k)])
+    ratios = among_references(v)["ratio_of_means"]
     return ratios.min(0), ratios.max(0)
 
 
@@ -178,7 +203,13 @@ def summarise(verdicts: Verdicts, model: str) -> list[dict]:
     """One dictionary a radius, for tables and JSON; undefined numbers are None.
 
     ``numerator`` and ``denominator`` are copies recognised over the whole forget set, of ``trials`` each; with
-    K references the denominator is their mean. ``per_reference`` holds the paper's figures against each alone.
+    K references the denominator is their mean, and ``prevalence`` is the mean of that against each. ``per_reference``
+    holds the paper's figures against each alone, ``among_references`` what :func:`among_references` gives, by figure.
+
+    ``r_mean``, the paper's, is biased: samples that no reference recognises are left out, and where a reference
+    recognises few copies by chance the ratio is large. An honest re-training's is not 1, so it is to be read against
+    its own band (``among_references``), never against 1.
+
     Without references (an audit may have none) everything that compares is None.
     """
     u = verdicts.recognised(model)
@@ -186,12 +217,16 @@ def summarise(verdicts: Verdicts, model: str) -> list[dict]:
     agreement = verdicts.agreement[verdicts.models.index(model)]
     average = references.mean(0) if len(references) else np.full(u.shape, np.nan)
     pooled = _figures(u, average, agreement, verdicts.draws)
+    if len(references):
+        pooled["prevalence"] = mean_prevalence(u, references)
+    apart = among_references(references)
     alone = [_figures(u, reference, agreement[k : k + 1], verdicts.draws) for k, reference in enumerate(references)]
     band = reference_band(references)
     rows = []
     for t, tau in enumerate(verdicts.taus):
         row: dict[str, Any] = {"tau": float(tau), **{name: _plain(values[t]) for name, values in pooled.items()}}
         row["reference_band"] = [_plain(edge[t]) for edge in band]
+        row["among_references"] = {name: [_plain(each[t]) for each in values] for name, values in apart.items()}
         row["per_reference"] = [
             {"reference": name} | {key: _plain(values[t]) for key, values in figures.items()}
             for name, figures in zip(verdicts.references, alone, strict=True)

@@ -1,4 +1,4 @@
-"""ROC curves, the area under them with intervals, and true-positive rates at low false-positive rates."""
+"""ROC curves, the area under them, and true-positive rates at low false-positive rates."""
 
 from __future__ import annotations
 
@@ -58,41 +58,6 @@ def auc(positives: ArrayLike, negatives: ArrayLike) -> float:
     high, low = np.ravel(positives), np.ravel(negatives)
     ranks = rankdata(np.concatenate([high, low]))[: len(high)]
     return float((ranks.sum() - len(high) * (len(high) + 1) / 2) / (len(high) * len(low)))
-
-
-def auc_interval(
-    positives: ArrayLike, negatives: ArrayLike, *, level: float = 0.95, rounds: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Bootstrap interval of :func:`auc` that moves samples and models together, as they are in the data.
-
-    Both the samples (columns, with all scores they have) and the models (rows; as many of either side are pairs) are
-    drawn anew: scores of one sample, or of one model, are not independent. Few models say little of how far models
-    differ, so with two or three of them it is on the narrow side.
-
-    Args:
-        positives: [P, N]; negatives: [K, N]; one dimension is one model.
-
-    Returns:
-        Lower and upper quantile of the AUC over ``rounds`` draws.
-    """
-    high, low = np.atleast_2d(np.asarray(positives, float)), np.atleast_2d(np.asarray(negatives, float))
-    (p, n), k = high.shape, len(low)
-    _, place = np.unique(np.concatenate([high.ravel(), low.ravel()]), return_inverse=True)
-    above, below = place[: high.size], place[high.size :]
-    rng, size, areas = np.random.default_rng(seed), int(place.max()) + 1, np.empty(rounds)
-    for at in range(rounds):
-        columns, rows = _times(rng, n), _times(rng, k)
-        own = rows if p == k else _times(rng, p)
-        won = np.bincount(above, np.outer(own, columns).ravel(), size)
-        lost = np.bincount(below, np.outer(rows, columns).ravel(), size)
-        areas[at] = won @ (lost.cumsum() - lost / 2) / (won.sum() * lost.sum())
-    edges = np.quantile(areas, [(1 - level) / 2, (1 + level) / 2])
-    return float(edges[0]), float(edges[1])
-
-
-def _times(rng: np.random.Generator, count: int) -> Floats:
-    """How often each of ``count`` things is drawn when as many are drawn with replacement."""
-    return np.bincount(rng.integers(count, size=count), minlength=count).astype(float)
 
 
 def tpr_at(positives: ArrayLike, negatives: ArrayLike, rate: float) -> TruePositiveRate:

@@ -58,6 +58,16 @@ class Classifier(nn.Module):
         return self.head(self.features(pixels))
 
 
+class Pool(nn.MaxPool2d):
+    """2×2 max-pooling; a map of one row or column, which images of few pixels lead to, is returned as it is."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) if min(input.shape[-2:]) > 1 else input
+
+
 def conv_bn_relu(inputs: int, outputs: int, *, pool: bool = False) -> nn.Sequential:
     """3×3 convolution, batch normalisation, ReLU and, where asked, 2×2 max-pooling."""
     layers: list[nn.Module] = [
@@ -65,4 +75,4 @@ def conv_bn_relu(inputs: int, outputs: int, *, pool: bool = False) -> nn.Sequent
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     ]
-    return nn.Sequential(*layers, *([nn.MaxPool2d(2)] if pool else []))
+    return nn.Sequential(*layers, *([Pool()] if pool else []))

@@ -22,11 +22,12 @@ SIDE = 96
 SIGNALS = {
     "SVC": ("circle", "dot"),
     "confidence": ("square", "solid"),
-    "U-LiRA": ("triangle-up", "dash"),
-    "RULI": ("cross", "dashdot"),
+    "LiRA": ("triangle-up", "dash"),
+    "RMIA": ("cross", "dashdot"),
 }
-"""Mark and line of the signals that do not look at radii; they are grey, as they belong to no model."""
-GREY = "#7D8796"
+"""Mark and line of the signals that do not look at radii; they are grey, as they belong to no model: light on the
+samples themselves, dark on their perturbed copies."""
+GREY, DARK = "#7D8796", "#3B4553"
 
 
 @dataclass(frozen=True)
@@ -160,9 +161,11 @@ def roc(signals: Sequence[dict[str, Any]], look: Look) -> Markup:
         name = signal["name"]
         own = name.startswith("radius")
         per_sample = ("star" if look.symbol == "hexagon" else "hexagon", "dash")
-        symbol, dash = SIGNALS.get(name, per_sample if "per sample" in name else (look.symbol, "solid"))
+        base, _, copies = name.partition(", ")
+        symbol, dash = SIGNALS.get(base, per_sample if "per sample" in name else (look.symbol, "solid"))
+        grey = DARK if copies else GREY
         if not own or name.endswith("linf"):
-            shown = Look(name, name, "", look.colour if own else GREY, symbol, dash)
+            shown = Look(name, name, "", look.colour if own else grey, symbol, dash)
             lines.append(Curve(shown, 100 * np.array(signal["curve"][1])))
     axis = [100 * value for value in signals[0]["curve"][0]]
     figure = curves(

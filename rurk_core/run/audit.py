@@ -28,6 +28,7 @@ from ..store.store import Store
 from ..store.tensors import save_tensors
 from .engines.embedded import run_stages
 from .experiment import expect
+from .misfit import misfits
 from .plan import MEASURED, Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
 from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
@@ -68,8 +69,8 @@ def audit(
         attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
 
     Returns:
-        The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model
-        the name and the SHA-256 of its file.
+        The result document of :func:`~rurk_core.run.experiment.run`, with ``"audit": {"files": {name: {"file",
+        "sha256"}}, "misfits": {name: why it seems not to fit the data}}``.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
@@ -88,15 +89,19 @@ def audit(
     identity = _identity(work, models)
     if store.has(key := store.key("run", identity)):
         return store.read_json(key, "result.json")
+    assert work.forget is not None
+    with tracker.stage("Looking whether the models fit", 0):
+        loaded = {stage.label: load_model(store, stage.key) for stage in models}
+        wrong = misfits(loaded, data, work.forget, where)
     result = _measured(work, models, files) | {
         "key": key,
         "spec": spec.to_dict(),
-        "audit": {"files": files},
+        "audit": {"files": files, "misfits": wrong},
         "seed": spec.seed,
         "versions": versions(),
         "device": device_name(where),
         "seconds": round(time.time() - started, 3),
-        "notes": [*([] if retrained else [WITHOUT_REFERENCES]), *data.notes],
+        "notes": [*wrong.values(), *([] if retrained else [WITHOUT_REFERENCES]), *data.notes],
     }
     shown = title or f"Audit of {', '.join(Path(path).stem for path in unlearned[:3])} on {data.name}"
     store.put(key, identity | {"title": shown}, {"result.json": json.dumps(result, allow_nan=False).encode()})

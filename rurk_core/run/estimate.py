@@ -144,7 +144,7 @@ def outline(work: Work, speeds: Mapping[str, float]) -> dict[str, Any]:
 def _bytes(work: Work) -> dict[str, int]:
     assert work.forget is not None
     spec, data = work.spec, work.dataset
-    models = 1 + len(spec.methods) + spec.references
+    models = 1 + len(spec.methods) + spec.references + spec.members
     network = create_model(spec.model, data.input_shape, len(data.classes), seed=0)
     weights = sum(value.numel() * value.element_size() for value in network.state_dict().values())
     cells = models * len(work.forget.indices) * len(spec.taus)

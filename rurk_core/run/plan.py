@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -39,7 +39,8 @@ class Stage:
     Attributes:
         kind: kind of the entry, and name of its function in :data:`RUN`.
         name: what progress calls it; stages of one name are neighbours in a plan and may be run together.
-        label: the model it makes or measures: "original", "reference-1", a method's label; the attack of verdicts.
+        label: the model it makes or measures: "original", "reference-1", "member-1", a method's label; the
+            attack of verdicts.
         inputs: plain JSON that decides its bytes.
         needs: keys of the entries it reads.
         cost: expected work in forward passes of one sample (a training step counts three).
@@ -92,8 +93,9 @@ class Work:
 
 
 def start_data(spec: Spec, root: str | None) -> Dataset | None:
-    """The data to pre-train on, where the data set and the recipe ask for it."""
-    wanted = dataset_entry(spec.dataset).pretrain_on if spec.training().pretrain else None
+    """The data to pre-train on, where the data set and the recipe ask for it; no epochs of it are no pre-training."""
+    recipe = spec.training().pretrain
+    wanted = dataset_entry(spec.dataset).pretrain_on if recipe and recipe.epochs else None
     return load_dataset(with_validation(wanted, 0), root) if wanted else None
 
 
@@ -146,10 +148,12 @@ def plan(work: Work) -> list[Stage]:
         if method.label not in work.failed
     ]
     models = [original, *unlearned, *references]
-    scores = [scores_stage(work, stage) for stage in models]
+    members = _members(work, start)
+    scores = [scores_stage(work, stage) for stage in [*models, *members]]
     relearned = [_relearn_stage(work, stage, scores[0]) for stage in models[1:] if work.spec.relearn]
     verdicts = verdict_stages(work, [original, *unlearned], references)
-    return [*first, *references, *unlearned, *scores, *relearned, *verdicts, *peer_stages(work, [*models])]
+    judged = [*verdicts, *peer_stages(work, models), *member_stages(work, members)]
+    return [*first, *references, *unlearned, *members, *scores, *relearned, *judged]
 
 
 def _unlearned_stage(work: Work, method: MethodSpec, original: Stage, references: Sequence[Stage]) -> Stage:
@@ -189,13 +193,20 @@ def _first_stages(work: Work) -> list[Stage]:
         cost = 3.0 * len(work.start_data.train_labels) * recipe.pretrain.epochs
         stages.append(Stage("pretrained", "Pre-training", "pretrained", inputs, (), cost))
         start = stages[0].key
-    inputs = _model_inputs(work, work.dataset) | {
-        "start": start,
-        "config": recipe.train.to_dict(),
-        "seed": derived_seed(work.spec.seed, "original"),
-    }
-    cost = 3.0 * len(work.dataset.train_labels) * recipe.train.epochs
-    return [*stages, Stage("original", "Original", "original", inputs, (start,) if start else (), cost)]
+    return [*stages, _original(work, start, derived_seed(work.spec.seed, "original"))]
+
+
+def _members(work: Work, start: str | None) -> list[Stage]:
+    """Further Originals, with other seeds."""
+    each = [_original(work, start, derived_seed(work.spec.seed, "member", k)) for k in range(work.spec.members)]
+    return [replace(stage, name="Members", label=f"member-{k + 1}") for k, stage in enumerate(each)]
+
+
+def _original(work: Work, start: str | None, seed: int) -> Stage:
+    config = work.spec.training().train
+    inputs = _model_inputs(work, work.dataset) | {"start": start, "config": config.to_dict(), "seed": seed}
+    cost = 3.0 * len(work.dataset.train_labels) * config.epochs
+    return Stage("original", "Original", "original", inputs, (start,) if start else (), cost)
 
 
 def _precision(work: Work) -> dict[str, str]:
@@ -261,28 +272,59 @@ def peer_stages(work: Work, models: Sequence[Stage]) -> list[Stage]:
     set as well: only so is an unlearned model one more draw of the experiment its references went through.
     """
     assert work.forget is not None
-    spec, data, stages = work.spec, work.dataset, []
-    held = held_out(data, data.train_labels[torch.tensor(work.forget.indices)])
-    for attack in spec.attacks:
+    stages, held = [], _held_out_ids(work)
+    for attack in work.spec.attacks:
         kind = ATTACKS[attack]
-        samples = [*(work.forget.indices if kind.uses_model else ()), *(len(data.train_labels) + held).tolist()]
-        if not samples:
-            continue
-        draws = min(spec.draws, PEER_DRAWS)
-        inputs = {
-            "data": data.fingerprint,
-            "attack": attack,
-            "taus": list(spec.taus),
-            "draws": draws,
-            "seed": derived_seed(spec.seed, "draws"),
-            "samples": samples,
-            "models": {stage.label: stage.key for stage in models},
-        }
-        each = verdict_cost(attack, spec.taus, draws, len(data.classes), 1 if kind.uses_model else len(models))
-        cost = len(samples) * each * (len(models) if kind.uses_model else 1)
+        samples = [*(work.forget.indices if kind.uses_model else ()), *held]
         name = f"Verdicts, {kind.title} on {'each model' if kind.uses_model else 'held-out samples'}"
-        stages.append(Stage("peers", name, attack, inputs, tuple(stage.key for stage in models), cost))
+        if samples:
+            draws = min(work.spec.draws, PEER_DRAWS)
+            stages.append(_table_stage(work, "peers", name, attack, samples, draws, models))
     return stages
+
+
+def member_stages(work: Work, members: Sequence[Stage]) -> list[Stage]:
+    """What models that saw the samples say of them, in tables of their own, so that all others stay as they are.
+
+    Two an attack: of the forget set and, where there are any, of held-out samples.
+    """
+    assert work.forget is not None
+    stages, held = [], _held_out_ids(work)
+    for attack in work.spec.attacks if members else ():
+        few = min(work.spec.draws, PEER_DRAWS)
+        draws = few if ATTACKS[attack].uses_model else work.spec.draws
+        name = f"Verdicts, {ATTACKS[attack].title} of members"
+        stages.append(_table_stage(work, "members", name, attack, list(work.forget.indices), draws, members))
+        if held:
+            stages.append(_table_stage(work, "members", name, attack, held, few, members))
+    return stages
+
+
+def _table_stage(
+    work: Work, kind: str, name: str, attack: str, samples: list[int], draws: int, models: Sequence[Stage]
+) -> Stage:
+    """Verdicts of ``models`` on samples, those behind the training samples from the test set."""
+    spec, own = work.spec, ATTACKS[attack].uses_model
+    inputs = {
+        "data": work.dataset.fingerprint,
+        "attack": attack,
+        "taus": list(spec.taus),
+        "draws": draws,
+        "seed": derived_seed(spec.seed, "draws"),
+        "samples": samples,
+        "models": {stage.label: stage.key for stage in models},
+    }
+    each = verdict_cost(attack, spec.taus, draws, len(work.dataset.classes), 1 if own else len(models))
+    cost = len(samples) * each * (len(models) if own else 1)
+    return Stage(kind, name, attack, inputs, tuple(stage.key for stage in models), cost)
+
+
+def _held_out_ids(work: Work) -> list[int]:
+    """Of :func:`held_out`, numbered behind the training samples."""
+    assert work.forget is not None
+    data = work.dataset
+    held = held_out(data, data.train_labels[torch.tensor(work.forget.indices)])
+    return (len(data.train_labels) + held).tolist()
 
 
 def held_out(data: Dataset, labels: Tensor) -> Tensor:

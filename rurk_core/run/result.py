@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from ..errors import RurkError
 from ..measure.cost import cost_share
 from ..measure.layers import similarities
 from ..measure.metrics import average_gap, others
@@ -17,8 +18,23 @@ from .stored import load_verdicts, role_of, stored_scores
 
 
 def load_result(store: Store, key: str) -> dict[str, Any]:
-    """The result document of a finished run."""
-    return store.read_json(key, "result.json")
+    """The result document of a finished run.
+
+    Documents of versions that took the prevalence against the mean of the references are summarised anew from their
+    verdicts; where those are damaged, from what the document says of each reference.
+    """
+    result = store.read_json(key, "result.json")
+    for entry in result["residual"]:
+        if all("among_references" in row for row in entry["taus"]):
+            continue
+        try:
+            entry["taus"] = summarise(load_verdicts(store, entry["verdicts"]), entry["method"])
+        except RurkError:
+            for row in entry["taus"]:
+                each = [one["prevalence"] for one in row["per_reference"]]
+                row["prevalence"] = sum(each) / len(each) if each else None
+                row["among_references"] = {name: [] for name in ("ratio_of_means", "r_mean", "prevalence")}
+    return result
 
 
 def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -26,6 +42,9 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
 
     Args:
         about: more to say of a model, by name.
+
+    Members stand apart: ``members`` has their rows, and by attack the keys of their verdict tables: of the forget set,
+    and of held-out samples where there are any.
     """
     store, dataset, forget = work.store, work.dataset, work.forget
     assert forget is not None
@@ -33,7 +52,9 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
     scores = {stage.label: stage.key for stage in stages if stage.kind == "scores"}
     relearned = {stage.label: stage.key for stage in stages if stage.kind == "relearned"}
     # the Original, the methods in their order, the references; those that failed stand last, as they have no numbers
-    order = sorted(keys, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
+    members = [name for name in keys if role_of(name) == "member"]
+    shown = [name for name in keys if name not in members]
+    order = sorted(shown, key=lambda name: ("original", "unlearned", "reference").index(role_of(name)))
     rows = []
     for name in [*order, *work.failed]:
         row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys.get(name)} | about.get(name, {})
@@ -58,7 +79,22 @@ def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]
             taus = summarise(verdicts, name)
             residual.append({"attack": verdicts.attack, "method": name, "verdicts": stage.key, "taus": taus})
     note_standing(rows, residual)
-    return {
+    more: dict[str, Any] = {}
+    if members:
+        tables: dict[str, list[str]] = {}
+        for stage in stages:
+            if stage.kind == "members":
+                tables.setdefault(stage.label, []).append(stage.key)
+        more["members"] = {
+            "models": [
+                {"name": name, "key": keys[name], "scores": scores[name]}
+                | store.read_json(scores[name], "shares.json")
+                | {"seconds": store.read_json(keys[name], "info.json")["seconds"]}
+                for name in members
+            ],
+            "verdicts": tables,
+        }
+    return more | {
         "dataset": {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint,
@@ -89,6 +125,11 @@ def _compare(rows: Sequence[dict[str, Any]]) -> None:
 
 def gathered_notes(work: Work) -> list[str]:
     notes = [found] if work.spec.methods and (found := work.spec.training().origin) else []
+    if work.spec.members:
+        notes.append(
+            f"{work.spec.members} further Original{'s' if work.spec.members > 1 else ''} with other seeds judged the "
+            "same copies, to tell memory of a sample from knowledge of its class."
+        )
     if work.start_data is not None:
         notes.append(
             f"Original and Re-trains start from a model pre-trained on all of {work.start_data.name}, as in the paper; "

@@ -58,6 +58,8 @@ class Spec:
         model: as for :func:`~rurk_core.models.create_model`.
         methods: the unlearning runs to compare.
         references: K, Re-trains with different seeds.
+        members: M, further Originals with different seeds: what models that saw a sample say of it, so that it
+            can be told whether a model remembers this very sample; 0 leaves them out.
         attacks: keys of :data:`~rurk_core.perturb.copies.ATTACKS`.
         taus: radii in pixel units, rising; draws: copies of a sample at each of them.
         recipe: "quick" or "paper"; train: settings of the Original and the references that differ from it;
@@ -72,6 +74,7 @@ class Spec:
     model: str
     methods: tuple[MethodSpec, ...]
     references: int = 8
+    members: int = 0
     attacks: tuple[str, ...] = ("gaussian",)
     taus: tuple[float, ...] = ()
     draws: int = 100
@@ -102,8 +105,13 @@ class Spec:
         return Recipe(own(found.train, self.train), own(found.reference, self.train), start, found.origin)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; :func:`make_spec` reads them back."""
+        """Plain JSON values; :func:`make_spec` reads them back.
+
+        Without ``members`` where there are none: so runs of versions that knew none are the same runs.
+        """
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        if not self.members:
+            del values["members"]
         return values | {
             "methods": [method.to_dict() for method in self.methods],
             "attacks": list(self.attacks),
@@ -119,6 +127,7 @@ def make_spec(
     model: str = "",
     methods: Any = ("gd", "neggrad_plus", "rurk"),
     references: int = 8,
+    members: int = 0,
     attacks: Any = ("gaussian",),
     taus: Any = "",
     draws: int = 100,
@@ -160,6 +169,7 @@ def make_spec(
         model=model,
         methods=parse_methods(methods, dataset, presets or {}),
         references=whole("references", references, 1, MAX_REFERENCES),
+        members=whole("members", members, 0, MAX_REFERENCES),
         attacks=(kinds := parse_attacks(attacks)),
         taus=asked_radii(parse_taus(taus if taus not in ("", None, [], ()) else entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
@@ -314,7 +324,7 @@ def parse_methods(value: Any, dataset: str, presets: Presets | None = None) -> t
         taken = {other.label for other in found}
         if not isinstance(label, str) or len(label) > 60:
             raise UsageError("A method's label must be text of at most 60 letters.")
-        if label in ("original", "retrained") or label.startswith("reference-"):
+        if label in ("original", "retrained") or label.startswith(("reference-", "member-")):
             raise UsageError(f"The label '{label}' is kept for the models every experiment has.")
         unique, copy = label, 2
         while unique in taken:

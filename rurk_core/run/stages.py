@@ -283,6 +283,7 @@ RUN: dict[str, Callable[[Work, Sequence[Stage]], None]] = {
     "relearned": _each(_relearn),
     "verdicts": _each(_judge),
     "peers": _each(_judge_peers),
+    "members": _each(_judge_peers),
 }
 """Kind → what makes the entries of stages of that kind that share a name."""
 

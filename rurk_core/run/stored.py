@@ -46,8 +46,11 @@ def stored_features(store: Store, key: str) -> dict[str, Tensor]:
 
 
 def role_of(name: str) -> str:
-    """original, reference or unlearned."""
-    return "reference" if name.startswith("reference-") else "original" if name == "original" else "unlearned"
+    """original, member (a further Original), reference or unlearned."""
+    for role in ("reference", "member"):
+        if name.startswith(f"{role}-"):
+            return role
+    return "original" if name == "original" else "unlearned"
 
 
 def versions() -> dict[str, str]:

@@ -20,7 +20,7 @@ def seen(
 ) -> Tensor:
     """What the network sees of a batch in an epoch: float pixels, augmented, and smaller in the first epochs."""
     pixels = augment(to_pixels(images), config.augment, generator, start=start, whole=whole)
-    if pixels.dim() == 4 and epoch < int(config.grow * config.epochs):
+    if pixels.dim() == 4 and epoch < int(config.grow * config.epochs) and min(pixels.shape[-2:]) > 1:
         return F.interpolate(pixels, scale_factor=0.75, mode="bilinear")
     return pixels
 
@@ -36,6 +36,7 @@ def augment(
     if kind == "none" or pixels.dim() != 4:
         return pixels
     n, _, height, width = pixels.shape
+    pad = min(pad, height - 1, width - 1)  # no more than there is to reflect
     whole, mine = whole or n, slice(start, start + n)
     flip = torch.rand(whole, generator=generator, device=pixels.device)[mine] < 0.5
     pixels = torch.where(flip[:, None, None, None], pixels.flip(-1), pixels)

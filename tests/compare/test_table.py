@@ -21,7 +21,8 @@ def row(name, role, *, share=0.9, key=None, **more):
 
 def taus(ratio):
     common = {"r_mean": ratio, "prevalence": 0.5, "disagreement": 0.25, "unlearn_accuracy": 0.5}
-    return [{"tau": 0.0, "ratio_of_means": ratio, "reference_band": [0.9, 1.1], **common}]
+    apart = {"ratio_of_means": [0.99, 1.01, 1.0], "r_mean": [0.9, 1.0, 1.1], "prevalence": [0.3, 0.4, 0.5]}
+    return [{"tau": 0.0, "ratio_of_means": ratio, "among_references": apart, **common}]
 
 
 def result(seed, gd=0.8, references=(0.7, 0.9), ratio=1.5, relearn=3):
@@ -71,7 +72,7 @@ def test_numbers_by_hand():
     assert cell["mean"] == pytest.approx(0.7) and cell["sd"] == pytest.approx(0.2 / 2**0.5) and cell["n"] == 2
     # the references' mean is 0.8 in both seeds: differences 0 and −0.2
     assert cell["gap"] == pytest.approx(-0.1)
-    assert cell["within"] is True  # two references differ by 0.2
+    assert cell["within"] is True  # of two references little is known: ± 12.7 · 0.14 · √1.5
     low, high = cell["interval"]
     assert low < 0.7 < high
     references = cells(found, RETRAIN)["test_accuracy"]
@@ -81,7 +82,7 @@ def test_numbers_by_hand():
 
 
 def test_a_difference_beyond_the_references_is_not_marked():
-    cell = cells(compare([result(1, gd=0.55)]), "gd")["retain_accuracy"]
+    cell = cells(compare([result(1, gd=0.55, references=(0.79, 0.8, 0.81))]), "gd")["retain_accuracy"]
     assert cell["within"] is False and gap_text("retain_accuracy", cell) == "-25.00"
 
 
@@ -95,7 +96,14 @@ def test_one_reference_per_seed_is_spread_over_the_seeds_and_one_alone_over_noth
 def test_residual_knowledge_is_held_against_one_and_the_band():
     cell = cells(compare([result(1, ratio=1.5)]), "gd")["residual"]
     assert cell["gap"] == pytest.approx(0.5) and cell["within"] is False
-    assert cells(compare([result(1, ratio=1.05)]), "gd")["residual"]["within"] is True
+    assert cells(compare([result(1, ratio=1.05)]), "gd")["residual"]["within"] is False
+    # ± 4.3 · 0.01 · 2/3 · √(4/3) = 0.033
+    assert cells(compare([result(1, ratio=1.03)]), "gd")["residual"]["within"] is True
+
+
+def test_prevalence_is_held_against_that_of_references_among_each_other():
+    cell = cells(compare([result(1)]), "gd")["prevalence"]
+    assert cell["gap"] == pytest.approx(0.1) and cell["within"] is True
 
 
 def test_a_relearn_time_beyond_the_limit_is_a_lower_bound():
@@ -156,7 +164,8 @@ def test_curves_span_the_seeds():
     assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None]}
     curve = compare([result(1, ratio=1.5), result(2, ratio=1.0)])["curves"][0]
     assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5]}
-    assert curve["band"] == {"low": [0.9], "high": [1.1]}
+    assert curve["bands"]["ratio_of_means"] == {"low": [0.99], "high": [1.01]}
+    assert curve["bands"]["prevalence"] == {"low": [0.3], "high": [0.5]}
 
 
 def test_layers_between_any_two():

@@ -55,6 +55,12 @@ def put(path, shade, **options):
     path.write_bytes(png(shade, **options))
 
 
+@pytest.fixture(autouse=True)
+def nothing_is_held_out(monkeypatch):
+    """What is read is tested here; a part of the training samples would be held out of it."""
+    monkeypatch.setattr(registry, "_ELSEWHERE", replace(registry._ELSEWHERE, validation=0.0))
+
+
 def sizes(data):
     return len(data.train_labels), len(data.test_labels)
 

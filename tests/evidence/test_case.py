@@ -18,9 +18,11 @@ from rurk_core.evidence.findings import find
 from rurk_core.evidence.law import judge, log_odds_of_counts
 from rurk_core.evidence.radii import radii_from_bytes, radii_of, radius_key
 from rurk_core.evidence.retained import retained_of
-from rurk_core.evidence.signals import signals_of
+from rurk_core.evidence.signals import MembershipSignal, signals_of
 from rurk_core.evidence.unreferenced import agreement_of, difficulty, without_references
+from rurk_core.measure.verdicts import EACH
 from rurk_core.run.experiment import run
+from rurk_core.run.stored import role_of
 from rurk_core.store.store import Store
 
 
@@ -66,6 +68,50 @@ def test_under_an_attack_every_model_goes_through_the_same(tiny_spec, tmp_path):
     assert found.judged.own == pytest.approx(case.peers.margin("gd")[:n, 1:].mean(1))
 
 
+# --- members ------------------------------------------------------------------------------------------------------
+
+
+def test_members_are_measured_apart_and_make_nothing_else_again(tiny_spec, tmp_path):
+    """A run without members first: the run with two keeps all it made, and adds models, scores and tables."""
+    store = Store(tmp_path)
+    spec = replace(tiny_spec, forget="class:0", references=3, relearn=0, draws=30)
+    before = run(spec, store)
+    assert "members" not in before["spec"] and "members" not in before
+    after = run(replace(spec, members=2), store)
+    assert [row["key"] for row in after["models"]] == [row["key"] for row in before["models"]]
+    assert after["residual"] == before["residual"] and after["peers"] == before["peers"]
+    assert {key.partition("-")[0] for key in set(after["entries"]) - set(before["entries"])} == {
+        "original",
+        "scores",
+        "members",
+    }
+    rows = after["members"]["models"]
+    assert [row["name"] for row in rows] == ["member-1", "member-2"] and len({row["key"] for row in rows}) == 2
+    assert all(role_of(row["name"]) == "member" and 0 <= row["test_accuracy"] <= 1 for row in rows)
+
+    without, case = (open_case(store, key, method="gd") for key in (before["key"], after["key"]))
+    of_forget, of_held = case.members
+    assert of_forget.models == of_held.models == ("member-1", "member-2")
+    assert (of_forget.samples == case.verdicts.samples).all() and of_forget.draws == case.verdicts.draws
+    assert (of_held.samples == case.peers.samples).all() and of_held.draws == case.peers.draws
+    # what models that saw the samples say decides the specific part alone
+    old, new = find(without).judged, find(case).judged
+    assert new.p_residual.tolist() == old.p_residual.tolist()
+    assert old.specific.ratio is None and new.specific.ratio is not None
+    # the Original's signals have the members inside, on the samples and on copies
+    signals, _ = signals_of(open_case(store, after["key"], method="original"), load_dataset("digits"))
+    assert {s.name: s.inside for s in signals if "LiRA" in s.name} == {"LiRA": 2, "LiRA, copies": 2}
+
+
+def test_members_under_an_attack_judge_their_own_copies(tiny_spec, tmp_path):
+    store = Store(tmp_path)
+    spec = replace(tiny_spec, forget="class:0:0.1", references=3, relearn=0, attacks=("fgsm",), draws=5, members=2)
+    case = open_case(store, run(spec, store)["key"], method="gd")
+    assert all(table.source == EACH for table in case.members)
+    assert case.members[0].samples.tolist() == case.verdicts.samples.tolist()
+    assert find(case).judged.references == 3
+
+
 # --- radii, signals, retained samples, no references --------------------------------------------------------------
 
 
@@ -103,12 +149,38 @@ def test_membership_signals_stand_side_by_side(four):
     store, result, data = four
     names = ["gd", *(f"reference-{k + 1}" for k in range(4))]
     radii = {"linf": radii_of(open_case(store, result["key"], method="gd"), data, models=names)}
-    found = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data, radii=radii)}
-    assert list(found) == ["SVC", "confidence", "U-LiRA", "RULI", "radius, linf", "radius per sample, linf"]
-    assert all(0 <= s.auc() <= 1 and s.negatives.shape == (4, 14) for s in found.values())
+    case = open_case(store, result["key"], method="gd")
+    signals, missing = signals_of(case, data, radii=radii)
+    found = {s.name: s for s in signals}
+    each = [f"{name}{what}" for what in ("", ", copies") for name in ("confidence", "LiRA", "RMIA")]
+    assert list(found) == ["SVC", *each, "radius, linf", "radius per sample, linf"] and missing == ""
+    for signal in signals:
+        row = signal.to_dict()
+        assert signal.own.shape == (14,) and signal.references.shape == (4, 14) and len(row["references"]) == 4
+        assert 0 <= row["low"] <= row["auc"] <= row["high"] <= 1 and row["smallest_fpr"] == 1 / 56
+    assert found["confidence, copies"].own == pytest.approx(case.verdicts.margin("gd")[:, 1:].mean(1))
     # the SVC's share of forget samples called unseen is the MIA accuracy that the run reports
     row = next(row for row in result["models"] if row["name"] == "gd")
-    assert (found["SVC"].positives <= 0).mean() == pytest.approx(row["mia_accuracy"])
+    assert (found["SVC"].own <= 0).mean() == pytest.approx(row["mia_accuracy"])
+
+
+def test_two_references_say_what_is_missing_and_one_says_more(four):
+    """Of the same run, as if it had fewer references: nothing is dropped without a word."""
+    store, result, data = four
+    for k, said in ((2, "With 2 re-trained models"), (1, "needs at least 2")):
+        gone = [f"reference-{i}" for i in range(k + 1, 5)]
+        case = open_case(store, result["key"], method="gd")
+        fewer = dict(result, models=[row for row in result["models"] if row["name"] not in gone])
+        signals, missing = signals_of(replace(case, result=fewer), data)
+        names = [signal.name for signal in signals]
+        assert said in missing and not any("LiRA" in name for name in names)
+        assert ("RMIA" in names) is ("RMIA, copies" in names) is (k == 2)
+        assert all(signal.to_dict()["low"] is None for signal in signals)
+
+
+def test_the_kept_curve_is_the_best_at_no_more_false_positives():
+    fpr, tpr = MembershipSignal("s", np.array([2.0, 1.0]), np.array([[1.0, 0.0]])).curve(5)
+    assert fpr.tolist() == [0, 0.25, 0.5, 0.75, 1] and tpr.tolist() == [0.5, 0.5, 1, 1, 1]
 
 
 def test_retained_samples_nearest_to_the_forget_set(four):
@@ -175,12 +247,14 @@ def test_the_command(four, capsys):
     assert main([*asked, "--radius", "linf", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
     found = document["models"]["gd"]
-    assert list(found) == ["evidence", "radii", "membership", "retained", "unreferenced"]
+    assert list(found) == ["evidence", "radii", "membership", "missing", "retained", "unreferenced"]
     assert len(found["radii"]["linf"]["strong"]) == 14 and found["unreferenced"]["weaker"]
     assert main(asked) == 0
     printed = capsys.readouterr().out
     assert (
-        "The set's mean log-odds" in printed and "U-LiRA" in printed and "Held-out samples of the same class" in printed
+        "The set's mean log-odds" in printed
+        and "LiRA, copies" in printed
+        and "Held-out samples of the same class" in printed
     )
     assert main(["evidence", result["key"], "--store", store.url, "--method", "nobody"]) == 2
     assert "no model 'nobody'" in capsys.readouterr().err

@@ -11,7 +11,7 @@ import pytest
 from rurk_core.evidence.case import Case
 from rurk_core.evidence.findings import STATISTICS, find
 from rurk_core.evidence.law import FINDINGS
-from rurk_core.evidence.words import caveats, sample_words, set_words, short_words
+from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, short_words
 from rurk_core.measure.residual import Verdicts
 
 DRAWS = 50
@@ -162,3 +162,10 @@ def test_what_would_settle_it_is_a_number_of_re_trained_models():
     assert 3 < more <= 64 and 0 < samples <= len(open_)
     assert sum(one.row["settles"] <= more for one in open_ if one.row["settles"] > 3) == samples
     assert find(case(8, original=0.0)).settling() is None, "what not even the Original shows is not open"
+
+
+def test_what_k_can_do_is_said_before_a_run():
+    assert "With 2 re-trained models nothing" in power_words(2) and "With one re-trained" in power_words(1)
+    # t of 2 degrees 4.303 · √(4/3); of 7 degrees 2.365 · √(9/8)
+    assert "must lie 5.0 standard" in power_words(3) and "2.5 with 8" in power_words(3)
+    assert "must lie 2.5 standard" in power_words(8) and "with 8)" not in power_words(8)

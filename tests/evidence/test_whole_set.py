@@ -69,7 +69,7 @@ def test_a_document_has_all_parts_and_is_made_once(made, monkeypatch):
         and document["attack"] == "gaussian"
     )
     assert document["missing"] == {} and document["references"] == 3
-    assert [signal["name"] for signal in document["membership"]][:4] == ["SVC", "confidence", "U-LiRA", "RULI"]
+    assert [signal["name"] for signal in document["membership"]][:4] == ["SVC", "confidence", "LiRA", "RMIA"]
     for signal in document["membership"]:
         assert 0 <= signal["low"] <= signal["auc"] <= signal["high"] <= 1
         fpr, tpr = signal["curve"]
@@ -175,8 +175,8 @@ def test_without_references_two_parts_are_missing_and_say_why(made, tmp_path):
 
 def test_models_of_other_seeds_join_the_attack_and_name_another_document(made, few):
     store, result, data, document = made
-    before = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)}
-    assert (before["U-LiRA"].inside, before["U-LiRA"].outside) == (0, 2) and before["SVC"].outside == 0
+    before = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)[0]}
+    assert (before["LiRA"].inside, before["LiRA"].outside) == (0, 2) and before["SVC"].outside == 0
     others = [run(replace(few, seed=seed), store) for seed in (8, 9)]
     # one that differs in a setting, and one with another forget set, do not count
     changed = few.methods[0]
@@ -186,12 +186,12 @@ def test_models_of_other_seeds_join_the_attack_and_name_another_document(made, f
     row = next(row for row in result["models"] if row["name"] == "gd")
     expected = {next(r["key"] for r in other["models"] if r["name"] == "gd") for other in others}
     assert set(siblings(store, row["key"], row["scores"])) == expected
-    after = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)}
-    assert (after["U-LiRA"].inside, after["RULI"].inside, after["SVC"].inside) == (2, 2, 0)
-    assert after["U-LiRA"].to_dict()["inside"] == 2
-    assert np.array_equal(after["SVC"].positives, before["SVC"].positives)
+    after = {s.name: s for s in signals_of(open_case(store, result["key"], method="gd"), data)[0]}
+    assert (after["LiRA"].inside, after["LiRA, copies"].inside, after["SVC"].inside) == (2, 0, 0)
+    assert after["LiRA"].to_dict()["inside"] == 2
+    assert np.array_equal(after["SVC"].own, before["SVC"].own)
     # a reference handed in as unlearned never saw the samples
-    assert all(s.inside == 0 for s in signals_of(open_case(store, result["key"], method="reference-1"), data))
+    assert all(s.inside == 0 for s in signals_of(open_case(store, result["key"], method="reference-1"), data)[0])
     assert whole_set_key(open_case(store, result["key"], method="gd")) != document["key"]
     assert find_whole_set(open_case(store, result["key"], method="gd")) is None
 
@@ -250,7 +250,7 @@ def test_a_report_has_the_same_sections_once_they_are_measured(made, tmp_path):
     found = by_method["gd"]["found"]
     assert found["radii"] == document["radii"] and found["retained"] == document["retained"]
     text = " ".join(page.text)
-    assert "Re-recognition radius" in text and "Those who stayed" in text and "U-LiRA" in text
+    assert "Re-recognition radius" in text and "Those who stayed" in text and "LiRA" in text
     assert f"{document['membership'][0]['auc']:.3f}" in text and "Measured here, it gives the same answer" in text
     paths = write_report(report, tmp_path / "out")
     assert sum(path.stat().st_size for path in paths) < 3e6

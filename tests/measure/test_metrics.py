@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rurk_core.compare.spreads import bootstrap_interval, mean_and_deviation, reference_spread, within
+from rurk_core.compare.spreads import bootstrap_interval, mean_and_deviation, reference_spread, spread_of_apart, within
 from rurk_core.data import forget_set, load_dataset, to_pixels
 from rurk_core.measure import scores as scores_module
 from rurk_core.measure.cost import cost_share, peak_memory
@@ -43,9 +43,20 @@ class TestGaps:
         assert average_gap(row | {"mia_accuracy": None}, [row]) is None
 
     def test_spread_by_hand(self):
-        assert reference_spread([0.1, 0.2, 0.6]) == pytest.approx((-0.3, 0.45))
+        # t of 2 degrees 4.3027, s = √0.07, √(4/3)
+        assert reference_spread([0.1, 0.2, 0.6]) == pytest.approx((-1.3145, 1.3145), abs=1e-3)
+        # the same three as differences to the mean of the others: −0.3, −0.15, 0.45
+        assert spread_of_apart([-0.3, -0.15, 0.45]) == pytest.approx(reference_spread([0.1, 0.2, 0.6]))
+        assert spread_of_apart([1.0]) is None
         assert reference_spread([0.3]) is None
         assert within(0.45, (-0.3, 0.45)) is True and within(0.46, (-0.3, 0.45)) is False and within(0.0, None) is None
+
+    def test_one_more_re_training_lies_within_it_in_19_of_20(self):
+        rng = np.random.default_rng(0)
+        for k in (2, 3, 8):
+            values = rng.normal(size=(4000, k + 1))
+            inside = [within(row[0] - row[1:].mean(), reference_spread(row[1:])) for row in values]
+            assert np.mean(inside) == pytest.approx(0.95, abs=0.012)
 
 
 class TestIntervals:

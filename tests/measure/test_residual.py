@@ -10,8 +10,10 @@ from scipy.stats import beta
 
 from rurk_core.measure.residual import (
     Verdicts,
+    among_references,
     disagreement,
     log_ratio_posterior,
+    mean_prevalence,
     mean_ratio,
     prevalence,
     ratio_of_means,
@@ -71,6 +73,9 @@ def test_summary_by_hand(verdicts):
     assert first["disagreement"] == pytest.approx(1 - 8 / 20)
     # reference 1 recognises 3 where the other recognises 5, and the other way round
     assert row["reference_band"] == [pytest.approx(3 / 5), pytest.approx(5 / 3)]
+    assert row["among_references"]["r_mean"] == [pytest.approx(3 / 5), pytest.approx(5 / 3)]
+    # of two samples the first is recognised more by reference 2, the other by neither
+    assert row["among_references"]["prevalence"] == [0.0, 0.5]
 
 
 def test_undefined_is_counted_not_dropped():
@@ -86,6 +91,17 @@ def test_nothing_recognised_is_undefined_everywhere(verdicts):
     row = summarise(zero, "m")[0]
     assert row["r_mean"] is None and row["ratio_of_means"] is None and row["r_undefined"] == 2
     assert row["prevalence"] == 0.0
+
+
+def test_the_prevalence_of_an_honest_re_training_does_not_grow_with_references():
+    rng = np.random.default_rng(0)
+    models = rng.binomial(100, 0.005, (9, 4000, 1))
+    against_each = [mean_prevalence(models[0], models[1 : 1 + k])[0] for k in (1, 8)]
+    against_mean = [prevalence(models[0], models[1 : 1 + k].mean(0))[0] for k in (1, 8)]
+    assert against_each[1] == pytest.approx(against_each[0], abs=0.02)
+    assert against_mean[1] > against_mean[0] + 0.05
+    band = among_references(models[1:])["prevalence"]
+    assert band.shape == (8, 1) and band.mean() == pytest.approx(against_each[1], abs=0.02)
 
 
 def test_equal_models_have_ratio_one():

@@ -181,3 +181,55 @@ def test_audits_are_compared_under_the_names_of_their_files(audited, files, tmp_
     alone = compare([audit(Store(tmp_path), **arguments(files, retrained=[]))])["rows"]
     assert [row["title"] for row in alone] == ["Original", "gd", "rurk"]
     assert all(row["cells"]["test_accuracy"]["gap"] is None for row in alone)
+
+
+# --- models that do not fit ----------------------------------------------------------------------------------
+
+
+class Scaled(torch.nn.Module):
+    """A model of this project that wants its pixels otherwise."""
+
+    def __init__(self, model, times, plus=0.0, order=None):
+        super().__init__()
+        self.model, self.times, self.plus = model, times, plus
+        self.register_buffer("order", torch.arange(10) if order is None else order)
+
+    def forward(self, pixels):
+        return self.model(pixels * self.times + self.plus)[:, self.order]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"times": 1 / 255}, "on pixels from 0 to 255"),
+        ({"times": 0.5, "plus": 0.5}, "on pixels from -1 to 1"),
+        ({"times": 0.3081, "plus": 0.1307}, "after the normalisation of MNIST"),
+        ({"times": 1.0, "order": torch.tensor([3, 4, 5, 6, 7, 8, 9, 0, 1, 2])}, "into another order"),
+        ({"times": 0.0}, "which is chance"),
+    ],
+)
+def test_models_that_do_not_fit_are_noticed(change, reason, tiny_run, files, tmp_path):
+    store, result = tiny_run
+    found = {row["name"]: load_model(store, row["key"]) for row in result["models"]}
+    paths = {
+        name: export_program(Scaled(found[name], **change).eval(), (1, 8, 8), tmp_path / f"{name}.pt2")
+        for name in ("original", "gd", "reference-1")
+    }
+    models = {"original": paths["original"], "unlearned": [paths["gd"]], "retrained": [paths["reference-1"]]}
+    answer = audit(Store(tmp_path / "store"), **arguments(files, **models, draws=2, taus="0"))
+    assert set(answer["audit"]["misfits"]) == {"original", "unlearned", "reference-1"}
+    for note in answer["notes"][:3]:
+        assert reason in note and "says nothing of forgetting" in note
+
+
+def test_models_that_fit_are_left_alone(audited):
+    assert audited[1]["audit"]["misfits"] == {} and audited[1]["notes"] == []
+
+
+def test_the_command_says_it_first(files, tiny_run, tmp_path, capsys):
+    store, result = tiny_run
+    row = next(row for row in result["models"] if row["name"] == "original")
+    path = export_program(Scaled(load_model(store, row["key"]), 1 / 255).eval(), (1, 8, 8), tmp_path / "b255.pt2")
+    command = ["audit", "--dataset", "digits", "--forget", str(files["forget"]), "--original", str(path), "--unlearned"]
+    assert main([*command, str(path), "--draws", "2", "--tau", "0", "--store", str(tmp_path / "store")]) == 0
+    assert capsys.readouterr().out.lstrip().startswith("Warning: “original” does not fit")

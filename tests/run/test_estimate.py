@@ -128,11 +128,14 @@ def test_a_plan_foretells_the_passes_of_a_run_ten_times_larger(tmp_path, monkeyp
     # a training step counts three passes, one of them forward
     assert 3 * counted["training"] == planned(small, "Original", "References", "gd")
     assert 1 / 1.3 < counted["judging"] / planned(small, "Verdicts") < 1.3
-    models = 4
-    held = int((data.test_labels == 0).sum())
-    # 10 draws at two radii, 1 at τ = 0; of held-out samples 20 at most
-    assert planned(small, "Verdicts") == models * (len(forget.indices) + held) * 21
-    assert planned(large, "Verdicts") == models * (len(forget.indices) * 201 + held * 41)
+    models, n, held = 4, len(forget.indices), int((data.test_labels == 0).sum())
+    assert planned(small, "Verdicts") == models * (n + held) * 21  # 10 draws at two radii, 1 at τ = 0
+    # of held-out samples 20 draws are enough
+    assert planned(large, "Verdicts") == models * (n * 201 + held * 41)
+    # a further Original is trained, scored and judges the same samples
+    more = planned(replace(small, members=1)) - planned(small)
+    samples = len(data.train_labels) + len(data.test_labels)
+    assert more == 3 * 2 * len(data.train_labels) + samples + (n + held) * 21
 
 
 def test_a_plan_says_how_it_grows_and_what_it_holds(tiny_spec, tmp_path):

@@ -11,7 +11,7 @@ from rurk_core.device import find_device
 from rurk_core.errors import UsageError
 from rurk_core.run.engines import ENGINES, find_engine
 from rurk_core.run.experiment import run
-from rurk_core.run.plan import Work, plan
+from rurk_core.run.plan import Work, plan, start_data
 from rurk_core.run.spec import make_spec
 from rurk_core.run.stages import RUN
 from rurk_core.store.store import Store
@@ -62,3 +62,8 @@ def test_every_engine_can_be_found_and_no_other(tiny_spec, tmp_path):
     assert all(callable(find_engine(name)) for name in ENGINES)
     with pytest.raises(UsageError, match="no engine 'abacus'"):
         run(tiny_spec, Store(tmp_path), engine="abacus")
+
+
+def test_no_epochs_of_pre_training_are_none():
+    spec = make_spec("small_cifar5", pretrain={"epochs": 0})
+    assert start_data(spec, "/no/such/folder") is None

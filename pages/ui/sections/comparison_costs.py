@@ -73,7 +73,8 @@ def show_trade_off(view: View) -> None:
 def trade_off_figure(view: View, points: Sequence[Point], retrained: dict[str, Any]) -> go.Figure:
     """Points with bars of one standard deviation, and the patch that re-trained models span."""
     figure = go.Figure()
-    edges = [c for curve in view.comparison["curves"] for c in (curve["band"]["low"][-1], curve["band"]["high"][-1])]
+    bands = [curve["bands"]["ratio_of_means"] for curve in view.comparison["curves"]]
+    edges = [edge for band in bands for edge in (band["low"][-1], band["high"][-1])]
     edges = [edge for edge in edges if edge is not None] or [1.0]
     low, high = (100 * pick_(retrained["values"]) for pick_ in (min, max))
     figure.add_shape(

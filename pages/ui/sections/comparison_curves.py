@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from rurk_core.compare.table import CURVES
+from rurk_core.compare.table import BANDS, CURVES
 from rurk_core.perturb.copies import ATTACKS
 from ui import figures
 from ui.figures.look import GREEN, LEVEL, faded
@@ -27,13 +27,16 @@ def over_radii(view: View, attack: str, figure: str) -> None:
     scale, unit = (1, "") if ratio else (100, "%")
     lines = [(c["name"], c["taus"], c[figure]) for c in curves]
     drawn = lines_of(view, lines, scale, unit)
-    if ratio:
+    if figure in BANDS:
+        bands = [c["bands"][figure] for c in curves]
         low, high = (
             [pick((x for x in edge if x is not None), default=None) for edge in zip(*each, strict=True)]
-            for pick, each in ((min, [c["band"]["low"] for c in curves]), (max, [c["band"]["high"] for c in curves]))
+            for pick, each in ((min, [b["low"] for b in bands]), (max, [b["high"] for b in bands]))
         )
+        low, high = ([None if x is None else scale * x for x in edge] for edge in (low, high))
         name = "re-trained, among each other"
         drawn.add_traces(figures.between(curves[0]["taus"], low, high, faded(GREEN, 0.2), name))
+    if ratio:
         drawn.add_hline(y=1, line={"color": LEVEL, "width": 1})
     name_lines(view, drawn, lines, scale)
     drawn.update_xaxes(title=figures.TAU_TITLE, zeroline=False, tickformat="~g")
@@ -45,21 +48,23 @@ def over_radii(view: View, attack: str, figure: str) -> None:
         "ratio_of_means": "above 1 a model recognises more than retraining would leave (residual knowledge), below 1 "
         "it over-forgets. Inside the green band it is as near to re-trainings as they are to each other.",
         "r_mean": "the paper's mean over the samples where r̂ is defined; samples that no re-trained model recognises "
-        "are left out of it.",
-        "prevalence": "how many forget samples are recognised more often than by re-trained models.",
+        "are left out of it, which pulls it down, and rarely recognised ones push it up: an honest re-training’s is "
+        "not 1, so hold it against the green band, how the re-trained models fare among each other.",
+        "prevalence": "how many forget samples are recognised more often than by a re-trained model: the mean over the "
+        "re-trained models of that against each. The green band is how they fare against each other.",
         "disagreement": "how often a model and a re-trained one give a copy different classes. Two re-trainings "
         "disagree as well: 0 is not the target.",
         "unlearn_accuracy": "the share of copies a model gives another class than their sample's.",
     }[figure]
-    bands = ""
+    seeds = ""
     if len(view.results) > 1:
         whose = "" if len(curves) <= 2 else " of the highlighted model" if view.chosen else " of a highlighted model"
-        bands = f" The band{whose} reaches from the lowest to the highest seed."
-    st.html(f'<div class="rk-see">See: {see}{bands}</div>')
+        seeds = f" The band{whose} reaches from the lowest to the highest seed."
+    st.html(f'<div class="rk-see">See: {see}{seeds}</div>')
     rows = [
         {"model": view.looks[c["name"]].title, "tau": tau, "figure": figure, "attack": attack}
         | {edge: c[figure][edge][at] for edge in ("mean", "low", "high")}
-        | {f"band_{edge}": c["band"][edge][at] for edge in ("low", "high")}
+        | {f"band_{edge}": c["bands"][figure][edge][at] for edge in ("low", "high") if figure in BANDS}
         for c in curves
         for at, tau in enumerate(c["taus"])
     ]

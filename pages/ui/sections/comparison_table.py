@@ -85,10 +85,10 @@ def show_table(view: View) -> None:
     st.html(
         '<div class="rk-see">The target of every column up to r̂ is what '
         f"{term('re-trained', 'Re-train')} has, not the highest or the lowest number. Under each value: its difference "
-        "to Re-train, with ≈ where re-trainings differ as much from each other, and its 95% interval (bootstrap over "
-        "seeds and samples). ◎ <b>nearest</b> to Re-train, ✕ <i>furthest</i>; of costs ◎ is the least. A click on a "
-        "column sorts by the distance, one on a model highlights it. The grey word is whose settings a method ran "
-        "with.</div>"
+        "to Re-train, with ≈ where one more re-training would lie as near in 95% of all cases, and its 95% interval "
+        "(bootstrap over seeds and samples). ◎ <b>nearest</b> to Re-train, ✕ <i>furthest</i>; of costs ◎ is the "
+        "least. A click on a column sorts by the distance, one on a model highlights it. The grey word is whose "
+        "settings a method ran with.</div>"
     )
     name = f"comparison-{view.comparison['dataset']['name']}"
     with st.container(horizontal=True, gap="small"):

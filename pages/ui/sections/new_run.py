@@ -118,6 +118,16 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         "one alone that cannot be seen.",
         persist_state="session",
     )
+    members = three.number_input(
+        "Further Originals",
+        0,
+        MAX_REFERENCES,
+        preset.get("members", 0),
+        key=f"members-{mark}",
+        help="Models like the Original with other seeds. What they say of a sample tells whether a model remembers "
+        "this very sample, and not its class alone; each costs as much as the Original.",
+        persist_state="session",
+    )
     recipes = ["quick", "paper"] if dataset_entry(name).paper else ["quick"]
     wanted = preset.get("recipe", "quick")
     recipe = four.selectbox(
@@ -132,6 +142,7 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
     return {
         "model": model,
         "references": references,
+        "members": members,
         "recipe": recipe,
         **draws,
     }

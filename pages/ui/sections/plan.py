@@ -14,6 +14,8 @@ from ui.text import duration, escape
 
 def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """What will run, counted, and about how long it will take, as HTML."""
+    from rurk_core.evidence.words import power_words
+
     methods, k, chosen = len(spec.methods), spec.references, len(forget.indices)
     each = chosen * len(spec.taus) * spec.draws
     verdicts = 0
@@ -23,12 +25,14 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     s = "s" if methods != 1 else ""
     models = "models" if k > 1 else "model"
     pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
+    further = f" and {spec.members} like it" if spec.members else ""
+    verdicts += each * spec.members * len(spec.attacks)
     return (
-        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")} on '
+        f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")}{further} on '
         f"{len(dataset.train_labels):,} samples, {k} {term('re-trained')} {models} on "
         f"{len(dataset.train_labels) - chosen:,}, {methods} unlearning run{s} ({escape(spec.model)}); then {chosen:,} "
         f"samples × {len(spec.taus)} {term('radii')} × {spec.draws} {term('copies')}, <b>{verdicts:,}</b> "
-        f"{term('verdicts')} in all. {time_words(spec, dataset, forget)}</div>"
+        f"{term('verdicts')} in all. {time_words(spec, dataset, forget)} {power_words(k)}</div>"
     )
 
 

@@ -81,7 +81,7 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
             '<div class="rk-verdict">What samples one by one do not show, measured once for '
             f"{look.label()}, {escape(ATTACKS[attack].title)}:<ul>"
             "<li><b>Re-recognition radii</b>: how little change brings each sample back, against re-trained models, "
-            "and how well that alone gives membership away beside SVC, U-LiRA and RULI.</li>"
+            "and how well that alone gives membership away beside SVC, LiRA and RMIA.</li>"
             "<li><b>Those who stayed</b>: retained samples whose recognition or membership signal changed beyond the "
             "spread of re-trainings.</li>"
             "<li><b>Without re-trained models</b>: what held-out samples could have said, and how far that agrees.</li>"

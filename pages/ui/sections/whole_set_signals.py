@@ -16,8 +16,10 @@ from ui.sections.whole_set_figures import GREY, KINDS, diagonal, figure_of
 from ui.session import state
 from ui.text import escape, plain
 
-SIGNALS = {"SVC": "dot", "confidence": "solid", "U-LiRA": "dash", "RULI": "dashdot"}
-"""Signals that do not look at radii, with the dash of their line; all are grey, as they belong to no model."""
+SIGNALS = {"SVC": "dot", "confidence": "solid", "LiRA": "dash", "RMIA": "dashdot"}
+"""Signals that do not look at radii, with the dash of their line; all are grey, as they belong to no model: light on
+the samples themselves, dark on their perturbed copies."""
+DARK = "#3B4553"
 
 
 def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
@@ -94,7 +96,9 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
     traces = [diagonal(0, 100, "")]
     for signal in shown:
         own = signal["name"].startswith("radius")
-        dash = SIGNALS.get(signal["name"], "dash" if "per sample" in signal["name"] else "solid")
+        name, _, copies = signal["name"].partition(", ")
+        dash = SIGNALS.get(name, "dash" if "per sample" in name else "solid")
+        colour = look.colour if own else DARK if copies else GREY
         x, y = (100 * np.array(axis) for axis in signal["curve"])
         traces.append(
             {
@@ -103,7 +107,7 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
                 "y": y,
                 "name": signal_title(signal["name"]),
                 "mode": "lines",
-                "line": {"color": look.colour if own else GREY, "dash": dash, "width": 3 if own else 2, "shape": "hv"},
+                "line": {"color": colour, "dash": dash, "width": 3 if own else 2, "shape": "hv"},
                 "hovertemplate": "%{y:.1f}%",
             }
         )
@@ -118,9 +122,12 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
     st.html(
         '<div class="rk-see">See: on the diagonal a signal cannot tell the model from re-trained ones (AUC 0.5); above '
         "it the model is more familiar with the samples than they are, below it less: over-forgetting gives samples "
-        "away too. The radius alone is in the model’s colour.</div>"
+        "away too. The radius alone is in the model’s colour; light lines are of the samples, dark ones of their "
+        "perturbed copies.</div>"
     )
     st.html(signal_table(shown))
+    if "membership" in document["missing"]:
+        st.caption(plain(document["missing"]["membership"]))
     rows = [
         {"signal": signal["name"], "false_positive_rate": x, "true_positive_rate": y}
         for signal in signals
@@ -130,29 +137,35 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
 
 
 def signal_title(name: str) -> str:
-    """ "radius per sample, linf" → "Radius per sample"."""
-    words = name.partition(",")[0]
+    """ "radius per sample, linf" → "Radius per sample", "RMIA, copies" as it is."""
+    words = name if name.endswith(", copies") else name.partition(",")[0]
     return words[0].upper() + words[1:]
 
 
 def signal_table(signals: Sequence[dict[str, Any]]) -> str:
-    """AUC with interval, what low false-positive rates leave, and the models behind each rule, as HTML."""
+    """AUC with interval, re-trained models' own, what low rates leave, and the models behind each rule, as HTML."""
     rows = []
     for signal in signals:
         point = signal["tpr"][-1]
         rate = f"{100 * point['tpr']:.1f}%" + ("" if point["resolved"] else f" at 0 of {signal['negatives']:,}")
         behind = f"{signal['inside']} in, {signal['outside']} out" if signal["outside"] else "–"
+        interval = "" if signal["low"] is None else f"{signal['low']:.2f} – {signal['high']:.2f}"
+        each = signal["references"]
+        between = f"{min(each):.2f} – {max(each):.2f}" if each else "–"
         rows.append(
             f"<tr><td>{escape(signal_title(signal['name']))}</td><td class='num'><b>{signal['auc']:.2f}</b> "
-            f"<span class='quiet'>{signal['low']:.2f} – {signal['high']:.2f}</span></td><td class='num'>{rate}</td>"
+            f"<span class='quiet'>{interval}</span></td><td class='num rk-wide'>{between}</td>"
+            f"<td class='num'>{rate}</td>"
             f"<td class='num rk-wide'>{behind}</td></tr>"
         )
     head = (
-        "<tr><th>signal</th><th>AUC, 95% interval</th><th>accused at 1%</th>"
+        "<tr><th>signal</th><th>AUC, 95% interval</th><th class='rk-wide'>re-trained</th><th>accused at 1%</th>"
         "<th class='rk-wide'>models behind the rule</th></tr>"
     )
     return (
         f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
-        "<div class='rk-see rk-below'>Models behind the rule: “in” saw the samples and unlearned them by this method "
+        "<div class='rk-see rk-below'>The interval knows that models differ as a whole: an honest re-training’s holds "
+        "0.5 in 95%. Re-trained: the AUC of each against the others, lowest and highest. Models behind the rule: “in” "
+        "saw the samples and unlearned them by this method "
         "(other seeds in the store), “out” never saw them. With fewer than two in, only the other side is known.</div>"
     )
