@@ -57,16 +57,16 @@ def split_validation(name: str) -> tuple[str, float | None]:
     Raises:
         UsageError: the share is no number from 0 to 0.5.
     """
-    match = re.fullmatch(r"(.*)[?&]validation=([^?&]*)", name, re.DOTALL)
+    match = re.fullmatch(r"(.*)([?&])validation=([^?&]*)(?:&([^?]*))?", name, re.DOTALL)
     if not match:
         return name, None
     try:
-        share = float(match[2])
+        share = float(match[3])
     except ValueError:
         share = -1.0
     if not 0 <= share <= 0.5:
-        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{match[2][:20]}'.")
-    return match[1], share
+        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{match[3][:20]}'.")
+    return match[1] + (match[2] + match[4] if match[4] else ""), share
 
 
 def from_images(name: str, found: ImageSet, licence: str, source: str) -> Dataset:

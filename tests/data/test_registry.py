@@ -144,6 +144,8 @@ def test_a_class_keeps_two_samples_and_a_tiny_one_all():
 
 def test_the_name_says_what_is_held_out():
     assert split_validation("a/b?size=32") == ("a/b?size=32", None)
+    assert split_validation("a/b?validation=0.2&size=32") == ("a/b?size=32", 0.2)
+    assert split_validation("a/b?label=x&validation=0.2&size=32") == ("a/b?label=x&size=32", 0.2)
     for name, share in (("digits", 0.1), ("fashion", 0), ("a/b?size=32", 0.3), ("fashion?validation=0.2", 0)):
         said = with_validation(name, share)
         assert split_validation(said) == (split_validation(name)[0], share)
