@@ -165,14 +165,20 @@ def make_spec(
         taus=asked_radii(parse_taus(taus if taus not in ("", None, [], ()) else entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         recipe=recipe,
-        train=tuple(sorted((train or {}).items())),
-        pretrain=tuple(sorted((pretrain or {}).items())),
+        train=_typed(train or {}),
+        pretrain=_typed(pretrain or {}),
         relearn=whole("relearn", relearn, 0, 1000),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
     )
     spec.training()
     return spec
+
+
+def _typed(settings: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Training settings in their own types, so that the text of a command gives the very experiment of a number."""
+    plain = TrainConfig.from_dict(settings).to_dict()
+    return tuple(sorted((name, plain[name]) for name in settings))
 
 
 def spec_from_dict(values: Any) -> Spec:
