@@ -113,9 +113,9 @@ def _from_arrays(groups: Arrays, path: Path, size: int | None) -> ImageSet:
 
 def _pixels(array: np.ndarray, path: Path) -> np.ndarray:
     """uint8 N×C×H×W of N×H×W, N×H×W×C or N×C×H×W; floats in [0, 1] become bytes only where that loses nothing."""
-    if array.dtype.kind == "f" and array.size and 0 <= float(array.min()) and float(array.max()) <= 1:
+    if array.dtype.kind == "f" and array.size and float(array.min()) >= 0 and float(array.max()) <= 1:
         found: np.ndarray = array.astype(np.float32)
-    elif array.dtype.kind in "iuf" and array.size and 0 <= array.min() and array.max() <= 255:
+    elif array.dtype.kind in "iuf" and array.size and array.min() >= 0 and array.max() <= 255:
         found = array.astype(np.uint8)
         if (found != array).any():
             raise RurkError(
