@@ -260,7 +260,7 @@ def _arrow(files: Sequence[Path]) -> tuple[list[Encoded], np.ndarray, list[str]]
                 table = pa.ipc.open_stream(source).read_all()
         except (pa.ArrowException, OSError):
             raise RurkError(f"The file {file} is damaged or cannot be read.") from None
-        image, label, values, names = columns_of(Table(table), file)
+        image, _, values, names = columns_of(Table(table), file)
         labels.append(values)
         bytes_ = table.column(image).combine_chunks().field("bytes")
         images += [Encoded(f"{row} of {file.name}", partial(_as_py, bytes_, row)) for row in range(len(bytes_))]

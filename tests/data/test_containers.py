@@ -138,9 +138,9 @@ def test_a_saved_hugging_face_set(tmp_path):
         table = pa.table({"image": pa.array([{"bytes": png(i), "path": None} for i in images], kind), "label": labels})
         about = {"info": {"features": {"label": {"names": ["a", "b", "c"], "_type": "ClassLabel"}}}}
         table = table.replace_schema_metadata({"huggingface": json.dumps(about)})
-        with pa.OSFile(str(tmp_path / split / "data-00000-of-00001.arrow"), "wb") as file:
-            with pa.ipc.new_stream(file, table.schema) as writer:
-                writer.write_table(table)
+        place = str(tmp_path / split / "data-00000-of-00001.arrow")
+        with pa.OSFile(place, "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+            writer.write_table(table)
         state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}
         (tmp_path / split / "state.json").write_text(json.dumps(state))
     (tmp_path / "dataset_dict.json").write_text(json.dumps({"splits": ["train", "validation"]}))
