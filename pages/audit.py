@@ -73,6 +73,14 @@ def new_audit() -> None:
         with st.expander("Network, perturbations, seed", icon=":material/tune:", key="audit_measurement"):
             one, two, _ = st.columns([2, 1, 2], gap="medium")
             measurement["model"] = network_form(name, "", "audit", one, two)
+            measurement["normalise"] = st.text_input(
+                "Normalisation of state dicts (optional)",
+                key="audit_normalise",
+                placeholder="0.49,0.48,0.45:0.25,0.24,0.26",
+                help="Mean and deviation of pixels from 0 to 1, where the training script took them off outside of the "
+                "network and the file brings none. Empty: that of this project's networks.",
+                persist_state="session",
+            ).strip()
             st.caption("The architecture of state dicts. A program of torch.export (.pt2) brings its own.")
             measurement |= perturbation_form(name, "audit", ["gaussian"], 11, 100)
     except RurkError as error:

@@ -13,6 +13,8 @@ from ui.jobs.runs import badge
 from ui.session import state
 from ui.text import plain
 
+from rurk_core.run.again import as_command, as_python
+
 ASSETS = Path(__file__).parents[1] / "assets"
 
 # the icon comes before the pages are known: a page's own would be fetched from the network as the icon of the tab
@@ -36,6 +38,18 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · RURK Explorer")
 
 
+def copied() -> None:
+    """The lines that make the experiment in view again."""
+    result = state.result_in_view()
+    if result is None:
+        return
+    with st.expander("Copy as code", icon=":material/code:"):
+        st.caption("Makes the experiment in view again, or finds it in the store. As Python:")
+        st.code(as_python(result, state.store().url), language="python", wrap_lines=True)
+        st.caption("As a command:")
+        st.code(as_command(result, state.store().url), language="sh", wrap_lines=True)
+
+
 def sidebar() -> None:
     names = state.names_of(state.runs())
     current = state.run_in_view()
@@ -49,6 +63,7 @@ def sidebar() -> None:
             format_func=lambda key: names.get(key, key),
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
+        copied()
     badge()
     glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -47,3 +48,16 @@ def test_the_readme_is_short():
 def test_every_command_is_shown():
     shown = "".join(path.read_text() for path in GUIDES)
     assert not [name for name in COMMANDS if not re.search(rf"\brurk {name}\b", shown)]
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_its_first_cell_to_its_last(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cells = json.loads((ROOT / "docs" / "notebook.ipynb").read_text(encoding="utf-8"))["cells"]
+    names: dict = {}
+    for cell in cells:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)
+    out = capsys.readouterr().out
+    assert "original" in out and "reference-1" in out and "rurk run --dataset digits" in out
+    assert [entry["method"] for entry in names["result"]["residual"]] == ["original", "gd", "rurk"]

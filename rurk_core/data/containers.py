@@ -1,6 +1,5 @@
 """Image sets in other containers: NumPy archives, IDX, CIFAR's binary version, saved Hugging Face sets, WebDataset.
 
-
 Nothing is unpickled. What people have as a pickle is refused with the line that converts it.
 """
 

@@ -70,7 +70,7 @@ def audit(
 
     Returns:
         The result document of :func:`~rurk_core.run.experiment.run`, with ``"audit": {"files": {name: {"file",
-        "sha256"}}, "misfits": {name: why it seems not to fit the data}}``.
+        "sha256"}}, "misfits": {name: why it seems not to fit the data}, "options"}``.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
@@ -89,7 +89,7 @@ def audit(
     result = _measured(work, models, files) | {
         "key": key,
         "spec": spec.to_dict(),
-        "audit": {"files": files, "misfits": wrong},
+        "audit": {"files": files, "misfits": wrong, "options": {"normalise": normalise} if normalise else {}},
         "seed": spec.seed,
         **{"versions": versions(), "device": device_name(where), "seconds": round(time.time() - started, 3)},
         "notes": [*wrong.values(), *([] if retrained else [WITHOUT_REFERENCES]), *data.notes],

@@ -173,8 +173,8 @@ def make_spec(
         taus=asked_radii(parse_taus(taus if taus not in ("", None, [], ()) else entry.taus), kinds),
         draws=whole("draws", draws, 1, MAX_DRAWS),
         recipe=recipe,
-        train=tuple(sorted((train or {}).items())),
-        pretrain=tuple(sorted((pretrain or {}).items())),
+        train=_typed(train or {}),
+        pretrain=_typed(pretrain or {}),
         relearn=whole("relearn", relearn, 0, 1000),
         seed=whole("seed", seed, 0, 2**31 - 1),
         title=title,
@@ -195,6 +195,12 @@ def _check_together(spec: Spec) -> None:
     if spec.references < 2 and any(is_auto(method.config) for method in spec.methods):
         raise UsageError("A strength that is 'auto' lies in the band of the references; give at least two of them.")
     spec.training()
+
+
+def _typed(settings: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
+    """Training settings in their own types, so that the text of a command gives the very experiment of a number."""
+    plain = TrainConfig.from_dict(settings).to_dict()
+    return tuple(sorted((name, plain[name]) for name in settings))
 
 
 def spec_from_dict(values: Any) -> Spec:
