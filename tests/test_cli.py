@@ -171,7 +171,7 @@ class TestResidual:
             with (tmp_path / name).open("wb") as file:
                 pickle.dump(Evil(), file)
             code, _, err = rurk(capsys, *self.arguments(files, **{"--unlearned": [tmp_path / name]}))
-            assert code == 2 and "damaged" in err
+            assert code == 2 and ("holds code" in err or "pickle" in err), err
         torch.save(Evil(), tmp_path / "evil.pt")
         assert rurk(capsys, *self.arguments(files, **{"--unlearned": [tmp_path / "evil.pt"]}))[0] == 2
         assert not (tmp_path / "pwned").exists()
