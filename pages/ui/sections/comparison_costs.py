@@ -59,7 +59,7 @@ def show_trade_off(view: View) -> None:
     letters(view, [name for name, *_ in points])
     st.html(
         '<div class="rk-see">See: the green square is Re-train, the patch around it how far re-trainings differ. '
-        "Higher recognises more copies than re-trained models do, lower fewer; further left has lost accuracy. Bars are "
+        "Higher recognises more copies than re-trained models do, lower fewer; further left has lost accuracy. Bars: "
         "one standard deviation over seeds.</div>"
     )
     rows = [
