@@ -373,7 +373,7 @@ def bad_method(job: dict[str, Any], store: Store, progress: Any, cancelled: Any)
     """Run a job whose only method behaves as its name says."""
     torch.set_num_threads(1)
     for name, function in BAD.items():
-        METHODS[name] = Method(name, name, function, Config, "S_r", "", "", "", {"default": {}})  # type: ignore[arg-type]
+        METHODS[name] = Method(name, name, function, Config, "S_r", "", "", "", presets={"default": {}})  # type: ignore[arg-type]
     spec = tiny().to_dict() | {"methods": [{"method": job["bad"]}]}
     return run_job({"spec": spec, "device": "cpu"}, store, progress, cancelled)
 

@@ -98,7 +98,7 @@ def raw_forward(models, images, copies: int, device):
     batch = default_batch(tuple(images.shape[1:]), device)
     kind = next(iter(models.values())).head.weight.dtype
     pixels = torch.rand(batch, *images.shape[1:], device=device, dtype=kind)
-    pixels = pixels.contiguous(memory_format=memory_format(images))
+    pixels = pixels.contiguous(memory_format=memory_format(images, next(iter(models.values()))))
 
     @torch.no_grad()
     def run() -> None:

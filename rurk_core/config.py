@@ -93,6 +93,8 @@ def check(field: dataclasses.Field, value: Any) -> Any:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         raise UsageError(f"{wanted}, not '{value}'.") from None
+    if number in words.values():  # "-1.0" of a command says "auto" as well
+        return kind(number)
     if not math.isfinite(number) or not meta["low"] <= number <= meta["high"]:
         raise UsageError(f"{wanted}, not {value}.")
     if kind is int and number != int(number):

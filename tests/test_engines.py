@@ -7,10 +7,12 @@ import signal
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 
 from rurk_core.errors import Cancelled, RurkError, UsageError
+from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.run.engines import find_engine
 from rurk_core.run.experiment import run
 from rurk_core.run.spec import Spec, make_spec
@@ -51,11 +53,23 @@ def contents(store: Store) -> dict[str, bytes]:
     }
 
 
+def assert_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
+    """Equal bytes; of verdicts equal counts, and log-odds up to the rounding of another number of threads."""
+    assert found.keys() == expected.keys()
+    for key, data in found.items():
+        if key.startswith(("verdicts-", "peers-")):
+            one, other = verdicts_from_bytes(data), verdicts_from_bytes(expected[key])
+            assert (one.counts == other.counts).all() and (one.agreement == other.agreement).all()
+            assert np.abs(one.margins - other.margins).max() < 1e-3
+        else:
+            assert data == expected[key]
+
+
 @pytest.mark.slow
 def test_several_devices_at_once_give_the_same_bytes(spec, embedded, tmp_path):
     store, events = Store(tmp_path), []
     result = run(spec, store, device="cpu,cpu", progress=events.append)
-    assert contents(store) == embedded
+    assert_same(contents(store), embedded)
     assert result["device"].count("cpu") == 2
     assert events[-1]["overall"] > 0.99 and {"References", "gd"} <= {event["stage"] for event in events}
 
@@ -134,7 +148,7 @@ def test_a_cluster_that_loses_a_worker_and_a_machine_gives_the_same_bytes(spec, 
     run(spec, store, engine="ray", progress=strike)
     assert len(killed) == 2, "the cluster was too quick to be hit"
     assert len(workers[killed[0]]) > 1, "the killed stage was not begun again elsewhere"
-    assert contents(store) == embedded
+    assert_same(contents(store), embedded)
 
 
 def test_a_diverged_method_on_a_cluster_is_a_row(cluster, tmp_path):

@@ -107,7 +107,7 @@ def _spec(
     spec = Spec(
         # models from elsewhere know of no part that is held out here, and indices count all training samples
         dataset=with_validation(dataset, 0) if share is None else dataset,
-        forget=f"file:{find_list(forget)}" if find_list(forget).is_file() else forget,
+        forget=f"file:{find_list(forget)}" if os.path.isfile(find_list(forget)) else forget,
         model=model or entry.model,
         methods=(),
         references=references,

@@ -9,6 +9,7 @@ import pickle
 import sys
 import tarfile
 import types
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +17,19 @@ import pytest
 import torch
 from PIL import Image
 
-from rurk_core.data import load_dataset
+from rurk_core.data import load_dataset, registry
 from rurk_core.errors import RurkError
 
 RNG = np.random.default_rng(0)
 GREY, GREY_TEST = (RNG.integers(0, 256, (n, 8, 8), dtype=np.uint8) for n in (12, 6))
 RGB, RGB_TEST = (RNG.integers(0, 256, (n, 8, 8, 3), dtype=np.uint8) for n in (12, 6))
 Y, Y_TEST = np.arange(12) % 3, np.arange(6) % 3
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_held_out(monkeypatch):
+    """What is read is tested here; a part of the training samples would be held out of it."""
+    monkeypatch.setattr(registry, "_ELSEWHERE", replace(registry._ELSEWHERE, validation=0.0))
 
 
 @pytest.fixture(autouse=True)
