@@ -13,12 +13,12 @@ def test_a_click_on_a_model_highlights_it_everywhere_and_a_click_on_a_column_sor
     page = visit(f"{server}/compare")
     rows = page.locator(".rk-grid tbody tr")
     names = rows.locator("td:first-child button").all_inner_texts()
-    assert any("RURK" in name for name in names)
-    page.locator(".rk-grid tbody button", has_text="RURK").click()
+    assert any("GD" in name for name in names)
+    page.locator(".rk-grid tbody button", has_text="GD").click()
     settled(page)
-    assert "method=rurk" in page.url
-    assert "RURK" in page.locator(".rk-grid tr.on").inner_text()
-    assert page.locator(".st-key-highlight button[aria-checked=true]", has_text="RURK").count() == 1
+    assert "method=gd" in page.url
+    assert "GD" in page.locator(".rk-grid tr.on").inner_text()
+    assert page.locator(".st-key-highlight button[aria-checked=true]", has_text="GD").count() == 1
     head = page.locator(".rk-grid th", has_text="Time")
     head.locator("button").click()
     assert head.get_attribute("aria-sort") == "ascending"
