@@ -69,8 +69,8 @@ def audit(
         attacks, taus, draws, seed: as in an experiment; attacks are built on each unlearned model.
 
     Returns:
-        The result document of :func:`~rurk_core.run.experiment.run`, with ``"audit": {"files": {name: {"file",
-        "sha256"}}, "misfits": {name: why it seems not to fit the data}, "options"}``.
+        The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model the
+        name and the SHA-256 of its file, and ``"misfits"``, by model why it seems not to fit; ``"options"`` is what else was asked for.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
