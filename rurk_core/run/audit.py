@@ -70,7 +70,7 @@ def audit(
 
     Returns:
         The result document of :func:`~rurk_core.run.experiment.run`; its ``"audit"`` has ``"files"``, by model the
-        name and the SHA-256 of its file, and ``"misfits"``, by model why it seems not to fit; ``"options"`` is what else was asked for.
+        name and the SHA-256 of its file, ``"misfits"``, by model why it seems not to fit the data, and ``"options"``.
 
     Raises:
         UsageError: a file is not what it should be, or something does not fit; the sentence says what.
