@@ -96,7 +96,9 @@ def set_words(of: Findings) -> str:
             f"The set's mean log-odds are {whole.excess:+.2f} beyond re-trainings (95% interval {whole.low:+.2f} to "
             f"{whole.high:+.2f})."
         )
-        if np.isfinite(whole.share):
+        if whole.high < 0:  # a share of 0 with an interval of no width would say less than is known
+            parts.append("As a whole it lies below re-trainings: nothing of what the Original has beyond them is left.")
+        elif np.isfinite(whole.share):
             nearer = {"original": "nearer the Original", "retraining": "nearer a re-training"}.get(whole.nearer, "")
             parts.append(
                 f"The share of what the Original has beyond re-trainings that is still there: {whole.share:.0%} "

@@ -169,3 +169,8 @@ def test_what_k_can_do_is_said_before_a_run():
     # t of 2 degrees 4.303 · √(4/3); of 7 degrees 2.365 · √(9/8)
     assert "must lie 5.0 standard" in power_words(3) and "2.5 with 8" in power_words(3)
     assert "must lie 2.5 standard" in power_words(8) and "with 8)" not in power_words(8)
+
+
+def test_a_set_below_re_trainings_is_not_given_a_share_of_no_width():
+    words = set_words(find(case(model=np.full(40, -9.0))))
+    assert "lies below re-trainings" in words and "0% to 0%" not in words
