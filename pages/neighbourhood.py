@@ -18,13 +18,13 @@ from ui.sections.recognition import show_curve
 from ui.sections.strip import step_through
 from ui.sections.whole_set import stayed
 from ui.session import state
+from ui.session.evidence import findings_of
 from ui.session.view import (
     Copies,
     View,
     choose_question,
     copies_of,
     on_demand,
-    residual_order,
     tables_of,
     tau_slider,
     telling_copy,
@@ -41,10 +41,9 @@ def choose_view(run: str) -> View:
     looks, tables, dataset = looks_of(result["models"]), tables_of(result), state.dataset_of(result)
     one, two, three = st.columns([1.1, 1, 1.5], gap="medium", vertical_alignment="bottom")
     method, attack = choose_question(result, looks, (one, two), on_demand=dataset is not None)
-    whole = state.verdicts_of(
-        tables.get((attack, method)) or next(key for (_, m), key in tables.items() if m == method)
-    )
-    order = residual_order(whole, method)
+    measured = attack if (attack, method) in tables else next(of for of, name in tables if name == method)
+    whole = state.verdicts_of(tables[measured, method])
+    order = np.array([one.place for one in findings_of(run, method, measured).samples])
     samples = [int(i) for i in whole.samples]
 
     def known(text: str) -> int:

@@ -14,8 +14,9 @@ from ui.figures.look import Look
 from ui.figures.sheet import make_sheet
 from ui.glossary import help_of
 from ui.session import state
+from ui.session.evidence import findings_of
 from ui.session.forgetting import change, draft
-from ui.session.view import models_of, residual_order, tables_of, tau_slider
+from ui.session.view import models_of, tables_of, tau_slider
 
 DRAWS = 100
 """Copies in a cloud at most."""
@@ -74,10 +75,9 @@ def choose_sample(result: dict[str, Any], found: Map, labels: np.ndarray) -> tup
 
 
 def first_sample(result: dict[str, Any]) -> int:
-    """The forgotten sample with the most residual knowledge."""
-    (_, method), key = next(iter(tables_of(result).items()))
-    verdicts = state.verdicts_of(key)
-    return int(verdicts.samples[residual_order(verdicts, method)[0]])
+    """The forgotten sample that is most beyond a re-training."""
+    attack, method = next(iter(tables_of(result)))
+    return findings_of(result["key"], method, attack).samples[0].sample
 
 
 def choose_cloud(result: dict[str, Any]) -> tuple[str, float, int, int]:

@@ -31,7 +31,7 @@ def step_through(v: Verdicts, residual: np.ndarray, place: int | None, dataset: 
         st.segmented_control(
             "Order of the strip",
             ["residual", "index"],
-            format_func={"residual": "most residual first", "index": "by index"}.__getitem__,
+            format_func={"residual": "most beyond re-training first", "index": "by index"}.__getitem__,
             default="residual",
             required=True,
             key="strip_order",

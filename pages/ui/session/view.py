@@ -262,11 +262,6 @@ def beyond(v: Verdicts, method: str) -> np.ndarray:
     return v.recognised(method) - (each.mean(0) if len(each) else 0)
 
 
-def residual_order(v: Verdicts, method: str) -> np.ndarray:
-    """Places in the forget set, the most residual knowledge over all radii first."""
-    return np.argsort(-beyond(v, method).sum(1), kind="stable")
-
-
 def telling_radius(v: Verdicts, method: str, place: int) -> float:
     """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
     apart = np.abs(beyond(v, method)[place]).astype(float)
