@@ -93,7 +93,7 @@ def tune(
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
     identity = _identity(spec, method, dataset.fingerprint)
-    key = store.key("tuning", identity | {"trials": trials})
+    key = store.key("tuning", asked := identity | {"trials": trials})
     folder = store.beside("tuning") / store.key("tuning", identity)
     if not store.has(key):
         with locked(folder / "models.lock", "The search", tracker.check):  # what all start from is trained once
@@ -107,7 +107,7 @@ def tune(
                     taken = {"device": device_name(devices[0]), "seconds": round(time.time() - started, 3)}
                     result = _judged(bench, found) | {"key": key, "spec": spec.to_dict(), **taken}
                     result["preset"] = _preset(result, bench, name)
-                    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
+                    store.put(key, asked, {"result.json": json.dumps(result, allow_nan=False).encode()})
     result = load_result(store, key)
     save_preset(store, result["preset"] | {"name": name})
     return result
