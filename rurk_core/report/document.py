@@ -33,6 +33,7 @@ from ..evidence.words import caveats, not_measured, sample_words, set_words
 from ..measure.frozen import frozen_copy
 from ..measure.residual import Verdicts
 from ..perturb.copies import copies
+from ..run.provenance import makers, words
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts, role_of, versions
 from ..store.names import explain
@@ -40,7 +41,7 @@ from ..store.store import Store
 from .figures import Copies
 from .page import page
 
-FORMAT = "rurk-report/2"
+FORMAT = "rurk-report/3"
 COPIES = 40
 """Copies of a sample shown as pictures."""
 READABLE = 1_000_000
@@ -132,7 +133,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
     spec, forget, run = result["spec"], result["forget"], result["key"]
     cases = [open_case(store, run, method=entry["method"], attack=entry["attack"]) for entry in result["residual"]]
     found = [find(case) for case in cases]
-    pairs = list(zip(cases, found, strict=True))
+    pairs, made = list(zip(cases, found, strict=True)), makers(store, result)
     classes = result["dataset"]["classes"]
     return {
         "format": FORMAT,
@@ -163,6 +164,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
             "seed": result["seed"],
             "report_versions": versions(),
         },
+        "makers": {"sentences": words(made), "entries": [one.to_dict() for one in made]},
         "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
         "rerun": _rerun(result),
         "limits": _limits(result, found),

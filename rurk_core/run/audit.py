@@ -26,10 +26,11 @@ from ..perturb.copies import ATTACKS, input_gradient
 from ..progress import Progress, Tracker
 from ..store.store import Store
 from ..store.tensors import save_tensors
+from .code import code_of_run
 from .engines.embedded import run_stages
 from .experiment import expect
 from .misfit import misfits
-from .plan import MEASURED, Stage, Work, peer_stages, scores_stage, verdict_stages
+from .plan import Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
 from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
@@ -83,7 +84,7 @@ def audit(
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path.file)} for name, path in paths.items()}
     models = _models_and_forget_set(work, paths, files, normalise)
-    if store.has(key := store.key("run", identity := _identity(work, models))):
+    if store.trusts(key := store.key("run", identity := _identity(work, models))):
         return store.read_json(key, "result.json")
     wrong = _misfits(work, models)
     result = _measured(work, models, files) | {
@@ -178,7 +179,7 @@ def _identity(work: Work, models: Sequence[Stage]) -> dict[str, Any]:
         "taus": list(work.spec.taus),
         "draws": work.spec.draws,
         "seed": work.spec.seed,
-        "measured": MEASURED,
+        "code": code_of_run(()),
     }
 
 
@@ -233,7 +234,7 @@ def _kept(work: Work, name: str, path: Checkpoint, sha256: str, normalise: str) 
     if normalise and not path.program:
         inputs["normalise"] = normalise
     stage = Stage("audited", "Reading models", name, inputs)
-    if not work.store.has(stage.key):
+    if not work.store.trusts(stage.key):
         loaded = load_checkpoint(str(path), architecture, data.input_shape, classes, normalise=normalise)
         info = {**inputs, "file": path.file.name, "seconds": 0.0, "versions": versions()}
         files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}

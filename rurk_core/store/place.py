@@ -194,5 +194,3 @@ def _is_plain(path: str, kind: object) -> bool:
         return bool(kind(os.lstat(path).st_mode))  # type: ignore[operator]
     except (OSError, ValueError):
         return False
-
-

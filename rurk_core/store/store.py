@@ -124,7 +124,7 @@ class Store(Place):
             "spec": json.loads(canonical_json(spec)),
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "title": clean_title(spec.get("title", "")),
-            "versions": _versions(),
+            "versions": origin.get("versions", {}) if origin else _versions(),
             "files": {
                 name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
             },
