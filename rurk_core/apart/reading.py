@@ -10,17 +10,18 @@ becomes of it, the caller has a value or one sentence.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import multiprocessing
 import os
+import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
 
 from ..errors import RurkError, UsageError
-from .processes import die_with_parent
 
 GROWTH, SPARE = 10, 200e6
 """Bytes that reading may take: so many times the file's, and as many on top."""
@@ -89,6 +90,12 @@ class Reading:
             process.join()
         if pipe is not None:
             pipe.close()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing happens)."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _limit(memory: int) -> None:
