@@ -80,8 +80,8 @@ def _misfit(model: nn.Module, pixels: Tensor, labels: Tensor, classes: tuple[str
             )
     if right <= chance:
         return (
-            f"{plain}, no more than guessing would: it does not fit these data (network, normalisation, classes), or it was "
-            "damaged as a whole. What is measured of it says nothing of forgetting."
+            f"{plain}, no more than guessing would: it does not fit these data (network, normalisation, classes), or "
+            "it was damaged as a whole. What is measured of it says nothing of forgetting."
         )
     return ""
 
