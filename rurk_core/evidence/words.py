@@ -120,6 +120,7 @@ def caveats(result: dict[str, Any]) -> list[str]:
     found = [note for note in result.get("notes", []) if "has seen the forget set" in note]
     if found:
         found = [found[0] + " Re-trained models therefore know the samples too, and what is found is beyond that."]
+    found = [*result.get("audit", {}).get("misfits", {}).values(), *found]
     k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
     if k < NEEDED:
         many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"

@@ -12,6 +12,8 @@ from safetensors.torch import save_file
 
 from rurk_core.cli import main
 from rurk_core.errors import Cancelled, UsageError
+from rurk_core.evidence.case import open_case, why_not
+from rurk_core.evidence.words import caveats
 from rurk_core.run.audit import audit, audit_job
 from rurk_core.run.stored import load_model, load_verdicts
 from rurk_core.store.store import Store
@@ -220,6 +222,9 @@ def test_models_that_do_not_fit_are_noticed(change, reason, tiny_run, files, tmp
     assert set(answer["audit"]["misfits"]) == {"original", "unlearned", "reference-1"}
     for note in answer["notes"][:3]:
         assert reason in note and "says nothing of forgetting" in note
+    # no page and no report says anything else of it
+    assert why_not(open_case(Store(tmp_path / "store"), answer["key"], method="unlearned")) == answer["notes"][1]
+    assert caveats(answer)[:3] == answer["notes"][:3]
 
 
 def test_models_that_fit_are_left_alone(audited):
