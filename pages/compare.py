@@ -9,7 +9,8 @@ from ui.figures.look import REFERENCES, Look, looks_of
 from ui.jobs.runs import empty_state, start
 from ui.sections.comparison import View
 from ui.sections.comparison_costs import show_cost, show_trade_off
-from ui.sections.comparison_curves import show_curves
+from ui.sections.comparison_curves import choose_attack, show_curves
+from ui.sections.comparison_findings import show_findings
 from ui.sections.comparison_layers import show_layers
 from ui.sections.comparison_table import show_table
 from ui.session import state
@@ -106,8 +107,13 @@ def main() -> None:
     view = choose_view(run)
     about(view)
     highlight(view)
+    attack = choose_attack(view)
+    if attack:
+        st.subheader("What the evidence says", anchor=False)
+        show_findings(view, attack)
+    st.subheader("Every number beside Re-train", anchor=False)
     show_table(view)
-    show_curves(view)
+    show_curves(view, attack)
     one, two = st.columns(2, gap="large")
     with one:
         show_trade_off(view)

@@ -98,7 +98,7 @@ def test_filters_leave_what_they_say(store, tiny_run):
 
 def test_without_any_run_there_is_a_way_to_begin(tmp_path, monkeypatch):
     monkeypatch.setenv("RURK_STORE", str(tmp_path / "empty"))
-    monkeypatch.setattr(state, "BUNDLED", tmp_path / "nothing")
+    monkeypatch.setattr(state, "BUNDLED", [])
     app = opened()
     assert not app.exception and not app.error and app.button(key="empty_digits")
 

@@ -72,14 +72,11 @@ def over_radii(view: View, attack: str, figure: str) -> None:
         figures.download(rows, name, f"{figure}_csv")
 
 
-def show_curves(view: View) -> None:
-    st.subheader("Over all radii", anchor=False)
+def choose_attack(view: View) -> str:
+    """The perturbation that findings and curves are of; "" where nothing was measured."""
     attacks = list(dict.fromkeys(curve["attack"] for curve in view.comparison["curves"]))
-    if not attacks:
-        st.caption("No model of these runs was judged on perturbed copies.")
-        return
-    attack = state.choice("attack", attacks[0], state.one_of(attacks))
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    attack = state.choice("attack", attacks[0], state.one_of(attacks)) if attacks else ""
+    if len(attacks) > 1:
         state.bound(
             st.segmented_control,
             "Perturbation",
@@ -89,6 +86,14 @@ def show_curves(view: View) -> None:
             format_func=lambda key: ATTACKS[key].title,
             required=True,
         )
+    return attack
+
+
+def show_curves(view: View, attack: str) -> None:
+    st.subheader("Over all radii", anchor=False)
+    if not attack:
+        st.caption("No model of these runs was judged on perturbed copies.")
+        return
     for column, options in zip(
         st.columns(2, gap="large"),
         (("ratio_of_means", "r_mean"), ("prevalence", "disagreement", "unlearn_accuracy")),
