@@ -36,6 +36,14 @@ LETTERS = {
     "retrain": "RT",
 }
 """The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
+FINDING_HUES = {
+    "residual": "#B5402A",
+    "over_forgotten": "#3D6FB6",
+    "clear": "#2E8B6F",
+    "nothing_to_see": "#AEB6C2",
+    "cannot_tell": "#7D8796",
+}
+"""Finding → its colour on every page and in reports; each is said in words beside it too."""
 REFERENCES = "references"
 """The re-trained models taken together."""
 

@@ -106,7 +106,7 @@ function modes({ part, my, data, refresh }) {
     ...all.map(([mode, words]) => {
       const button = Object.assign(document.createElement("button"), { type: "button", textContent: words });
       button.setAttribute("role", "radio");
-      button.setAttribute("aria-checked", now() === mode);
+      button.setAttribute("aria-checked", String(now() === mode));
       button.dataset.mode = mode;
       return button;
     }),

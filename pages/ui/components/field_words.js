@@ -29,7 +29,8 @@ function moment({ part, my, data }) {
 function finding({ my, data }) {
   const found = data.told[my.look];
   if (!found) return "This point was not to be forgotten: the re-trained models saw it too.";
-  if (Math.abs(my.tau - data.at) > 1e-9) return `The evidence is told at τ = ${data.at.toFixed(3)}; here are counts alone.`;
+  if (Math.abs(my.tau - data.at) > 1e-9)
+    return `The evidence is told at τ = ${data.at.toFixed(3)}; here are counts alone.`;
   return `What the evidence says: <b>${data.said[found[my.frame]]}</b>.`;
 }
 

@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 from rurk_core.evidence.findings import SAID
+from rurk_core.report.looks import FINDING_HUES as HUES
 
-HUES = {
-    "residual": "#B5402A",
-    "over_forgotten": "#3D6FB6",
-    "clear": "#2E8B6F",
-    "nothing_to_see": "#AEB6C2",
-    "cannot_tell": "#7D8796",
-}
-"""Finding → colour; each is said in words beside it too."""
+__all__ = ["HUES", "key", "stack"]
 
 
 def stack(counts: dict[str, int]) -> str:
