@@ -30,6 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+        # several processes: a file in one of them, and browsers one after another, whose times are looked at
+        browser = item.get_closest_marker("e2e")
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)
