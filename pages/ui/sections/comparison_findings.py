@@ -68,11 +68,30 @@ def show_findings(view: View, attack: str) -> None:
         f'<th colspan="2">still there of the Original’s excess, %, 95% interval</th></tr>{"".join(rows)}</table></div>'
         + key()
     )
+    show_classes(told)
     with st.expander("The evidence in words", icon=":material/balance:"):
         for result, _, look, found in told:
             seed = f", seed {result['seed']}" if many else ""
             st.markdown(f"**{plain(look.title)}{seed}.** {plain(set_words(found))}")
     figures.download(lambda: rows_of(told), f"findings-{attack}", "findings_csv")
+
+
+def show_classes(told: list[Told]) -> None:
+    """The same by class, where the forget set has several."""
+    classes = told[0][0]["dataset"]["classes"]
+    labels = sorted({one.label for one in told[0][3].samples})
+    if len(labels) < 2:
+        return
+    head = "".join(f"<th>{escape(classes[label])}</th>" for label in labels)
+    rows = []
+    for _, _, look, found in told:
+        by = found.by_class()
+        cells = "".join(f"<td>{stack(by[label])}</td>" if label in by else "<td></td>" for label in labels)
+        rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
+    st.html(
+        '<div class="rk-scroll"><table class="rk-table rk-told"><tr><th>by class</th>'
+        f"{head}</tr>{''.join(rows)}</table></div>"
+    )
 
 
 def rows_of(told: list[Told]) -> list[dict[str, Any]]:
