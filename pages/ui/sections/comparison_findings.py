@@ -37,7 +37,7 @@ def interval(found: Findings) -> str:
     """The share still known with its interval, as a dot on a line from 0% to 100%; words where it is no number."""
     share, words = share_words(found)
     if share is None:
-        return f'<td colspan="2" class="rk-quiet">{escape(words) or "no share can be told"}</td>'
+        return f'<td colspan="2" class="rk-quiet rk-small">{escape(words) or "no share can be told"}</td>'
     assert found.judged is not None and found.judged.whole is not None
     low, high = 100 * found.judged.whole.share_low, 100 * found.judged.whole.share_high
     return (
@@ -89,7 +89,7 @@ def show_classes(told: list[Told]) -> None:
         cells = "".join(f"<td>{stack(by[label])}</td>" if label in by else "<td></td>" for label in labels)
         rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
     st.html(
-        '<div class="rk-scroll"><table class="rk-table rk-told"><tr><th>by class</th>'
+        '<div class="rk-scroll"><table class="rk-table"><tr><th>by class</th>'
         f"{head}</tr>{''.join(rows)}</table></div>"
     )
 

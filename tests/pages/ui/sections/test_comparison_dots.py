@@ -24,7 +24,7 @@ def test_the_widest_of_all_decides_how_far_the_scale_goes():
     assert reach_of([None, cell(None)]) == 1.0
     assert reach_of([cell(0.1)]) == pytest.approx(0.3)  # the band
     assert reach_of([cell(0.1, interval=(0.4, 0.9))]) == pytest.approx(0.5)  # 0.9 − (0.5 − 0.1)
-    assert reach_of([cell(-2.0)]) == 2.0
+    assert reach_of([cell(-2.0, interval=None, spread=None)]) == 2.0
 
 
 def test_a_dot_lies_where_the_difference_is_and_says_it():
