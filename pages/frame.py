@@ -8,6 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
 from ui import glossary
+from ui.components.address import one_step_back
 from ui.figures.look import CSS
 from ui.jobs.runs import badge
 from ui.session import state
@@ -90,6 +91,7 @@ def sidebar() -> None:
         st.caption(f"Results are kept in {plain(state.store().url)}.")
 
 
+one_step_back()
 try:
     with st.sidebar:
         sidebar()

@@ -94,7 +94,7 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
         monkeypatch.setenv("RURK_STORE", str(place))
         import ui.session.state
 
-        monkeypatch.setattr(ui.session.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        monkeypatch.setattr(ui.session.state, "BUNDLED", [str(DEMO)] if bundled else [])
         test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             test.query_params[name] = value
