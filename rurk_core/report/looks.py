@@ -18,6 +18,10 @@ UNLEARNED = (
     ("#A6761D", "x", "dash"),
     ("#7570B3", "hexagon", "longdashdot"),
 )
+FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
+"""Paul Tol's light colours, made to be told apart as areas under dark text; a sample's own class has the first."""
+REST = "#C9CDD4"
+"""Areas of all further classes."""
 REFERENCES = "references"
 """The re-trained models taken together."""
 
