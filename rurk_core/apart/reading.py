@@ -71,7 +71,7 @@ class Reading:
     def _start(self) -> Connection:
         # forked where that can be, since libraries are loaded then; bytes go through the pipe, never objects
         kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        context = multiprocessing.get_context(kind)
+        context: Any = multiprocessing.get_context(kind)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         try:

@@ -159,6 +159,9 @@ def why_not(case: Case) -> str:
     """The sentence that says why nothing is said of a case; "" where something can be."""
     if not case.references:
         return "There is no re-trained model to compare with."
+    misfits = case.result.get("audit", {}).get("misfits", {})
+    if wrong := next((misfits[name] for name in (case.method, *case.references) if name in misfits), ""):
+        return wrong
     if case.on_itself and case.peers is None:
         return (
             "Copies that an attack builds on one model treat the others differently, and this run did not attack every "

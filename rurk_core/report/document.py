@@ -23,13 +23,14 @@ import torch
 
 from ..data import Dataset, load_dataset, to_pixels
 from ..errors import RurkError, UsageError
+from ..evidence.acceptance import against, declared_words
 from ..evidence.case import Case, open_case
 from ..evidence.findings import Findings, find, plain
 from ..evidence.null import NEEDED
-from ..evidence.reviews import history
+from ..evidence.reviews import VERDICTS, declarations, history, latest, notes, signatures
 from ..evidence.tables import moving
 from ..evidence.whole_set import find_whole_set
-from ..evidence.words import caveats, not_measured, sample_words, set_words
+from ..evidence.words import caveats, not_measured, sample_words, set_words, share_words, short_words
 from ..measure.frozen import frozen_copy
 from ..measure.residual import Verdicts
 from ..perturb.copies import copies
@@ -122,8 +123,8 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
 
 
 def latest_run(store: Store) -> str:
-    """The key of the newest run; raises UsageError where there is none."""
-    entries = store.list("run")
+    """The key of the newest run that was made here; raises UsageError where there is none."""
+    entries = [entry for entry in store.list("run") if not entry.bundled]
     if not entries:
         raise UsageError(f"There is no run in the store {store.url}; make one with 'rurk run' or 'rurk audit'.")
     return entries[0].key
@@ -157,6 +158,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "samples": [row for case, of in pairs for row in _samples(case, of, classes, sample)],
         "whole_set": [] if sample is not None else [_whole(case) for case in cases],
         "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
+        "review": _review(store, run, pairs, sample),
         "made_with": {
             "versions": result["versions"],
             "device": result["device"],
@@ -169,6 +171,29 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "rerun": _rerun(result),
         "limits": _limits(result, found),
         "notes": list(result.get("notes", [])),
+    }
+
+
+def _review(store: Store, run: str, pairs: list[tuple[Case, Findings]], sample: int | None) -> dict[str, Any]:
+    """What was declared before looking and how the findings stand to it, notes, decisions counted, who signed off."""
+    past, declared = history(store, run), declarations(store, run)
+    counted = [one for (_, of), one in latest(past).items() if sample in (None, of)]
+    return {
+        "declared_words": declared_words(declared, past),
+        "declared": [asdict(one) for one in declared],
+        "conditions": [
+            {"method": case.method, "attack": case.attack, "rows": [asdict(row) for row in against(declared[-1], of)]}
+            for case, of in pairs
+            if declared
+        ],
+        "decided": {
+            case.method: {
+                name: sum((one.method, one.verdict) == (case.method, name) for one in counted) for name in VERDICTS
+            }
+            for case, _ in pairs
+        },
+        "signed": [asdict(one) for one in signatures(store, run)],
+        "notes": [asdict(one) for one in notes(store, run).values() if sample in (None, one.sample)],
     }
 
 
@@ -200,6 +225,7 @@ def _answer(case: Case, found: Findings, sample: int | None) -> dict[str, Any]:
     else:
         sentence = sample_words(next(one for one in found.samples if one.sample == sample), found)
     about = {"method": case.method, "attack": case.attack, "samples": len(found.samples)}
+    about |= {"short": short_words(found), "share": share_words(found)[1]}
     return about | {"sentence": sentence, "evidence": found.to_dict()}
 
 

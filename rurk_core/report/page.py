@@ -18,7 +18,7 @@ from ..measure.residual import Verdicts
 from ..perturb.copies import ATTACKS
 from . import figures
 from .figures import Copies
-from .looks import looks_of
+from .looks import FINDING_HUES, looks_of
 
 THUMBNAILS = 28
 """Samples shown as pictures in a report on a run."""
@@ -63,6 +63,7 @@ def page(
             looks=looks,
             attacks=ATTACKS,
             said=SAID,
+            hues=FINDING_HUES,
             entries=[_entry(document, entry) for entry in document["residual"]],
             tables=[
                 {"attack": tables[key].attack, "source": tables[key].source, "key": key, "copies": copies.get(key)}

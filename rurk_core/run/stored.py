@@ -59,10 +59,9 @@ def described(store: Reader, key: str) -> tuple[str, tuple[int, ...], int]:
     """Network, input shape and number of classes of a stored model, checked."""
     info = store.read_json(key, "info.json")
     name, shape, classes = info.get("model"), info.get("input_shape"), info.get("classes")
-    numbers = [*shape, classes] if isinstance(shape, list) else [None]
-    if not isinstance(name, str) or not 2 <= len(numbers) <= 5:
-        raise Damaged(f"The model {key} is not described as models are.", key)
-    if any(type(number) is not int or not 1 <= number <= MAX_SIDE for number in numbers):
+    numbers: list[Any] = [*shape, classes] if isinstance(shape, list) else []
+    whole = all(type(number) is int and 1 <= number <= MAX_SIDE for number in numbers)
+    if not isinstance(name, str) or not 2 <= len(numbers) <= 5 or not whole:
         raise Damaged(f"The model {key} is not described as models are.", key)
     return name, tuple(numbers[:-1]), numbers[-1]
 

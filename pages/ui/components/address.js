@@ -1,0 +1,14 @@
+// Streamlit adds a step to the browser's history with every change of the address, also within a page, so that Back
+// would have to be pressed once for every choice made there. Within a page the address is changed in place instead.
+let patched = false;
+
+export default function () {
+  if (patched) return;
+  patched = true;
+  const push = history.pushState.bind(history);
+  history.pushState = (state, title, url) => {
+    const here = url ? new URL(url, location.href).pathname === location.pathname : true;
+    if (here) history.replaceState(state, title, url);
+    else push(state, title, url);
+  };
+}
