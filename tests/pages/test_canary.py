@@ -18,7 +18,20 @@ from rurk_core.run.result import FREE, NUMBERS, load_result
 
 TAG = "<i-canary>"
 CANARY = f"={TAG}![p](http://canary.example/p)[l](http://canary.example)$x$`x`:red[x]"
-KEPT = ("key", "scores", "verdicts", "name", "role", "method", "attack", "fingerprint", "entries", "code", "format", "reference")
+KEPT = (
+    "key",
+    "scores",
+    "verdicts",
+    "name",
+    "role",
+    "method",
+    "attack",
+    "fingerprint",
+    "entries",
+    "code",
+    "format",
+    "reference",
+)
 """What pages look things up by; a name that is not known there is refused or left out."""
 
 
