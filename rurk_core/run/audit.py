@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
+from ..apart.reading import Reading
 from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
 from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
-from ..jobs.bounded import Reading
 from ..models import parse_model
 from ..models.checkpoints import Checkpoint, constants_of, file_fingerprint, find_checkpoint, load_apart
 from ..models.exported import EXPORTED, Exported
