@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 from ui import glossary
 from ui.components.address import one_step_back
 from ui.figures.look import CSS
-from ui.jobs.runs import badge
+from ui.jobs.dock import dock
 from ui.session import state
 from ui.text import plain
 
@@ -67,7 +67,6 @@ def sidebar() -> None:
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
         copied()
-    badge()
     glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):
         st.text_input(
@@ -97,6 +96,7 @@ try:
         sidebar()
     notes = st.container()
     page.run()
+    dock()
     with notes:
         state.show_notes()
 except (RerunException, StopException):

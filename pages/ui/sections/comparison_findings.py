@@ -89,8 +89,7 @@ def show_classes(told: list[Told]) -> None:
         cells = "".join(f"<td>{stack(by[label])}</td>" if label in by else "<td></td>" for label in labels)
         rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
     st.html(
-        '<div class="rk-scroll"><table class="rk-table"><tr><th>by class</th>'
-        f"{head}</tr>{''.join(rows)}</table></div>"
+        f'<div class="rk-scroll"><table class="rk-table"><tr><th>by class</th>{head}</tr>{"".join(rows)}</table></div>'
     )
 
 
