@@ -53,6 +53,13 @@ def copied() -> None:
         st.code("\n".join(commands), language="sh", wrap_lines=True)
 
 
+def made_by() -> None:
+    """Where the experiment in view comes from, where that is not all here and now."""
+    result = state.result_in_view()
+    for sentence in state.origin_of(result["key"]) if result else ():
+        st.caption(f":material/history: {plain(sentence)}")
+
+
 def sidebar() -> None:
     names = state.names_of(state.runs())
     current = state.run_in_view()
@@ -66,6 +73,7 @@ def sidebar() -> None:
             format_func=lambda key: names.get(key, key),
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
+        made_by()
         copied()
     glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):

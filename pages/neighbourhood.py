@@ -2,81 +2,141 @@
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Any
+
 import streamlit as st
-from ui import figures
-from ui.figures.look import REFERENCES, looks_of
-from ui.glossary import term
+from ui.components.stage import stage
+from ui.figures.look import looks_of
 from ui.jobs.reports import report_buttons
 from ui.jobs.runs import empty_state
-from ui.sections import closeup
-from ui.sections.copies import copies_row, key_of_marks
-from ui.sections.counts import say, table
-from ui.sections.decision_map import decision_map
+from ui.sections.counts import say, table, taken_for
 from ui.sections.distances import distances_box
 from ui.sections.recognition import show_curve
-from ui.sections.strip import step_through
 from ui.sections.whole_set import stayed
 from ui.session import state
 from ui.session.evidence import findings_of
-from ui.session.view import (
-    Copies,
-    View,
-    choose_question,
-    copies_of,
-    on_demand,
-    tables_of,
-    tau_slider,
-    telling_copy,
-    telling_radius,
-)
+from ui.session.served import images_at
+from ui.session.stages import scene_of
+from ui.session.view import View, choose_question, tables_of
 from ui.text import plain
 
 from rurk_core.errors import RurkError
+from rurk_core.explore.scene import CUTS, Scene
+from rurk_core.measure.residual import telling_radius
+from rurk_core.report.stages import described
 
 
-def choose_view(run: str) -> View:
-    """The controls above the picture, and what they say."""
-    result = state.result_of(run)
-    looks, tables, dataset = looks_of(result["models"]), tables_of(result), state.dataset_of(result)
-    one, two, three = st.columns([1.1, 1, 1.5], gap="medium", vertical_alignment="bottom")
-    method, attack = choose_question(result, looks, (one, two), on_demand=dataset is not None)
-    measured = attack if (attack, method) in tables else next(of for of, name in tables if name == method)
-    whole = state.verdicts_of(tables[measured, method])
-    order = np.array([one.place for one in findings_of(run, method, measured).samples])
-    samples = [int(i) for i in whole.samples]
+def choose_sample(run: str, method: str, attack: str, result: dict[str, Any], classes: bool) -> int:
+    """The sample that the address names: one to forget, or one of those that stay that Review looked at."""
+    measured = tables_of(result)
+    of = attack if (attack, method) in measured else next(of for of, name in measured if name == method)
+    samples = result["forget"]["indices"]
 
     def known(text: str) -> int:
-        """A sample to forget, or one of those that stay that Review looked at."""
         try:
             return state.whole_of(samples)(text)
         except ValueError:
-            return state.whole_of(stayed(run, method, attack) if dataset is not None else [])(text)
+            return state.whole_of(stayed(run, method, attack) if classes else [])(text)
 
-    sample = state.choice("sample", samples[order[0]], known, always=True)
-    verdicts, place = whole, samples.index(sample) if sample in samples else None
-    if place is None or (attack, method) not in tables:
-        label = int(dataset.train_labels[sample] if place is None else whole.labels[place])
-        verdicts = on_demand(state.store().url, run, attack, method, sample, label, dataset)
-    at = 0 if place is None or verdicts is not whole else place
-    taus = [float(tau) for tau in whole.taus]
-    tau = state.choice("tau", telling_radius(verdicts, method, at), state.nearest(taus), always=True)
-    with three:
-        tau_slider(taus, tau)
-    step_through(whole, order, place, dataset)
-    return View(run, result, dataset, verdicts, verdicts is whole, looks, attack, method, at, taus.index(tau))
+    return state.choice("sample", findings_of(run, method, of).samples[0].sample, known, always=True)
+
+
+def follow() -> None:
+    """Where the stage has come to rest since is where the address says that it is."""
+    at = (st.session_state.get("stage") or {}).get("rest")
+    if not isinstance(at, dict) or at.get("turn") == st.session_state.get("stage_turn"):
+        return
+    st.session_state["stage_turn"] = at.get("turn")
+    state.choose("sample", at.get("sample", ""))
+    state.choose("tau", at.get("tau", "") if at.get("chosen") else "")
+    state.choose("copy", at.get("copy") or "")
+    state.choose("cut", at.get("cut") if at.get("cut") != next(iter(CUTS)) else "")
+
+
+def start_of(scene: Scene, sample: int) -> dict[str, Any]:
+    """Where the stage begins, as the address has it."""
+    telling = scene.taus[scene.telling(sample)]
+    tau = state.choice("tau", telling, state.nearest(scene.taus), always=True)
+    copy = state.choice("copy", None, state.whole_of(range(1, scene.copies_each + 1)))
+
+    def plane(text: str) -> str:
+        scene.cut(sample, text)
+        return text
+
+    cut = state.choice("cut", next(iter(CUTS)), plane)
+    return {
+        "sample": sample,
+        "t": scene.taus.index(tau),
+        "chosen": tau != telling,
+        "copy": None if copy is None else copy - 1,
+        "cut": cut,
+    }
+
+
+@st.fragment
+def show_stage(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> None:
+    """The stage, and below it what it rests on, of the sample on it."""
+    follow()
+    sample = choose_sample(run, method, attack, result, True)
+    try:
+        name, scene = scene_of(run, method, attack, dataset)
+        about = described(scene, name)
+        start = start_of(scene, sample)
+    except RurkError as error:
+        state.show(error)
+        return
+    if sample not in result["forget"]["indices"]:
+        about["samples"] = [[sample, scene.label(sample), ""], *about["samples"]]
+    places = {"place": f"stages/{name}", "pictures": f"{images_at(dataset)}/train", "live": True}
+    stage("stage", {**about, **places, "start": start})
+    box = st.expander(
+        "Numbers, curves, distances, reports", icon=":material/table_chart:", key="drawer", on_change="rerun"
+    )
+    if box.open:
+        with box:
+            drawer(run, result, dataset, method, attack, sample, scene)
+
+
+def drawer(
+    run: str, result: dict[str, Any], dataset: Any, method: str, attack: str, sample: int, scene: Scene | None
+) -> None:
+    """Tables, curves and files on the sample in view."""
+    looks, key = looks_of(result["models"]), tables_of(result).get((attack, method))
+    whole = state.verdicts_of(key) if key else None
+    if whole is not None and sample in whole.samples:
+        verdicts, measured, place = whole, True, int((whole.samples == sample).argmax())
+    elif scene is not None:
+        with st.spinner("Asking the models …"):
+            verdicts, measured, place = scene.table(sample), False, 0
+    else:
+        st.caption("This perturbation was not measured, and without the pictures it cannot be measured now.")
+        return
+    telling = telling_radius(verdicts, method, place)
+    taus = [float(tau) for tau in verdicts.taus]
+    at = taus.index(state.choice("tau", telling, state.nearest(taus), always=True))
+    view = View(run, result, dataset, verdicts, measured, looks, attack, method, place, at)
+    shown = choose_models(view)
+    st.html(say(view))
+    if shown:
+        st.html(table(view, shown))
+        taken_for(view, shown)
+        show_curve(view, shown)
+    if dataset is not None:
+        distances_box(view, shown, "distance_box")
+    report_buttons(run, sample if view.forgotten else None)
+    for text in result.get("notes", []):
+        st.caption(plain(text))
 
 
 def choose_models(view: View) -> list[str]:
-    """Names of the models to show: Original, the re-trained ones together, and unlearned ones."""
-    together = [REFERENCES] if view.verdicts.references else []
-    options = list(dict.fromkeys(["original", *together, *view.unlearned]))
-    default = [name for name in options if name in ("original", REFERENCES, view.method)]
+    """Names of the models in the tables: Original, the re-trained ones together, and unlearned ones."""
+    options = list(dict.fromkeys([*view.principal, *view.unlearned]))
     chosen = st.pills(
-        "Models shown",
+        "Models in the tables",
         options,
         selection_mode="multi",
-        default=default,
+        default=view.principal,
         format_func=lambda name: f"{view.looks[name].letter} · {view.looks[name].title}",
         key=f"models-{view.run}-{view.attack}-{view.method}",
         persist_state="session",
@@ -84,115 +144,23 @@ def choose_models(view: View) -> list[str]:
     return [name for name in options if name in chosen]
 
 
-def show_copies(view: View, shown: list[str], found: Copies, chosen: int) -> None:
-    """The perturbed copies, each with a mark per model; a click brings one close up."""
-    picked = copies_row(view, shown, found, chosen=chosen)
-    if picked is not None and picked != chosen:
-        state.choose("copy", picked + 1)
-        st.rerun()
-    count = found.taken.shape[1]
-    if count < view.verdicts.draws:
-        st.caption(f"The first {count} of {view.verdicts.draws} copies are drawn; counts are of all.")
-    if not found.same:
-        st.caption(
-            f"The experiment ran on {plain(view.result['device'])}, whose random numbers this machine does not have: "
-            "these copies are drawn anew, the counts above are of the experiment."
-        )
-
-
-def show_closeup(view: View, shown: list[str], found: Copies, chosen: int) -> None:
-    """The chosen copy: what was changed, and how sure every model is of what."""
-    from rurk_core.data import to_pixels
-
-    image = to_pixels(view.dataset.train_images[[view.sample]])[0].numpy()
-    bars = [
-        (view.looks[name], found.probability[view.members(name), chosen].astype(np.float32).mean(0)) for name in shown
-    ]
-    st.html(
-        closeup.pictures(image, found.change[chosen], chosen + 1, view.tau)
-        + closeup.probabilities(view.classes, view.label, bars)
-        + '<div class="rk-see rk-below">See: bold is what a model says. Click another copy to bring it here.</div>'
-    )
-
-
-def show_taken_for(view: View, shown: list[str]) -> None:
-    v = view.verdicts
-    st.subheader("What the copies are taken for", anchor=False)
-    if not shown:
-        return
-    bars = [(view.looks[name], view.counts(name)[view.at]) for name in shown]
-    st.html(
-        closeup.taken_for(view.classes, view.label, bars, v.draws)
-        + '<div class="rk-see rk-below">See: coloured is the sample’s own class; the longer the coloured part, the '
-        "better the model still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
-    )
-    rows = [
-        {
-            "sample": view.sample,
-            "tau": view.tau,
-            "model": look.title,
-            "class": view.classes[c],
-            "copies": n,
-            "of": v.draws,
-        }
-        for look, counts in bars
-        for c, n in enumerate(counts.tolist())
-    ]
-    figures.download(rows, f"taken-for-sample-{view.sample}", "taken_for_csv")
-
-
 def main() -> None:
-    st.title("Neighbourhood", anchor=False)
+    st.html(Path(__file__).with_suffix(".css"))
     run = state.run_in_view()
     if run is None:
+        st.title("Neighbourhood", anchor=False)
         empty_state()
         return
-    st.html(
-        '<div class="rk-lead">One forgotten sample, copied many times with small perturbations. Who still recognises '
-        "it? What an unlearned model sees here, and re-trained models do not, is "
-        f"{term('residual knowledge')}.</div>"
-    )
-    with st.container(border=True, key="controls"):
-        view = choose_view(run)
-    with st.container(key="verdict"):
-        st.html(say(view))
-        shown = choose_models(view)
-        if shown:
-            st.html(table(view, shown))
-        else:
-            st.caption("Choose at least one model to show.")
-    if view.dataset is not None:
-        try:
-            around(view, shown)
-        except RurkError as error:
-            state.show(error)
+    result = state.result_of(run)
+    dataset = state.dataset_of(result)
+    with st.container(horizontal=True, vertical_alignment="center", key="stage_top"):
+        st.title("Neighbourhood", anchor=False, width="content")
+        columns = st.container(width=250), st.container(width=250)
+        method, attack = choose_question(result, looks_of(result["models"]), columns, on_demand=dataset is not None)
+    if dataset is None:
+        drawer(run, result, None, method, attack, choose_sample(run, method, attack, result, False), None)
     else:
-        show_taken_for(view, shown)
-    show_curve(view, shown)
-    report_buttons(view.run, view.sample if view.forgotten else None)
-    for text in view.result.get("notes", []):
-        st.caption(plain(text))
-
-
-def around(view: View, shown: list[str]) -> None:
-    """Everything that needs the pictures: one copy close up, all copies, the decision map."""
-    found = copies_of(view)
-    count = found.taken.shape[1]
-    chosen = state.choice("copy", telling_copy(view, found) + 1, state.whole_of(range(1, count + 1))) - 1
-    left, right = st.columns([1, 1.75], gap="large")
-    with left:
-        st.subheader("One copy close up", anchor=False)
-        show_closeup(view, shown, found, chosen)
-        show_taken_for(view, shown)
-    with right:
-        st.subheader(f"{count} copies at τ = {view.tau:.4g}", anchor=False)
-        st.html(key_of_marks(view, shown))
-        show_copies(view, shown, found, chosen)
-    box = st.expander("Decision map", icon=":material/map:", key="map_box", on_change="rerun")
-    if box.open:
-        with box:
-            decision_map(view, shown, found)
-    distances_box(view, shown, "distance_box")
+        show_stage(run, result, dataset, method, attack)
 
 
 main()

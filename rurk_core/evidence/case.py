@@ -15,6 +15,7 @@ from ..errors import RurkError, UsageError
 from ..measure.residual import Verdicts
 from ..measure.verdicts import OnChunk, count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 from ..perturb.copies import ATTACKS
+from ..run.code import code_of
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts
 from ..store.store import Store
@@ -179,7 +180,7 @@ def kept(
 ) -> T:
     """What ``make`` returns, from the store where it is there; a store that cannot be written to costs time only."""
     key = store.key(kind, inputs)
-    if store.has(key):
+    if store.trusts(key):
         with contextlib.suppress(RurkError):  # damaged: made anew
             return read(store.read(key, f"{kind}.safetensors"))
     found = make()
@@ -203,6 +204,7 @@ def verdicts_on(
         "samples": samples.tolist(),
         "models": {name: case.keys[name] for name in table.models},
         "margins": True,
+        "code": code_of("more_verdicts"),
     }
     return kept(
         case.store,

@@ -17,6 +17,11 @@ MANY = 8
 
 def sample_words(found: Finding, of: Findings) -> str:
     """What is said of a sample: the finding, what it rests on, and whether it is memory of this very sample."""
+    return " ".join(sample_sentences(found, of))
+
+
+def sample_sentences(found: Finding, of: Findings) -> list[str]:
+    """:func:`sample_words` in pieces: first the finding with the counts, then what it rests on."""
     said = SAID[found.finding]
     counted = f"{100 * found.recognised / found.copies:.1f}% of the copies are recognised"
     if found.references:
@@ -41,7 +46,7 @@ def sample_words(found: Finding, of: Findings) -> str:
             "Whether it is memory of this very sample or knowledge of its class cannot be told: there are too few "
             "held-out samples of the class."
         )
-    return " ".join(filter(None, parts))
+    return list(filter(None, parts))
 
 
 def chance(name: str, value: float) -> str:

@@ -20,6 +20,7 @@ from ..data.recipes import TrainConfig
 from ..errors import UsageError
 from ..models import Classifier, create_model
 from ..progress import Progress, Tracker
+from ..run.code import code_of
 from ..run.plan import derived_seed
 from ..run.spec import whole
 from ..store.store import Store
@@ -159,14 +160,14 @@ def teach(
 def lesson_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
     """What a background job does: ``{"spec": {…}}``, arguments of :func:`teach` by name → the key of a lesson."""
     key, inputs = lesson_key(job.get("spec"))
-    if not store.has(key):
+    if not store.trusts(key):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # so small a network only waits for a second one
         try:
             lesson = teach(**inputs, tracker=Tracker(progress, cancelled))
         finally:
             torch.set_num_threads(threads)
-        store.put(key, inputs, {"lesson.bin": lesson.to_bytes()})
+        store.put(key, inputs | {"code": code_of("lesson", inputs["method"])}, {"lesson.bin": lesson.to_bytes()})
     return key
 
 
@@ -186,7 +187,7 @@ def lesson_key(spec: Any) -> tuple[str, dict[str, Any]]:
     }
     if drawn:
         inputs["drawn"] = [list(point) for point in drawn]
-    return Store.key("lesson", inputs), inputs
+    return Store.key("lesson", inputs | {"code": code_of("lesson", method)}), inputs
 
 
 def load_lesson(store: Store, key: str) -> Lesson:

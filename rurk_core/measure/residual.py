@@ -81,6 +81,19 @@ def residual_knowledge(u: Ints, v: Floats | Ints) -> Floats:
     return np.divide(u, v, out=np.full(u.shape, np.nan), where=v > 0)
 
 
+def telling_radius(v: Verdicts, model: str, place: int) -> float:
+    """The radius at which a model and the mean of the re-trained ones differ most on the sample in row ``place``.
+
+    Not 0 where there is another, since copies are alike there; where nothing is re-trained, the one at which the model
+    recognises most.
+    """
+    apart, each = v.recognised(model)[place].astype(float), v.reference_recognised()[:, place]
+    if len(each):
+        apart = np.abs(apart - each.mean(0))
+    apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
+    return float(v.taus[int(np.argmax(apart))])
+
+
 def mean_ratio(u: Ints, v: Floats | Ints) -> tuple[Floats, Ints]:
     """The paper's figure: r̂ averaged over the samples (axis 0) where it is defined, and how many were not.
 

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..device import logits_of
 from ..errors import UsageError
 from .copies import input_gradient, stream
 
@@ -82,58 +83,13 @@ def adversarial_direction(model: nn.Module, pixels: Tensor, label: int) -> Tenso
     return input_gradient(model, pixels.unsqueeze(0), labels)[0].sign()
 
 
-def grid(extent: float, steps: int) -> NDArray[np.float32]:
-    """The coordinates of ``steps`` points from −extent to extent."""
-    return np.linspace(-extent, extent, steps, dtype=np.float32)
-
-
-def decide(
-    models: Sequence[nn.Module], cut: Plane, label: int, extent: float, steps: int, *, batch: int = 512
-) -> tuple[NDArray[np.int16], NDArray[np.float32]]:
-    """What every model says on a square grid of the plane.
+def beliefs(model: nn.Module, cut: Plane, at: Tensor, *, batch: int = 64) -> Tensor:
+    """What a model believes at places [N, 2] of a plane: log-probabilities float32 [N, C].
 
     Args:
-        models: in eval mode, logits [N, C] from pixels; label: whose probability is asked for.
-        extent: the grid runs from −extent to extent on both axes; steps: points on a side.
-
-    Returns:
-        Classes int16 [M, steps, steps] and probabilities of ``label`` float32 of the same shape; the second axis is
-        the plane's ``up``, the third its ``across``, both rising.
+        model: in eval mode, logits [N, C] from pixels.
     """
-    side = torch.from_numpy(grid(extent, steps))
-    at = torch.cartesian_prod(side, side).flip(1)  # rows go up, columns across
-    classes = np.empty((len(models), steps * steps), np.int16)
-    probability = np.empty((len(models), steps * steps), np.float32)
-    with torch.no_grad():
-        for start in range(0, len(at), batch):
-            images = cut.images(at[start : start + batch])
-            for row, model in enumerate(models):
-                logits = model(images).float()
-                classes[row, start : start + batch] = logits.argmax(1).numpy()
-                probability[row, start : start + batch] = logits.softmax(1)[:, label].numpy()
-    shape = (len(models), steps, steps)
-    return classes.reshape(shape), probability.reshape(shape)
-
-
-def borders(classes: NDArray[np.int16], extent: float) -> tuple[list[float | None], list[float | None]]:
-    """The lines between cells [R, R] of different classes: x and y of segments, None between two of them.
-
-    Cells are centred on :func:`grid`, so a line runs half a step from the points it separates.
-    """
-    steps = len(classes)
-    side = grid(extent, steps).astype(float)
-    half = extent / max(1, steps - 1)
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    for row, column in np.argwhere(classes[:, 1:] != classes[:, :-1]):
-        x = side[column] + half
-        xs += [x, x, None]
-        ys += [side[row] - half, side[row] + half, None]
-    for row, column in np.argwhere(classes[1:] != classes[:-1]):
-        y = side[row] + half
-        xs += [side[column] - half, side[column] + half, None]
-        ys += [y, y, None]
-    return xs, ys
+    return torch.cat([logits_of(model, cut.images(some)).log_softmax(1) for some in at.split(batch)])
 
 
 def ball_outline(cut: Plane, ball: str, tau: float, angles: int = 361) -> NDArray[np.float32]:

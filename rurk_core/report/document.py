@@ -34,6 +34,7 @@ from ..evidence.words import caveats, not_measured, sample_words, set_words, sha
 from ..measure.frozen import frozen_copy
 from ..measure.residual import Verdicts
 from ..perturb.copies import copies
+from ..run.provenance import makers, words
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts, role_of, versions
 from ..store.names import explain
@@ -133,7 +134,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
     spec, forget, run = result["spec"], result["forget"], result["key"]
     cases = [open_case(store, run, method=entry["method"], attack=entry["attack"]) for entry in result["residual"]]
     found = [find(case) for case in cases]
-    pairs = list(zip(cases, found, strict=True))
+    pairs, made = list(zip(cases, found, strict=True)), makers(store, result)
     classes = result["dataset"]["classes"]
     return {
         "format": FORMAT,
@@ -165,6 +166,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
             "seed": result["seed"],
             "report_versions": versions(),
         },
+        "makers": {"sentences": words(made), "entries": [one.to_dict() for one in made]},
         "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
         "rerun": _rerun(result),
         "limits": _limits(result, found),

@@ -44,6 +44,10 @@ FINDING_HUES = {
     "cannot_tell": "#7D8796",
 }
 """Finding → its colour on every page and in reports; each is said in words beside it too."""
+FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
+"""Paul Tol's light colours, made to be told apart as areas under dark text; a sample's own class has the first."""
+REST = "#C9CDD4"
+"""Areas of all further classes."""
 REFERENCES = "references"
 """The re-trained models taken together."""
 

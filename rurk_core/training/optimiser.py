@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,7 +27,11 @@ def optimisers(
         parameters: of a network; ``stacked``: with a first dimension of K models.
     """
     weights = [weight for weight in parameters if weight.requires_grad]
-    plain = {"momentum": config.momentum, "weight_decay": config.weight_decay, "nesterov": config.momentum > 0}
+    plain: dict[str, Any] = {
+        "momentum": config.momentum,
+        "weight_decay": config.weight_decay,
+        "nesterov": config.momentum > 0,
+    }
     if config.optimizer == "sgd":
         return [torch.optim.SGD(weights, lr=config.lr, **plain)]
     convolutions = [weight for weight in weights if weight.dim() == 4 + stacked]
@@ -55,7 +60,7 @@ class Muon(torch.optim.Optimizer):
         self.stacked = stacked
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is None:

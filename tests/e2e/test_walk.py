@@ -70,24 +70,27 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     page.locator("[class*=st-key-job-2]").get_by_role("button", name="Look at it").click(timeout=240_000)
     settled(page)
     page.get_by_role("heading", name="Neighbourhood").wait_for()
-    head = page.locator(".rk-head").inner_text()
-    assert re.search(r"recognises \d+ of 10 copies as “0”", head)
+    page.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+    finding = ".rks-finding"
+    assert re.search(r"recognises \d+ of 10 copies as “0”", page.locator(finding).inner_text())
 
     # another radius, another sample, another copy
-    slider = page.locator(".st-key-view_tau input[type=range]")
-    changed(page, ".rk-head", lambda: (slider.focus(), page.keyboard.press("End")))
-    bar = ".st-key-strip_bar"
+    slider = page.locator(".rks-tau input")
+    changed(page, ".rks-tau span", lambda: (slider.focus(), page.keyboard.press("End")))
     page.evaluate("document.activeElement.blur()")
-    assert "Sample 2 of 71" in changed(page, bar, lambda: page.keyboard.press("ArrowRight"))
-    caption = ".rk-closeup figure:nth-child(2) figcaption"
-    other = 1 if "copy 1 " in page.locator(caption).inner_text() else 0
-    picked = changed(page, caption, lambda: page.locator(".st-key-copies button.rk-tile").nth(other).click())
-    assert picked.startswith(f"copy {other + 1} at τ = 0.3")
+    first = page.locator(".rks").get_attribute("data-sample")
+    changed(page, finding, lambda: page.keyboard.press("ArrowRight"))
+    assert page.locator(".rks").get_attribute("data-sample") != first
+    caption = ".rks-copy h3"
+    page.locator(".rks-blocks canvas").focus()
+    picked = changed(page, caption, lambda: page.keyboard.press("ArrowRight"))
+    assert re.match(r"Copy \d+ of 10 at τ = 0.3", picked)
 
     # the address bar holds it all: somebody else sees the same
-    head, where = page.locator(".rk-head").inner_text(), page.url
+    said, where = page.locator(finding).inner_text(), page.url
     again = visit(where)
-    assert again.locator(".rk-head").inner_text() == head
+    again.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+    assert again.locator(finding).inner_text() == said
     assert again.locator(caption).inner_text() == picked
     assert all(f"{name}=" in where for name in ("run", "attack", "method", "sample", "tau", "copy"))
 
@@ -112,7 +115,8 @@ def test_a_deep_link_is_the_first_thing_a_cold_server_is_asked(tmp_path, visit):
         path = next(path for path, name in named_paths(page).items() if name == "Neighbourhood")
         page = visit(f"{url}{path}?tau=0.16&method=rurk&attack=fgsm")
         assert page.get_by_text("Page not found").count() == 0
-        assert "At τ = 0.16 the unlearned model RURK" in page.locator(".rk-head").inner_text()
+        page.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+        assert "At τ = 0.16 RURK recognises" in page.locator(".rks-finding").inner_text()
         assert page.title() == "Neighbourhood · RURK Explorer"
 
 

@@ -1,61 +1,135 @@
-"""The Neighbourhood page: what was stored is what is said; other radii, samples, attacks; the map; the distances."""
+"""The Neighbourhood page: the stage is told what was stored, follows the address, and its parts come by themselves."""
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
+from starlette.requests import Request
+from ui.session import stages
+
+from rurk_core.explore.packing import unpack
 
 from .looking import fine, words
 
 
-def test_the_neighbourhood_says_the_counts_that_were_stored(app, tiny_run):
+def told(test) -> dict:
+    """What the page tells the stage."""
+    (element,) = [e for e in test.get("bidi_component") if e.proto.component_name.endswith("rurk_stage")]
+    return json.loads(element.proto.json)
+
+
+def asked(place: str, part: str):
+    _, name = place.split("/")
+    sample, _, rest = part.partition("/")
+    return stages.answer(Request({"type": "http", "path_params": {"name": name, "sample": int(sample), "part": rest}}))
+
+
+def rest(test, **at):
+    """The stage comes to rest somewhere, as a browser says it."""
+    where = {"turn": 1, "sample": at["sample"], "tau": 0.1, "chosen": False, "copy": None, "cut": "adversarial", **at}
+    test.session_state["stage"] = {"rest": where}
+    return fine(test.run())
+
+
+def test_the_stage_begins_at_the_sample_most_beyond_a_retraining_and_says_what_is_said_elsewhere(app, tiny_run):
+    from rurk_core.evidence.case import open_case
+    from rurk_core.evidence.findings import find
+    from rurk_core.evidence.words import sample_words
+
+    store, result = tiny_run
+    about = told(fine(app(store=store.url, run=result["key"], method="rurk")))
+    found = find(open_case(store, result["key"], method="rurk"))
+    assert [row[0] for row in about["samples"]] == [one.sample for one in found.samples]
+    assert about["start"]["sample"] == found.samples[0].sample and about["method"] == "rurk"
+    header, _ = unpack(asked(about["place"], f"{found.samples[0].sample}/base").body)
+    assert " ".join(header["said"]) == sample_words(found.samples[0], found)
+
+
+def test_counts_on_the_stage_are_those_that_were_stored(app, tiny_run):
     from rurk_core.run.stored import load_verdicts
 
     store, result = tiny_run
     entry = next(e for e in result["residual"] if e["method"] == "rurk")
     verdicts = load_verdicts(store, entry["verdicts"])
-    sample, label = int(verdicts.samples[3]), int(verdicts.labels[3])
-    test = fine(app(store=store.url, run=result["key"], method="rurk", sample=str(sample), tau="0.1"))
-    u = verdicts.recognised("rurk")[3, 1]
-    assert f"<b>{u} of {verdicts.draws}</b> copies as “{label}”" in words(test)
+    sample = int(verdicts.samples[3])
+    about = told(fine(app(store=store.url, run=result["key"], method="rurk", sample=str(sample), tau="0.1")))
+    assert (about["start"]["sample"], about["start"]["t"]) == (sample, 1)
+    counts = unpack(asked(about["place"], f"{sample}/base").body)[0]["counts"]
+    assert counts == {name: verdicts.recognised(name)[3].tolist() for name in about["judges"]}
+    judges = "-".join(str(about["names"].index(name)) for name in about["judges"])
+    header, found = unpack(asked(about["place"], f"{sample}/copies/adversarial/1/{judges}").body)
+    assert header["same"] == [True]
+    own = (found["top"][0, :, :, 0] == verdicts.labels[3]).sum(1)
+    assert own.tolist() == [counts[name][1] for name in about["judges"]]
 
 
-def test_another_radius_method_and_sample_are_put_into_the_url(app, tiny_run):
+def test_where_the_stage_rests_is_where_a_link_begins(app, tiny_run):
     store, result = tiny_run
     test = fine(app(store=store.url, run=result["key"]))
-    first = test.query_params["sample"]
-    test.select_slider(key="view_tau").set_value(0.3).run()
-    test.selectbox(key="view_method").set_value("rurk").run()
-    test.button(key="next").click().run()
-    fine(test)
-    assert test.query_params["tau"] == "0.3" and test.query_params["method"] == "rurk"
-    assert test.query_params["sample"] != first
+    about = told(test)
+    second = about["samples"][1][0]
+    telling = unpack(asked(about["place"], f"{second}/base").body)[0]["telling"]
+    other = 3 - telling  # radii 1 and 2 are above 0
+    rest(test, sample=second, tau=about["taus"][other], chosen=True, copy=4, cut="copies")
+    query = dict(test.query_params.items())
+    wanted = {"sample": str(second), "tau": str(about["taus"][other]), "copy": "4", "cut": "copies"}
+    assert wanted.items() <= query.items()
+    again = told(fine(app(store=store.url, **query)))
+    assert again["start"] == {"sample": second, "t": other, "chosen": True, "copy": 3, "cut": "copies"}
+
+
+def test_what_was_not_chosen_stays_the_default_of_the_next_sample(app, tiny_run):
+    store, result = tiny_run
+    test = fine(app(store=store.url, run=result["key"], copy="2"))
+    second = told(test)["samples"][1][0]
+    rest(test, sample=second)
+    assert test.query_params["sample"] == str(second)
+    assert "copy" not in test.query_params and "cut" not in test.query_params
+    assert not told(test)["start"]["chosen"]
 
 
 @pytest.mark.parametrize("attack", ["uniform_l2", "fgsm", "pgd_untargeted"])
 def test_an_attack_that_was_not_measured_is_made_for_the_one_sample(app, tiny_run, attack):
     store, result = tiny_run
-    test = fine(app(store=store.url, run=result["key"], attack=attack, tau="0.1"))
+    test = app(store=store.url, run=result["key"], attack=attack, tau="0.1")
+    about = told(fine(test))
+    assert about["samples"][0][2] == ""
+    sample = about["start"]["sample"]
+    header, _ = unpack(asked(about["place"], f"{sample}/base").body)
+    assert header["counts"] == {} and "was measured of this sample only" in header["said"][0]
+    test.session_state["drawer"] = True
+    fine(test.run())
     assert "of 20</b> copies" in words(test) and "“0”" in words(test)
 
 
-@pytest.mark.parametrize("query", [{}, {"cut": "samples", "a": "5", "b": "9"}, {"attack": "uniform_linf", "turn": "3"}])
-def test_the_decision_map_is_drawn_for_every_model_shown(app, tiny_run, query):
+def test_the_drawer_holds_what_the_stage_rests_on(app, tiny_run):
     store, result = tiny_run
-    test = app(store=store.url, run=result["key"], **query)
-    test.session_state["map_box"] = True
+    test = fine(app(store=store.url, run=result["key"], method="rurk", tau="0.1"))
+    assert not test.get("plotly_chart")
+    test.session_state["drawer"] = True
     fine(test.run())
-    assert len([e for e in test.get("plotly_chart") if "map-" in str(e.proto.id)]) == 3
-    assert words(test).count("takes it for") == 3
+    assert "model / re-trained" in words(test) and len(test.get("plotly_chart")) == 1
+    assert {"report_sample", "report_run"} <= {getattr(e, "key", None) for e in test.get("download_button")}
 
 
-def test_two_samples_that_span_no_plane_are_one_sentence(app, tiny_run):
+def test_parts_that_are_not_there_are_a_sentence(app, tiny_run):
     store, result = tiny_run
-    test = app(store=store.url, run=result["key"], cut="samples", a="5", b="5")
-    test.session_state["map_box"] = True
-    test.run()
-    assert not test.exception and "same" in test.error[0].value
+    place = told(fine(app(store=store.url, run=result["key"])))["place"]
+    assert asked(place, "0/base").status_code == 200
+    for part in ("0/nothing", "0/field/adversarial/99/0/0", "0/field/adversarial/x/0/0", "0/copies/adversarial/x/0"):
+        assert asked(place, part).status_code == 404, part
+    for part in ("0/field/nowhere/0/0/0", "99999999/base", "0/copies/adversarial/77/0", "0/field/samples:0:0/0/0/0"):
+        assert asked(place, part).status_code == 422 and asked(place, part).body.endswith(b".")
+    assert b"reload" in asked("stages/other", "0/base").body
+
+
+def test_a_plane_that_is_none_is_left_out_of_the_link(app, tiny_run):
+    store, result = tiny_run
+    test = app(store=store.url, run=result["key"], cut="samples:5:5")
+    assert not test.exception and not test.error
+    assert any("does not exist here" in warning.value for warning in test.warning)
 
 
 def test_the_smallest_changes_are_those_the_core_finds(app, tiny_run):
@@ -67,7 +141,7 @@ def test_the_smallest_changes_are_those_the_core_finds(app, tiny_run):
     store, result = tiny_run
     sample = result["forget"]["indices"][0]
     test = app(store=store.url, run=result["key"], sample=str(sample), norm="linf")
-    test.session_state["distance_box"] = True
+    test.session_state["drawer"] = test.session_state["distance_box"] = True
     table = next(e.body for e in fine(test.run()).get("html") if "by random directions" in e.body)
     assert table.count("<tr>") == 1 + 4  # the Original, one method, two re-trained
     data = load_dataset("digits")

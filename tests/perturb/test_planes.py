@@ -13,7 +13,7 @@ from torch import nn
 
 from rurk_core.errors import UsageError
 from rurk_core.perturb.copies import along_ray
-from rurk_core.perturb.planes import adversarial_direction, ball_outline, borders, decide, grid, plane, random_direction
+from rurk_core.perturb.planes import adversarial_direction, ball_outline, beliefs, plane, random_direction
 
 SHAPE = (1, 2, 2)
 
@@ -23,7 +23,7 @@ class Linear(nn.Module):
 
     def __init__(self, w, c: float):
         super().__init__()
-        self.w, self.c = torch.as_tensor(w, dtype=torch.float32), c
+        self.w, self.c = nn.Parameter(torch.as_tensor(w, dtype=torch.float32)), c
 
     def forward(self, x):
         z = x.flatten(1) @ self.w - self.c
@@ -66,29 +66,21 @@ def test_directions_that_span_no_plane_are_refused():
         plane(x, d, -2 * d)
 
 
-def test_regions_of_a_linear_model_are_half_planes_at_the_known_distance():
+def test_beliefs_of_a_linear_model_are_those_of_its_distance():
     # pixels 0 and 1 run along the axes; w·x > c is (x0 − ½) + 2(x1 − ½) > 0.1 here
     model, cut = Linear([1.0, 2.0, 0.0, 0.0], 1.6), middle_plane()
-    classes, probability = decide([model], cut, 1, 0.2, 41, batch=100)
-    across, up = np.meshgrid(grid(0.2, 41), grid(0.2, 41))
-    z = cut.scale * (across + 2 * up) - 0.1
-    clear = np.abs(z) > 1e-6
-    assert ((classes[0] == 1) == (z > 0))[clear].all()
-    assert np.allclose(probability[0], 1 / (1 + np.exp(-z)), atol=1e-5)
+    line = torch.linspace(-0.2, 0.2, 41)
+    at = torch.cartesian_prod(line, line)
+    found = beliefs(model, cut, at, batch=100)
+    z = cut.scale * (at[:, 0] + 2 * at[:, 1]) - 0.1
+    assert torch.allclose(found[:, 1], nn.functional.logsigmoid(z), atol=1e-5)
+    assert torch.allclose(found.exp().sum(1), torch.ones(len(at)), atol=1e-5)
 
 
 def test_pixels_stay_in_range():
     cut = middle_plane()
     images = cut.images(torch.tensor([[9.0, 0.0], [-9.0, 0.0]]))
     assert images.view(2, -1)[:, 0].tolist() == [1, 0] and (images.view(2, -1)[:, 1:] == 0.5).all()
-
-
-def test_borders_of_two_halves_are_one_straight_line():
-    classes = np.zeros((5, 5), np.int16)
-    classes[:, 3:] = 7
-    xs, ys = borders(classes, 1.0)  # columns at −1, −½, 0, ½, 1
-    assert {x for x in xs if x is not None} == {0.25}
-    assert len(xs) == 15 and min(y for y in ys if y is not None) == -1.25
 
 
 def test_the_ball_meets_the_plane_where_pixels_move_by_tau():

@@ -16,8 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from rurk_core.report import STAGE
+
 KINDS = {".js": "text/javascript", ".css": "text/css"}
-FILES = {path.name: path.read_bytes() for path in sorted(Path(__file__).parent.iterdir()) if path.suffix in KINDS}
+FOLDERS = (Path(__file__).parent, STAGE)
+"""The scripts of the stage lie in the core, since a page that needs no server has them too."""
+FILES = {
+    path.name: path.read_bytes() for folder in FOLDERS for path in sorted(folder.iterdir()) if path.suffix in KINDS
+}
 VERSION = hashlib.sha256(b"\0".join(FILES.values())).hexdigest()[:16]
 """One for all files: a script finds those it imports beside it."""
 

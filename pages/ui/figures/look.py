@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rurk_core.report.looks import REFERENCES, Look, looks_of
+from rurk_core.report.looks import FILLS, REFERENCES, REST, Look, looks_of
 
 __all__ = ["CSS", "FILLS", "GREEN", "INK", "LEVEL", "REFERENCES", "REST", "Look", "faded", "looks_of"]
 
 CSS = Path(__file__).with_suffix(".css")
 """The style of all pages, for ``st.html``."""
-FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
-"""Paul Tol's light colours, made to be told apart as areas under dark text; a sample's own class has the first."""
-REST = "#C9CDD4"
-"""Areas of all further classes."""
 INK = "#14171D"
 """Lines and letters on those areas, in the light theme and in the dark one."""
 GREEN = "#009E73"

@@ -1,12 +1,16 @@
-"""Who recognises a sample at one radius: in words, and as a table."""
+"""Who recognises a sample at one radius: in words, as a table, and what its copies are taken for."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import streamlit as st
 
 from rurk_core.evidence.words import sample_words
 from rurk_core.measure.residual import log_ratio_posterior
-from ui.figures.look import REFERENCES
+from ui import figures
+from ui.figures.look import REFERENCES, Look
 from ui.glossary import term
 from ui.session.evidence import finding_of, findings_of
 from ui.session.view import View
@@ -78,3 +82,54 @@ def ratio_words(u: int, each: np.ndarray, draws: int) -> tuple[str, str]:
     if each.sum() == 0:
         return f"{u} / 0: undefined (0 of {draws})", interval
     return f"{u} / {number(each.mean())} = <b>{u / each.mean():.2f}</b>", interval
+
+
+OTHERS = ("#A0A9B7", "#C6CCD6", "#B4BCC8", "#D5DAE1")
+"""Greys of the classes a copy is mistaken for, all light enough for dark text."""
+READABLE = 12.0
+"""Per cent of a bar that has room for words."""
+
+
+def taken_for(view: View, shown: list[str]) -> None:
+    """How many of the copies every model takes for which class: a stacked bar per model, and the numbers."""
+    v, bars = view.verdicts, [(view.looks[name], view.counts(name)[view.at]) for name in shown]
+    st.subheader(f"What the copies are taken for at τ = {view.tau:.4g}", anchor=False)
+    st.html(
+        stacked(view.classes, view.label, bars, v.draws)
+        + '<div class="rk-see rk-below">See: coloured is the sample’s own class; the longer the coloured part, the '
+        "better the model still knows it. Grey parts carry the name of the class it was mistaken for.</div>"
+    )
+    about: dict[str, Any] = {"sample": view.sample, "tau": view.tau}
+    rows = [
+        about | {"model": look.title, "class": view.classes[c], "copies": n, "of": v.draws}
+        for look, counts in bars
+        for c, n in enumerate(counts.tolist())
+    ]
+    figures.download(rows, f"taken-for-sample-{view.sample}", "taken_for_csv")
+
+
+def stacked(classes: list[str], own: int, bars: list[tuple[Look, np.ndarray]], draws: int) -> str:
+    """One stacked bar per model, as HTML.
+
+    Args:
+        own: the sample's class, which comes first and has the model's colour; the others are grey and carry names.
+        bars: look and copies by class [C] of each model; draws: copies in all.
+    """
+    total = np.sum([counts for _, counts in bars], axis=0)
+    others = [int(c) for c in np.argsort(-total, kind="stable") if c != own and total[c] > 0]
+    rows = []
+    for look, counts in bars:
+        parts = []
+        for place, c in enumerate([own, *others]):
+            share, text = 100 * float(counts[c]) / draws, f"{escape(classes[c])}: {number(counts[c])}"
+            if share > 0:
+                fill, ink = (look.colour, look.ink) if c == own else (OTHERS[(place - 1) % len(OTHERS)], "#000")
+                parts.append(
+                    f'<span style="width:{share:.2f}%;background:{fill};color:{ink}" title="taken for {text} of '
+                    f'{draws}">{text if share >= READABLE else ""}</span>'
+                )
+        rows.append(
+            f"<tr><td>{look.label()}</td><td style='width:62%'><div class='rk-stack'>{''.join(parts)}</div></td></tr>"
+        )
+    scale = f"<div class='rk-ends'><span>0</span><span>copies</span><span>{draws}</span></div>"
+    return f"<table class='rk-table'>{''.join(rows)}<tr><td></td><td>{scale}</td></tr></table>"

@@ -37,7 +37,8 @@ def run_row(entry: Entry) -> None:
         st.button("Delete", on_click=_delete, args=(entry.key,), key=f"delete-{entry.key}")
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"run-{entry.key}"):
-        came = " · came with the app" if entry.bundled else " · audit" if "audit" in result else ""
+        came = " · came with the app" if entry.bundled else " · imported" if entry.imported else ""
+        came += " · audit" if "audit" in result else ""
         seen = " · in view" if entry.key == state.run_in_view() else ""
         st.markdown(
             f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "

@@ -58,6 +58,18 @@ def _result(url: str, key: str) -> dict[str, Any]:
     return load_result(store(), key)
 
 
+def origin_of(key: str) -> list[str]:
+    """What is to be said of who made a run: imported, by different versions, by code that has changed since."""
+    return _origin(store().url, key)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _origin(url: str, key: str) -> list[str]:
+    from rurk_core.run.provenance import makers, words
+
+    return words(makers(store(), result_of(key)))
+
+
 def verdicts_of(key: str):
     """Verdict counts of a finished run; read only."""
     return _verdicts(store().url, key)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.measure.residual import Verdicts
+from rurk_core.measure.residual import Verdicts, telling_radius  # noqa: F401 – pages take it from here
 from rurk_core.perturb.copies import ATTACKS
 from ui.figures.look import REFERENCES, Look
 from ui.figures.sheet import Sheet, make_sheet
@@ -184,36 +184,6 @@ def models_of(result: dict[str, Any], names: tuple[str, ...]) -> list[Any]:
     return [state.frozen_model(state.store().url, keys[name]) for name in names]
 
 
-@st.cache_resource(max_entries=200, show_spinner="Making copies and asking the models …")
-def on_demand(url: str, run: str, attack: str, method: str, sample: int, label: int, _dataset: Any) -> Verdicts:
-    """Verdicts on one sample for an attack that the run did not measure: same models, radii, draws and seed."""
-    import torch
-
-    from rurk_core.measure.verdicts import count_verdicts
-
-    result = state.result_of(run)
-    like = state.verdicts_of(next(key for (_, m), key in tables_of(result).items() if m == method))
-    kind = ATTACKS[attack]
-    rows = [row["name"] for row in result["models"] if "failed" not in row]
-    references = [name for name in rows if name in like.references]
-    others = ["original", method] if kind.uses_model else [name for name in rows if name not in like.references]
-    judges = tuple(dict.fromkeys([*others, *references]))
-    heavy = not kind.ray and _dataset.train_images[0].numel() > 1000
-    return count_verdicts(
-        dict(zip(judges, models_of(result, judges), strict=True)),
-        references,
-        _dataset.train_images[[sample]],
-        torch.tensor([label]),
-        [sample],
-        attack=attack,
-        taus=[float(tau) for tau in like.taus],
-        draws=min(like.draws, FEW if heavy else SHOWN),
-        seed=like.seed,
-        classes=len(_dataset.classes),
-        source=method,
-    )
-
-
 def copies_of(view: View) -> Copies:
     """The copies at the view's radius, and what every judging model says of them."""
     url = state.store().url
@@ -254,23 +224,3 @@ def _copies(url: str, run: str, attack: str, method: str, sample: int, tau: floa
         taken[:, :SHOWN],
         draws > 1000 or bool((again == counted).all()),
     )
-
-
-def beyond(v: Verdicts, method: str) -> np.ndarray:
-    """Copies recognised beyond the mean of the re-trained models [N, T]; all of them where there is no such model."""
-    each = v.reference_recognised()
-    return v.recognised(method) - (each.mean(0) if len(each) else 0)
-
-
-def telling_radius(v: Verdicts, method: str, place: int) -> float:
-    """The radius at which the model and the re-trained ones differ most on a sample; not 0, where copies are alike."""
-    apart = np.abs(beyond(v, method)[place]).astype(float)
-    apart[(v.taus == 0) & (len(v.taus) > 1)] = -1
-    return float(v.taus[int(np.argmax(apart))])
-
-
-def telling_copy(view: View, found: Copies) -> int:
-    """The copy on which the model in question and the re-trained ones differ most."""
-    right = found.probability[:, :, view.label].astype(np.float32)
-    others = view.members(REFERENCES)
-    return int(np.argmax(np.abs(right[view.members(view.method)[0]] - (right[others].mean(0) if others else 0))))

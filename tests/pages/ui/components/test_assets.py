@@ -14,6 +14,13 @@ from ui.components import assets
 COMPONENTS = Path(assets.__file__).parent
 
 
+def all_paths() -> list[Path]:
+    return [path for folder in assets.FOLDERS for path in folder.iterdir()]
+
+
+PLACES = {path.name: path for path in all_paths()}
+
+
 def get(version: str, file: str) -> Response:
     return assets.answer(Request({"type": "http", "path_params": {"version": version, "file": file}}))
 
@@ -21,7 +28,7 @@ def get(version: str, file: str) -> Response:
 @pytest.mark.parametrize("name", assets.FILES)
 def test_a_file_is_sent_as_it_is_and_kept_for_good(name):
     found = get(assets.VERSION, name)
-    assert found.body == (COMPONENTS / name).read_bytes()
+    assert found.body == PLACES[name].read_bytes()
     kind = "text/css" if name.endswith(".css") else "text/javascript"
     assert found.headers["content-type"].startswith(kind) and "immutable" in found.headers["cache-control"]
 
@@ -50,4 +57,11 @@ def test_every_component_names_files_that_exist():
     asked = set()
     for path in COMPONENTS.glob("*.py"):
         asked |= set(re.findall(r'"([\w.]+\.(?:js|css))"', path.read_text()))
-    assert asked >= {"tiles.js", "table.js", "scatter.js", "field.js", "points.js"} and asked <= set(assets.FILES)
+    assert asked >= {"tiles.js", "table.js", "scatter.js", "field.js", "points.js", "stage.js"}
+    assert asked <= set(assets.FILES)
+
+
+def test_no_two_files_of_the_folders_have_one_name():
+    assert len(assets.FILES) == sum(
+        path.suffix in assets.KINDS for folder in assets.FOLDERS for path in folder.iterdir()
+    )

@@ -39,7 +39,8 @@ def test_what_runs_is_told_on_any_page_and_its_end_until_it_is_dismissed(app, jo
     jobs.append(job())
     test = fine(app("compare.py"))
     assert "References, 10 of 100 steps · about 2.5 min left" in test.get("progress")[-1].proto.text
-    assert "Digits · half of “0” · 2 methods" in str(test.main) and any("0.250" in c.value for c in test.caption)
+    links = [link.proto.label for link in test.get("page_link")]
+    assert "**Digits · half of “0” · 2 methods**" in links and any("0.250" in c.value for c in test.caption)
     jobs[0] = replace(jobs[0], state="failed")
     test.switch_page("teach.py").run()
     assert "Digits · half of “0” · 2 methods" in words(fine(test))

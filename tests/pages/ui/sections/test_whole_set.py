@@ -12,7 +12,7 @@ import pytest
 import streamlit as st
 from ui.jobs import runs
 from ui.sections import whole_set
-from ui.session.view import on_demand
+from ui.session.stages import scene_of
 
 from rurk_core.data import load_dataset
 from rurk_core.evidence.case import open_case
@@ -133,12 +133,13 @@ def test_a_sample_that_stays_opens_in_neighbourhood_and_only_if_it_was_looked_at
     store, result, document = measured
     sample = document["retained"]["samples"][5]["sample"]
     test = app("neighbourhood.py", store, run=result["key"], method="gd", attack="gaussian", sample=str(sample))
-    assert not test.error and not test.warning and "A sample that **stays**" in said(test)
+    assert not test.error and not test.warning
     assert test.query_params["sample"] == str(sample)
     # the counts are those of the document: same copies, same models
     row = document["retained"]["samples"][5]
-    label = int(load_dataset("digits").train_labels[sample])
-    counts = on_demand(store.url, result["key"], "gaussian", "gd", sample, label, load_dataset("digits"))
+    scene = scene_of(result["key"], "gd", "gaussian", load_dataset("digits"))[1]
+    assert "This sample stays" in scene.said(sample)[0]
+    counts = scene.table(sample)
     assert counts.margin("gd")[:, counts.taus > 0].mean() == pytest.approx(row["log_odds"], abs=1e-4)
     assert "report_sample" not in [getattr(e, "key", None) for e in test.get("download_button")]
     kept = {row["sample"] for row in document["retained"]["samples"]} | set(result["forget"]["indices"])

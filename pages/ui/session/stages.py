@@ -1,0 +1,89 @@
+"""Stages over HTTP: a browser asks for their parts itself, without running a page.
+
+Only what a page has shown since the server started can be had, and only by the name that the page was given.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from rurk_core.errors import RurkError
+from rurk_core.explore import stage
+from rurk_core.explore.scene import Scene, open_scene
+from ui.session import state
+from ui.session.evidence import findings_of
+
+MOST = 16
+_shown: OrderedDict[str, Scene] = OrderedDict()
+GONE = "The server was started again since; reload the page."
+
+
+@st.cache_resource(max_entries=MOST, show_spinner=False)
+def _opened(url: str, run: str, method: str, attack: str, fingerprint: str, _data: object) -> Scene:
+    result = state.result_of(run)
+    keys = {row["name"]: row["key"] for row in result["models"] if row.get("key")}
+    measured = any((entry["method"], entry["attack"]) == (method, attack) for entry in result["residual"])
+    return open_scene(
+        state.store(),
+        result,
+        _data,  # type: ignore[arg-type]
+        method=method,
+        attack=attack,
+        found=findings_of(run, method, attack) if measured else None,
+        model=lambda name: state.frozen_model(url, keys[name]),
+    )
+
+
+def scene_of(run: str, method: str, attack: str, data: object) -> tuple[str, Scene]:
+    """A scene, and the name that its parts have from now on: ``stages/<name>/…``, relative to the page."""
+    url, fingerprint = state.store().url, getattr(data, "fingerprint", "")
+    scene = _opened(url, run, method, attack, fingerprint, data)
+    name = hashlib.sha256("\0".join((url, run, method, attack, fingerprint)).encode()).hexdigest()[:20]
+    _shown[name] = scene
+    _shown.move_to_end(name)
+    while len(_shown) > MOST:
+        _shown.popitem(last=False)
+    return name, scene
+
+
+def part(scene: Scene, sample: int, words: list[str]) -> bytes:
+    """The part of a stage that an address names, see ``stage_parts.js``.
+
+    Raises:
+        RurkError: there is none such.
+        ValueError: the address is none.
+    """
+    names = scene.names
+    match words:
+        case ["base"]:
+            return stage.base(scene, sample)
+        case ["field", cut, model, level, zoom]:
+            return stage.field(scene, sample, cut, names[int(model)], int(level), int(zoom))
+        case ["copies", cut, radii, models]:
+            judges = [names[int(model)] for model in models.split("-")]
+            return stage.copies(scene, sample, cut, [int(at) for at in radii.split("-")], judges)
+    raise ValueError(words)
+
+
+def answer(request: Request) -> Response:
+    wanted = request.path_params
+    scene = _shown.get(wanted["name"])
+    if scene is None:
+        return Response(GONE, status_code=404)
+    try:
+        found = part(scene, wanted["sample"], wanted["part"].split("/"))
+    except (ValueError, IndexError):
+        return Response("There is no such part of a stage.", status_code=404)
+    except RurkError as error:
+        return Response(str(error), status_code=422)
+    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    return Response(found, media_type="application/octet-stream", headers=headers)
+
+
+ROUTES = [Route("/stages/{name}/{sample:int}/{part:path}", answer)]

@@ -1,0 +1,151 @@
+// The copies of a sample: their pixels at any radius, and who recognises which.
+
+/** Everything a view says of the copies of its sample at the radius in view, or null while that is not there. */
+export class Copies {
+  /** @param {any} data @param {any} base @param {any} parts @param {any} my */
+  constructor(data, base, parts, my) {
+    this.data = data;
+    this.base = base;
+    this.parts = parts;
+    this.my = my;
+    this.k = Math.round(my.t);
+    this.at = parts.copies(my.sample, my.cut, this.k);
+    this.count = base.copies;
+  }
+
+  answer(name) {
+    return this.at?.answers[name];
+  }
+
+  /** The class a model takes copy i for; -1 while that is not known. */
+  says(name, i) {
+    const found = this.answer(name);
+    return found ? found.top[i * found.top.shape[1]] : -1;
+  }
+
+  knows(name, i) {
+    return this.says(name, i) === this.base.label;
+  }
+
+  /** How many re-trained models recognise copy i. */
+  retrained(i) {
+    return this.data.references.filter((name) => this.knows(name, i)).length;
+  }
+
+  /** The probability of the sample's class, from 0 to 1. */
+  own(name, i) {
+    return (this.answer(name)?.own[i] ?? 0) / 255;
+  }
+
+  /** How many copies a model recognises: of all the run counted where it did, else of those here; null if unknown. */
+  total(name) {
+    const counted = this.base.counts[name];
+    if (counted) return counted[this.k];
+    if (!this.answer(name)) return null;
+    let sum = 0;
+    for (let i = 0; i < this.count; i++) sum += this.knows(name, i) ? 1 : 0;
+    return sum;
+  }
+
+  get of() {
+    return Object.keys(this.base.counts).length ? this.base.draws : this.count;
+  }
+
+  /** Who is asked whether a copy is known: the Original, the model in question, the re-trained ones by majority. */
+  get groupers() {
+    const { data } = this;
+    const one = (name) => ({ name, look: data.looks[name], knows: (i) => this.knows(name, i) });
+    const found = [...new Set(["original", data.method])].filter((name) => data.names.includes(name)).map(one);
+    if (data.references.length) {
+      const half = data.references.length / 2;
+      found.push({ name: "references", look: data.looks.references, knows: (i) => this.retrained(i) > half });
+    }
+    return found;
+  }
+
+  /** The copies in blocks by who recognises them: [{who, copies}], those that only the unlearned model knows first. */
+  groups() {
+    if (!this.at) return [];
+    const asked = this.groupers;
+    const found = new Map();
+    for (let i = 0; i < this.count; i++) {
+      const key = asked.map((who) => (who.knows(i) ? 1 : 0)).join("");
+      if (!found.has(key)) found.set(key, { key, who: asked.filter((who) => who.knows(i)), asked, copies: [] });
+      found.get(key).copies.push(i);
+    }
+    return [...found.values()].sort((a, b) => rank(a, this.data.method) - rank(b, this.data.method));
+  }
+
+  /** The copy on which the model in question and the re-trained ones differ most. */
+  telling() {
+    const { references, method } = this.data;
+    let [best, most] = [0, -1];
+    for (let i = 0; i < this.count; i++) {
+      const others = references.reduce((sum, name) => sum + this.own(name, i), 0) / (references.length || 1);
+      const apart = Math.abs(this.own(method, i) - others);
+      if (apart > most) [best, most] = [i, apart];
+    }
+    return best;
+  }
+
+  /** How many copies have a picture. */
+  get pictured() {
+    return (this.base.noise || this.at?.change)?.shape[0] ?? 0;
+  }
+
+  /** Where copy i stands on the plane, also between the radii that were measured. */
+  place(i) {
+    const [low, high] = [Math.floor(this.my.t), Math.ceil(this.my.t)];
+    const ends = [low, high].map((t) => this.parts.copies(this.my.sample, this.my.cut, t)?.places);
+    if (!ends[0] || !ends[1]) return this.at ? [this.at.places[2 * i], this.at.places[2 * i + 1]] : null;
+    const share = this.my.t - low;
+    return [0, 1].map((axis) => (1 - share) * ends[0][2 * i + axis] + share * ends[1][2 * i + axis]);
+  }
+
+  /** The pixels of copy i into `into` (RGBA), and what was changed into `change` if given, from −1 to 1. */
+  pixels(i, into, change) {
+    const { picture, noise, step } = this.base;
+    const channels = picture.shape[2];
+    const cells = picture.length / channels;
+    const source = noise || this.at?.change;
+    const gain = 255 * (noise ? tauOf(this.data, this.my.t) * step : this.at?.step || 0);
+    const from = i * cells * channels;
+    for (let at = 0; at < cells; at++) {
+      let sum = 0;
+      for (let c = 0; c < 3; c++) {
+        const o = at * channels + (channels === 3 ? c : 0);
+        const value = Math.min(255, Math.max(0, picture[o] + (source ? gain * source[from + o] : 0)));
+        into[4 * at + c] = value;
+        sum += value - picture[o];
+      }
+      into[4 * at + 3] = 255;
+      if (change) change[at] = sum / 765;
+    }
+  }
+}
+
+/** τ at a place between the radii. */
+export function tauOf(data, t) {
+  const low = Math.floor(t);
+  const high = Math.ceil(t);
+  return data.taus[low] + (t - low) * (data.taus[high] - data.taus[low]);
+}
+
+/** What the unlearned model knows and re-trained ones do not comes first, what nobody knows last. */
+function rank({ who, asked }, method) {
+  const names = who.map((one) => one.name);
+  const [mine, theirs] = [names.includes(method), names.includes("references")];
+  if (!who.length) return 9;
+  if (mine && !theirs) return names.length > 1 ? 0 : 1;
+  if (who.length === asked.length) return 2;
+  return mine ? 3 : theirs ? 4 : 5;
+}
+
+/** "only Original and RURK": who recognises the copies of a block. */
+export function wordsOf({ who, asked }, many) {
+  const name = (one) =>
+    one.name === "references" ? (many > 1 ? "most re-trained models" : "Re-trained") : one.look.title;
+  if (!who.length) return "known to none";
+  if (who.length === asked.length) return asked.length > 2 ? "known to all" : "known to both";
+  return `known only to ${who.map(name).join(" and ")}`;
+}
