@@ -30,6 +30,7 @@ page = st.navigation(
         st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
         st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
         st.Page("compare.py", title="Compare", icon=":material/table_chart:", url_path="compare"),
+        st.Page("evidence.py", title="Evidence", icon=":material/grid_on:", url_path="evidence"),
         st.Page("review.py", title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page("embedding.py", title="Embedding", icon=":material/scatter_plot:", url_path="embedding"),
         st.Page("teach.py", title="Teach", icon=":material/school:", url_path="teach"),

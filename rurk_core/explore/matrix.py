@@ -67,7 +67,7 @@ def matrix(case: Case, found: Findings, data: Dataset | None) -> list[Signal]:
                 "deviate",
                 "how unusual",
                 "deviations",
-                "The same in deviations of one more re-training: what the finding rests on.",
+                "What the finding rests on: beyond a re-training, in deviations of one more.",
                 judged.deviate[places],
             ),
         ]
