@@ -222,7 +222,9 @@ def nearest(options: Sequence[float]) -> Callable[[str], float]:
 def run_in_view() -> str | None:
     """The key of the experiment in view, or None while there is none."""
     keys = [entry.key for entry in runs()]
-    return choice("run", keys[0] if keys else None, one_of(keys), always=True)
+    before = st.session_state.get("written", {}).get("run")  # a run that ends meanwhile does not push itself into view
+    first = before if before in keys else keys[0] if keys else None
+    return choice("run", first, one_of(keys), always=True)
 
 
 def result_in_view() -> dict[str, Any] | None:
