@@ -16,6 +16,7 @@ the plane is the field under it the model's answer to it; what each copy is take
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..measure.verdicts import LOG_ODDS_BOUND, log_odds
 from ..perturb.copies import ATTACKS
 from ..perturb.planes import Plane, ball_outline, beliefs
 from .packing import pack
-from .scene import Scene
+from .scene import REACH, Scene
 
 SIDE = 96
 """Pixels of the longer side of a picture, at most; larger ones are shown reduced to that."""
@@ -47,6 +48,8 @@ LIGHT, HEAVY = (21, 41), (11, 21, 41)
 SMALL = 1000
 ZOOMS = 5
 """Fields of a plane: the whole of it, half as far, a quarter, and so on, for small radii."""
+NEAR = 2.2
+"""A field that suits a radius reaches at least so many times as far."""
 FLOOR = -8.0
 """Log-probabilities below this are kept as this: far from every border."""
 
@@ -54,6 +57,14 @@ FLOOR = -8.0
 def sides(scene: Scene) -> tuple[int, ...]:
     """Nodes along a side of a field, level by level."""
     return LIGHT if scene.data.train_images[0].numel() <= SMALL else HEAVY
+
+
+def zoom_of(scene: Scene, at: int) -> int:
+    """Which zoom suits radius number ``at``."""
+    tau = scene.taus[at]
+    if not tau:
+        return 0
+    return max(0, min(ZOOMS - 1, math.floor(math.log2(REACH / NEAR * max(scene.taus) / tau))))
 
 
 def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -> bytes:
@@ -93,7 +104,8 @@ def field(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int 
 
     ``shades`` uint8 [k, side, side]: byte b of a class stands for the log-probability (1 − b/255)·``floor``; classes in
     the order of ``base``, the last for the likeliest of all further ones. Rows go up, columns across, from −``extent``
-    to ``extent``, the plane's own over 2^``zoom``. ``outline`` float32 [a, 2] is the ball of τ = 1.
+    to ``extent``, the plane's own over 2^``zoom``. What is written are differences along both, modulo 256: they are
+    small, and so the bytes pack well. ``outline`` float32 [a, 2] is the ball of τ = 1.
 
     Raises:
         UsageError: no such level, zoom, plane or model.
@@ -103,10 +115,17 @@ def field(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int 
     on, extent, about = scene.cut(sample, cut)
     header = {"kind": "field", "sample": sample, "cut": cut, "model": name, "level": level, "zoom": zoom}
     arrays: dict[str, NDArray[Any]] = {
-        "shades": shades(scene, sample, cut, name, level, zoom),
+        "shades": differences(shades(scene, sample, cut, name, level, zoom)),
         "outline": ball_outline(on, ATTACKS[scene.attack].ball, 1.0, 73),
     }
     return pack({**header, "extent": extent / 2**zoom, "floor": FLOOR, **about}, arrays)
+
+
+def differences(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Differences along the last two axes, modulo 256; two cumulative sums undo them."""
+    for axis in (-1, -2):
+        values = np.diff(values, axis=axis, prepend=np.uint8(0))
+    return values
 
 
 def shades(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int) -> NDArray[np.uint8]:

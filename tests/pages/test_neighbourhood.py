@@ -114,6 +114,17 @@ def test_the_drawer_holds_what_the_stage_rests_on(app, tiny_run):
     assert {"report_sample", "report_run"} <= {getattr(e, "key", None) for e in test.get("download_button")}
 
 
+def test_a_page_to_hand_on_begins_with_the_sample_in_view(app, tiny_run):
+    store, result = tiny_run
+    sample = result["forget"]["indices"][7]
+    test = app(store=store.url, run=result["key"], method="rurk", sample=str(sample))
+    test.session_state["drawer"] = True
+    fine(test.run())
+    test.number_input(key="share_count").set_value(2)
+    fine(test.button(key="share_make").click().run())
+    assert "share_save" in {getattr(e, "key", None) for e in test.get("download_button")}
+
+
 def test_parts_that_are_not_there_are_a_sentence(app, tiny_run):
     store, result = tiny_run
     place = told(fine(app(store=store.url, run=result["key"])))["place"]

@@ -92,7 +92,7 @@ export function panelsOf(stage) {
     const title = made("span", "rks-name", look.title);
     title.prepend(tagOf(look));
     head.append(title, panel.number, panel.more);
-    if (data.references.length > 1 && data.references.includes(data.names[model]))
+    if (data.live && data.references.length > 1 && data.references.includes(data.names[model]))
       title.append(otherReference(stage, model));
     const plane = made("div", "rks-plane");
     plane.append(canvas, panel.says);
