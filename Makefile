@@ -4,6 +4,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS := .venv-docs
+# a process a core, with a thread each: threads of several processes wait for one another
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
 PIP := -m pip install --disable-pip-version-check --quiet
 
 .PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots clean
@@ -13,11 +15,11 @@ app: $(STAMP)
 	$(BIN)/rurk app $(ARGS)
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
 
 # what to run before every commit, within a minute: the tests that train nothing and open no page
 check: lint
-	$(BIN)/pytest -m "not slow and not e2e"
+	$(PYTEST) -m "not slow and not e2e"
 
 lint: types lint-js
 	$(BIN)/ruff check .

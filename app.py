@@ -44,56 +44,29 @@ OWN_PLACE_ONLY = "; ".join(
 )
 
 
-class Pages:
-    """Tells the browser to load nothing from any other server, no font, no icon, no script; and what Back means.
-
-    The script of :data:`FIRST` goes before all others of a page.
-    """
+class ContentSecurity:
+    """Tells the browser to load nothing from any other server: no font, no icon, no script."""
 
     def __init__(self, app: Any) -> None:
         self.app = app
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        start: dict[str, Any] = {}
-        page = bytearray()
-        if scope["type"] == "http":  # a page is read here, and so must not be packed; it is small
-            wanted = dict(scope["headers"]).get(b"accept", b"").startswith(b"text/html")
-            kept = [pair for pair in scope["headers"] if not (wanted and pair[0] == b"accept-encoding")]
-            scope = {**scope, "headers": kept}
-
         async def guarded(message: Any) -> None:
             if message["type"] == "http.response.start":
                 header = (b"content-security-policy", OWN_PLACE_ONLY.encode())
                 message = {**message, "headers": [*message.get("headers", ()), header]}
-                if _is_page(message["headers"]):
-                    start.update(message)  # goes on with the first bytes, when its length is known
-                    return
-            elif start and message["type"] == "http.response.body":
-                page.extend(message.get("body", b""))
-                if message.get("more_body"):
-                    return
-                body = bytes(page).replace(b"<head>", b"<head>" + FIRST, 1)
-                others = [pair for pair in start["headers"] if pair[0].lower() != b"content-length"]
-                await send({**start, "headers": [*others, (b"content-length", str(len(body)).encode())]})
-                message = {**message, "body": body}
             await send(message)
 
         await self.app(scope, receive, guarded)
-
-
-def _is_page(headers: Any) -> bool:
-    named = {name.lower(): value for name, value in headers}
-    return named.get(b"content-type", b"").startswith(b"text/html") and b"content-encoding" not in named
 
 
 PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
 from ui.components import assets  # noqa: E402
-from ui.session import served, stages  # noqa: E402
+from ui.session import served  # noqa: E402
 
-FIRST = f'<script src="./components/{assets.VERSION}/address.js"></script>'.encode()
-routes = [*served.ROUTES, *stages.ROUTES, *assets.ROUTES]
+routes = [*served.ROUTES, *assets.ROUTES]
 if base := st.get_option("server.baseUrlPath").strip("/"):  # Streamlit puts its own under it, but not these
     routes += [Route(f"/{base}{route.path}", route.endpoint) for route in routes]
-app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(Pages)])
+app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(ContentSecurity)])

@@ -1,8 +1,8 @@
 """``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
-``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``). ``gpu``
-needs a GPU, and is not made unless it is named; nor is ``exported``, whose second half needs timm.
+``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``), ``gpu --out
+DIR`` (needs a GPU, 8 minutes); nor is ``exported`` made unless it is named, whose second half needs timm.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if {"-h", "--help"} & set(sys.argv[1:]):
     print(__doc__, end="")
     sys.exit()
 if sys.argv[1:] and sys.argv[1] in LONG:
-    import_module(f".{sys.argv[1]}", __package__).main(*map(int, sys.argv[2:]))
+    given = [int(word) if word.isdecimal() else word for word in sys.argv[2:]]
+    import_module(f".{sys.argv[1]}", __package__).main(*given)
     sys.exit()
 wanted = sys.argv[1:] or ALL
 for name in wanted:

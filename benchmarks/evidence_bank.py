@@ -38,7 +38,7 @@ from rurk_core.device import logits_of
 from rurk_core.measure.verdicts import count_on_themselves, count_verdicts, log_odds
 from rurk_core.models import Classifier, create_model
 from rurk_core.store.tensors import load_tensors, save_tensors
-from rurk_core.training import fit
+from rurk_core.training.fit import fit
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.base import Samples, method_config, unlearn
 

@@ -6,11 +6,12 @@ A folder of ``rurk_core`` is a floor; it imports floors below it only, also insi
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
 from graphlib import CycleError, TopologicalSorter
 from html import escape
 from pathlib import Path
 from textwrap import shorten
+
+from rurk_core.run.code import imported, names
 
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "architecture.svg"
@@ -45,32 +46,11 @@ Modules = dict[str, set[str]]
 
 def modules(package: Path) -> Modules:
     """Who imports whom in a package, read from its files; nothing is run."""
-    files = {_name(path, package): path for path in sorted(package.rglob("*.py"))}
+    files = names(package)
     return {
-        name: set(_imported(ast.parse(path.read_text()), name, path.name == "__init__.py", files)) - {name}
+        name: set(imported(ast.parse(path.read_text()), name, path.name == "__init__.py", files)) - {name}
         for name, path in files.items()
     }
-
-
-def _name(path: Path, package: Path) -> str:
-    parts = path.relative_to(package.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def _imported(tree: ast.AST, name: str, is_package: bool, known: Iterable[str]) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name in known)
-        elif isinstance(node, ast.ImportFrom):
-            here = name.split(".") if is_package else name.split(".")[:-1]
-            base = here[: len(here) - node.level + 1] if node.level else []
-            source = ".".join([*base, *filter(None, [node.module])])
-            for alias in node.names:
-                inner = f"{source}.{alias.name}"
-                if inner in known:
-                    yield inner
-                elif source in known:
-                    yield source
 
 
 def floor_of(module: str) -> str:

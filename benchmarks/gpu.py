@@ -1,160 +1,152 @@
-"""What a GPU has to show, each as a ratio or against a bar; without one it says so and measures nothing.
+"""Everything that a GPU has to show, in one command: ``python -m benchmarks gpu --out DIR [--seconds 480]``.
 
-1. Verdicts per second ÷ raw forward passes per second, Gaussian draws (bar 0.90).
-2. CIFAR-10 Original and Re-train to 94% test accuracy (bar 15 s each). cifar10-airbench (Jordan 2024, arXiv 2404.00498)
-   needs 2.6 s on an A100 with an optimiser and an augmentation of its own; here it is the trainer that all models use.
-3. Gradients of single samples: loop ÷ together (bar 5×).
-4. K references: one after another ÷ one stacked program.
-
-The same functions run on a CPU in a tiny form in the tests.
+Needs torch and the core alone. Parts run in the order of :data:`PARTS`; what each measured is written to DIR/gpu.json
+as soon as it is there, so that a run that is cut keeps what it had, and a second run with the same DIR goes on where
+the first one stopped. A part that fails leaves its sentence. ``--tiny`` runs every part in a small form on any device:
+it proves that the parts run, and its numbers mean nothing. ``python -m benchmarks.gpu_page`` makes docs/gpu.md.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import platform
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
-import numpy as np
 import torch
+import torchvision
 
-from rurk_core.data import Dataset, forget_set, held, load_dataset, retain_indices
-from rurk_core.data.recipes import TrainConfig
-from rurk_core.device import logits_of, place
-from rurk_core.measure.verdicts import count_verdicts
-from rurk_core.models import create_model
-from rurk_core.training.fit import fit
-from rurk_core.training.references import fit_references, fit_stacked
-from rurk_core.unlearning import Samples
-from rurk_core.unlearning.importance import diagonal_importance
+from rurk_core.data import Dataset, load_dataset
+from rurk_core.errors import Cancelled, RurkError
+from rurk_core.measure.cost import peak_memory
 
-from .timing import in_turn, ratio
-from .verdicts import NAMES, raw_forward
+from . import gpu_parts as part
 
-TO_94 = TrainConfig(epochs=18, lr=0.2, batch=512, augment="crop_flip", label_smoothing=0.1, grow=0.3)
-"""For ``resnet9:64``; how near it comes to 94% within the bar is what this measures."""
+TARGET, SCALE = "table_c2", "paper"
+"""What the time that is left is spent on."""
 
 
-def main() -> None:
-    if not torch.cuda.is_available():
-        sys.exit("benchmarks gpu needs a CUDA device, and torch sees none on this machine; nothing was measured.")
-    device = torch.device("cuda")
-    print(f"on {torch.cuda.get_device_name(device)}, torch {torch.__version__}")
-    print(f"  verdicts ÷ raw forward, Gaussian, ResNet-18: {ratio(*verdicts(device))}; bar 0.90×")
-    data = load_dataset("cifar10")
-    for name, seconds, accuracy in to_accuracy(device, data, "resnet9:64", TO_94):
-        print(f"  CIFAR-10 {name}: {seconds:.1f} s, {100 * accuracy:.2f}% of the test set; bars 15 s and 94%")
-    print(f"  gradients of single samples, ResNet-18: loop ÷ together {ratio(*gradients(device))}; bar 5×")
-    print(f"  8 references of digits' cnn: one after another ÷ stacked {ratio(*references(device))}")
+@dataclass(frozen=True)
+class Place:
+    """Where and how large parts run.
+
+    Attributes:
+        device: of the measurements; tiny: whether they are to be small; out: the folder of results, of checkpoints too;
+        until: the time (monotonic) by which to be done.
+    """
+
+    device: torch.device
+    tiny: bool
+    out: Path
+    until: float
+
+    @cached_property
+    def cifar10(self) -> Dataset:
+        """Real CIFAR-10, read once; digits in a tiny run."""
+        return load_dataset("digits" if self.tiny else "cifar10")
 
 
-def verdicts(
-    device: torch.device, model: str = "resnet18", samples: int = 200, draws: int = 100, rounds: int = 3
-) -> tuple[list[float], list[float]]:
-    """Seconds of the raw forward passes, and of the verdicts on as many copies of images like CIFAR-10's."""
-    images = torch.randint(256, (samples, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    labels, taus = torch.arange(samples) % 10, tuple(np.linspace(0.003, 0.03, 4))
-    models = {
-        name: place(create_model(model, (3, 32, 32), 10, seed=k), images[:1].to(device)).eval()
-        for k, name in enumerate(NAMES)
-    }
+def _reproduce(at: Place) -> dict[str, Any]:
+    """As much of a table at the paper's scale as there is time for; what is finished lies in DIR/store."""
+    from rurk_core.compare.reproduce import reproduce
+    from rurk_core.store.store import Store
 
-    def count() -> None:
-        count_verdicts(
-            models,
-            NAMES[2:],
-            images,
-            labels,
-            range(samples),
-            attack="gaussian",
-            taus=taus,
-            draws=draws,
-            seed=0,
-            classes=10,
-            device=device,
+    if at.tiny:
+        return {"target": TARGET, "finished": False, "says": "left out of a tiny run"}
+    seen: dict[str, Any] = {}
+
+    def listen(event: dict) -> None:
+        seen.update({name: event.get(name) for name in ("stage", "overall", "eta")})
+        if time.monotonic() > at.until:
+            raise Cancelled
+
+    try:
+        found = reproduce(
+            TARGET, Store(at.out / "store"), scale=SCALE, device=str(at.device), progress=lambda run, of: listen
         )
+    except Cancelled:
+        return {"target": TARGET, "finished": False, **seen}
+    return {"target": TARGET, "finished": True, "lines": found["lines"], "differences": found["differences"]}
 
-    counted, raw = in_turn(count, raw_forward(models, images, samples * draws * len(taus), device), rounds=rounds)
-    return raw, counted
+
+PARTS: dict[str, Callable[[Place], dict[str, Any]]] = {
+    "same_numbers": lambda at: part.same_numbers(at.device),
+    "verdicts": lambda at: part.verdicts(
+        at.device, **({"model": "cnn:4", "samples": 4, "draws": 4} if at.tiny else {})
+    ),
+    "formats": lambda at: part.formats(at.device, **({"model": "cnn:4", "batch": 8} if at.tiny else {})),
+    "to_accuracy": lambda at: part.to_accuracy(at.device, at.cifar10, tiny=at.tiny),
+    "references": lambda at: part.references(at.device, tiny=at.tiny),
+    "gradients": lambda at: part.gradients(at.device, **({"name": "resnet9:2", "samples": 3} if at.tiny else {})),
+    "methods": lambda at: part.methods(at.device, **({"name": "resnet9:2", "n_f": 8, "n_r": 24} if at.tiny else {})),
+    "out_of_memory": lambda at: part.out_of_memory(at.device),
+    "reproduce": _reproduce,
+}
 
 
-def to_accuracy(device: torch.device, data: Dataset, name: str, config: TrainConfig) -> list[tuple[str, float, float]]:
-    """(which, seconds, test accuracy) of an Original and of a Re-train, each with its data on the device already."""
-    retain = retain_indices(data, forget_set(data, "class:0:0.5"))
-    found = []
-    # kernels are chosen and compiled before the clock starts
-    warm = Samples(
-        held(data.train_images, torch.arange(2 * config.batch), device), data.train_labels[: 2 * config.batch]
-    )
-    fit(
-        create_model(name, data.input_shape, len(data.classes)),
-        warm.images,
-        warm.labels.to(device),
-        TrainConfig.from_dict(config.to_dict() | {"epochs": 4}),
-        seed=0,
-    )
-    for which, index in (("Original", None), ("Re-train", retain)):
-        images = held(data.train_images, index, device)
-        labels = (data.train_labels if index is None else data.train_labels[index]).to(device)
-        model = create_model(name, data.input_shape, len(data.classes), seed=1)
-        _wait(device)
-        started = time.perf_counter()
-        fit(model, images, labels, config, seed=1)
-        _wait(device)
-        seconds = time.perf_counter() - started
-        right = logits_of(model, held(data.test_images, None, device)).argmax(1) == data.test_labels
-        found.append((which, seconds, right.float().mean().item()))
+def measure(at: Place, parts: dict[str, Callable[[Place], dict[str, Any]]] | None = None) -> dict[str, Any]:
+    """Run what is not there yet and return all of it, as DIR/gpu.json holds it.
+
+    A part is ``{"seconds", "peak_mb", "found" or "failed"}``; one that failed, or was cut, is tried again.
+    """
+    file = at.out / "gpu.json"
+    at.out.mkdir(parents=True, exist_ok=True)
+    found = json.loads(file.read_text()) if file.exists() else {}
+    if found.get("machine") != (here := machine(at)):
+        found = {"machine": here, "parts": {}}
+    for name, run in (parts or PARTS).items():
+        before = found["parts"].get(name, {})
+        if "found" in before and before["found"].get("finished", True):
+            continue
+        if time.monotonic() > at.until:
+            break
+        start, entry = time.perf_counter(), {}
+        with peak_memory(at.device) as peak:
+            try:
+                entry["found"] = run(at)
+            except (RurkError, RuntimeError, ImportError) as error:  # the other parts must be measured all the same
+                entry["failed"] = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+        found["parts"][name] = entry | {"seconds": round(time.perf_counter() - start, 1), "peak_mb": peak.megabytes}
+        part_file = file.with_suffix(".part")
+        part_file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+        part_file.replace(file)
+        print(f"{name}, {found['parts'][name]['seconds']} s: {json.dumps(entry)[:400]}", flush=True)
+        if at.device.type == "cuda":
+            torch.cuda.empty_cache()
     return found
 
 
-def gradients(
-    device: torch.device, name: str = "resnet18", samples: int = 100, rounds: int = 3
-) -> tuple[list[float], list[float]]:
-    """Seconds of a loop over samples, and of all of them together under vmap."""
-    images = torch.randint(256, (samples, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-    few = Samples(images.to(device), (torch.arange(samples) % 10).to(device))
-    model = place(create_model(name, (3, 32, 32), 10), few.images).eval()
-    each = [few.take(torch.tensor([at], device=device)) for at in range(samples)]
-
-    def loop() -> None:
-        for one in each:
-            diagonal_importance(model, one)
-        _wait(device)
-
-    def together() -> None:
-        diagonal_importance(model, few)
-        _wait(device)
-
-    slow, fast = in_turn(loop, together, rounds=rounds)
-    return slow, fast
+def machine(at: Place) -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cuda = at.device.type == "cuda"
+    return {
+        "device": torch.cuda.get_device_name(at.device) if cuda else platform.processor() or platform.machine(),
+        "memory_gb": round(torch.cuda.get_device_properties(at.device).total_memory / 1e9, 1) if cuda else None,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torchvision": torchvision.__version__,
+        "cuda": torch.version.cuda if cuda else None,
+        "tiny": at.tiny,
+    }
 
 
-def references(device: torch.device, k: int = 8, epochs: int = 5, rounds: int = 3) -> tuple[list[float], list[float]]:
-    """Seconds of K references one after another, and stacked (on a CPU: in workers)."""
-    data = load_dataset("digits")
-    images, labels = data.train_images.to(device), data.train_labels.to(device)
-    config = TrainConfig(epochs=epochs, batch=64)
-
-    def build(seed: int):
-        return create_model("cnn", data.input_shape, 10, seed=seed)
-
-    def one_by_one() -> None:
-        for seed in range(k):
-            fit(build(seed), images, labels, config, seed=seed)
-        _wait(device)
-
-    def stacked() -> None:
-        together = fit_stacked if device.type == "cuda" else fit_references
-        list(together(build, images, labels, config, seeds=range(k)))
-        _wait(device)
-
-    slow, fast = in_turn(one_by_one, stacked, rounds=rounds)
-    return slow, fast
-
-
-def _wait(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def main(*arguments: str) -> None:
+    parser = argparse.ArgumentParser("python -m benchmarks gpu", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("gpu"), metavar="DIR")
+    parser.add_argument("--seconds", type=float, default=480.0, help="time for all parts together (default: 480)")
+    parser.add_argument("--tiny", action="store_true", help="a small form of every part, on the CPU too")
+    asked = parser.parse_args(arguments)
+    if not torch.cuda.is_available() and not asked.tiny:
+        sys.exit("benchmarks gpu needs a CUDA device, and torch sees none on this machine; nothing was measured.")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    measure(Place(device, asked.tiny, asked.out, time.monotonic() + asked.seconds))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

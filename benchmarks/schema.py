@@ -8,7 +8,7 @@ from typing import Any
 
 from rurk_core.evidence.law import FINDINGS
 from rurk_core.report.document import FORMAT
-from rurk_core.report.schema import evidence_schema, findings_schema, retained_schema
+from rurk_core.report.schema import evidence_schema, findings_schema, retained_schema, review_schema
 
 TARGET = Path(__file__).parents[1] / "docs" / "report.schema.json"
 
@@ -17,7 +17,11 @@ def written(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with the generated parts as they are now."""
     properties = schema["properties"]
     properties["format"] = {"const": FORMAT}
-    properties["answers"]["items"]["properties"]["evidence"] = findings_schema()
+    answer = properties["answers"]["items"]
+    answer["properties"] |= {"evidence": findings_schema(), "short": {"type": "string"}, "share": {"type": "string"}}
+    answer["required"] = list(answer["properties"])
+    properties["review"] = review_schema()
+    schema["required"] = list(dict.fromkeys([*schema["required"], "review"]))
     row = properties["samples"]["items"]["properties"]
     row["evidence"], row["finding"] = evidence_schema(), {"enum": list(FINDINGS)}
     whole = properties["whole_set"]["items"]["properties"]["found"]["anyOf"][0]["properties"]

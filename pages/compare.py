@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -9,7 +10,9 @@ from ui.figures.look import REFERENCES, Look, looks_of
 from ui.jobs.runs import empty_state, start
 from ui.sections.comparison import View
 from ui.sections.comparison_costs import show_cost, show_trade_off
-from ui.sections.comparison_curves import show_curves
+from ui.sections.comparison_curves import choose_attack, show_curves
+from ui.sections.comparison_dots import show_dots
+from ui.sections.comparison_findings import show_findings
 from ui.sections.comparison_layers import show_layers
 from ui.sections.comparison_table import show_table
 from ui.session import state
@@ -94,6 +97,7 @@ def highlight(view: View) -> None:
 
 
 def main() -> None:
+    st.html(Path(__file__).with_suffix(".css"))
     st.title("Compare", anchor=False)
     run = state.run_in_view()
     if run is None:
@@ -106,8 +110,15 @@ def main() -> None:
     view = choose_view(run)
     about(view)
     highlight(view)
-    show_table(view)
-    show_curves(view)
+    attack = choose_attack(view)
+    if attack:
+        st.subheader("What the evidence says", anchor=False)
+        show_findings(view, attack)
+    st.subheader("How far from Re-train", anchor=False)
+    show_dots(view)
+    with st.expander("All numbers in one table", icon=":material/table_chart:"):
+        show_table(view)
+    show_curves(view, attack)
     one, two = st.columns(2, gap="large")
     with one:
         show_trade_off(view)

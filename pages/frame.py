@@ -8,12 +8,13 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
 from ui import glossary
+from ui.components.address import one_step_back
 from ui.figures.look import CSS
 from ui.jobs.runs import badge
 from ui.session import state
 from ui.text import plain
 
-from rurk_core.run.again import as_command, as_python
+from rurk_core.run.again import as_command, as_python, view_as_command, view_as_python, view_of
 
 ASSETS = Path(__file__).parents[1] / "assets"
 
@@ -39,15 +40,24 @@ st.set_page_config(page_title=f"{page.title} · RURK Explorer")
 
 
 def copied() -> None:
-    """The lines that make the experiment in view again."""
+    """The lines that make the experiment in view again, and the finding that is looked at."""
     result = state.result_in_view()
     if result is None:
         return
+    url, view = state.store().url, view_of(result, st.query_params)
     with st.expander("Copy as code", icon=":material/code:"):
-        st.caption("Makes the experiment in view again, or finds it in the store. As Python:")
-        st.code(as_python(result, state.store().url), language="python", wrap_lines=True)
-        st.caption("As a command:")
-        st.code(as_command(result, state.store().url), language="sh", wrap_lines=True)
+        st.caption("Makes what is in view again, or finds it in the store. As Python:")
+        st.code(as_python(result, url) + view_as_python(view, url), language="python", wrap_lines=True)
+        st.caption("As commands:")
+        commands = [as_command(result, url), view_as_command(result["key"], view, url)]
+        st.code("\n".join(commands), language="sh", wrap_lines=True)
+
+
+def made_by() -> None:
+    """Where the experiment in view comes from, where that is not all here and now."""
+    result = state.result_in_view()
+    for sentence in state.origin_of(result["key"]) if result else ():
+        st.caption(f":material/history: {plain(sentence)}")
 
 
 def sidebar() -> None:
@@ -63,6 +73,7 @@ def sidebar() -> None:
             format_func=lambda key: names.get(key, key),
             help="Finished experiments of your store, newest first, then the one that came with the app.",
         )
+        made_by()
         copied()
     badge()
     glossary.listed()
@@ -88,6 +99,7 @@ def sidebar() -> None:
         st.caption(f"Results are kept in {plain(state.store().url)}.")
 
 
+one_step_back()
 try:
     with st.sidebar:
         sidebar()

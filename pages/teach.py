@@ -18,27 +18,28 @@ PANELS = {
 
 
 def main() -> None:
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title("Teach", anchor=False, width="stretch")
+    st.title("Teach", anchor=False)
+    with st.container(horizontal=True, vertical_alignment="center", key="teach_bar"):
+        panel = state.bound(
+            st.segmented_control,
+            "Panel",
+            "panel",
+            state.choice("panel", "moons", state.one_of(list(PANELS)), always=True),
+            options=list(PANELS),
+            format_func=PANELS.__getitem__,
+            required=True,
+            label_visibility="collapsed",
+            width="stretch",
+        )
         big = st.toggle(
-            "Large type",
+            "Projector",
             value=large(),
             key="large_type",
-            help="For a projector.",
+            help="Large type, without the sidebar. F11 gives the lesson the whole screen.",
             on_change=lambda: state.choose("type", "large" if st.session_state["large_type"] else "usual"),
         )
     if big:
         st.html(LARGE)
-    panel = state.bound(
-        st.segmented_control,
-        "Panel",
-        "panel",
-        state.choice("panel", "moons", state.one_of(list(PANELS)), always=True),
-        options=list(PANELS),
-        format_func=PANELS.__getitem__,
-        required=True,
-        label_visibility="collapsed",
-    )
     {"moons": moons, "iris": iris, "sphere": sphere, "tradeoff": tradeoff}[panel]()
 
 

@@ -30,6 +30,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
+        # several processes: a file in one of them, and browsers one after another, whose times are looked at
+        browser = item.get_closest_marker("e2e")
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)
@@ -91,7 +94,7 @@ def app(tmp_path, monkeypatch) -> Callable[..., AppTest]:
         monkeypatch.setenv("RURK_STORE", str(place))
         import ui.session.state
 
-        monkeypatch.setattr(ui.session.state, "BUNDLED", DEMO if bundled else tmp_path / "none")
+        monkeypatch.setattr(ui.session.state, "BUNDLED", [str(DEMO)] if bundled else [])
         test = AppTest.from_file(str(FRAME), default_timeout=60)
         for name, value in query.items():
             test.query_params[name] = value

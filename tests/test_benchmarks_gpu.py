@@ -1,40 +1,64 @@
-"""The GPU benchmark: every path of it on the CPU, tiny; and one sentence where there is no GPU."""
+"""The GPU benchmark: all of it runs on the CPU in its tiny form, and a cut run keeps what it had."""
 
 from __future__ import annotations
 
-import math
+import json
+import time
 
 import pytest
 import torch
 
 from benchmarks import gpu
-from rurk_core.data import load_dataset
-from rurk_core.data.recipes import TrainConfig
+from benchmarks.gpu_page import page
+from rurk_core.errors import RurkError
+from rurk_core.unlearning import METHODS
 
 CPU = torch.device("cpu")
 
 
-def test_without_a_gpu_it_says_so_and_measures_nothing(monkeypatch, capsys):
+def place(folder, seconds=600.0):
+    return gpu.Place(CPU, True, folder, time.monotonic() + seconds)
+
+
+def test_without_a_gpu_it_says_so_and_measures_nothing(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit, match="needs a CUDA device"):
-        gpu.main()
-    assert not capsys.readouterr().out
+        gpu.main("--out", str(tmp_path / "none"))
+    assert not capsys.readouterr().out and not (tmp_path / "none").exists()
 
 
-@pytest.mark.parametrize(
-    "measure",
-    [
-        lambda: gpu.verdicts(CPU, "linear", samples=3, draws=4, rounds=1),
-        lambda: gpu.gradients(CPU, "resnet9:2", samples=3, rounds=1),
-        lambda: gpu.references(CPU, k=2, epochs=1, rounds=1),
-    ],
-)
-def test_each_pair_is_measured_in_turn(measure):
-    slow, fast = measure()
-    assert len(slow) == len(fast) == 1 and all(0 < seconds < math.inf for seconds in slow + fast)
+@pytest.mark.slow
+def test_every_part_runs_in_its_tiny_form(tmp_path):
+    found = gpu.measure(place(tmp_path))
+    assert json.loads((tmp_path / "gpu.json").read_text()) == found
+    assert {name: part.get("failed") for name, part in found["parts"].items()} == dict.fromkeys(gpu.PARTS)
+    parts = {name: part["found"] for name, part in found["parts"].items()}
+    assert parts["same_numbers"]["holds"], "the CPU beside itself"
+    assert all(each["ratio"] > 0 for each in parts["verdicts"].values())
+    assert set(parts["methods"]["methods"]) == set(METHODS)
+    assert not [key for key, one in parts["methods"]["methods"].items() if "seconds" not in one and "says" not in one]
+    assert "tiny" in page(found)
 
 
-def test_original_and_re_train_are_timed_and_judged():
-    found = gpu.to_accuracy(CPU, load_dataset("digits"), "cnn:8", TrainConfig(epochs=3, batch=64))
-    assert [name for name, _, _ in found] == ["Original", "Re-train"]
-    assert all(seconds > 0 and accuracy > 0.5 for _, seconds, accuracy in found)
+def test_a_cut_run_keeps_what_it_had_and_goes_on(tmp_path):
+    ran = []
+
+    def part(name, fails=False):
+        def run(at):
+            ran.append(name)
+            if fails and ran.count(name) == 1:
+                raise RurkError("the first try fails")
+            return {"n": len(ran)}
+
+        return run
+
+    parts = {"a": part("a"), "b": part("b", fails=True), "c": lambda at: {"finished": False}}
+    first = gpu.measure(place(tmp_path), parts)["parts"]
+    assert first["a"]["found"] == {"n": 1} and first["b"]["failed"] == "RurkError: the first try fails"
+    again = gpu.measure(place(tmp_path), parts)["parts"]
+    assert ran == ["a", "b", "b"] and again["b"]["found"] and "failed" not in again["b"]
+    assert gpu.measure(place(tmp_path / "late", seconds=-1), parts)["parts"] == {}
+
+
+def test_a_page_without_measurements_says_so():
+    assert "Not measured yet" in page(None)

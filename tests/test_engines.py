@@ -7,12 +7,10 @@ import signal
 from dataclasses import replace
 from itertools import pairwise
 
-import numpy as np
 import pytest
 import torch
 
 from rurk_core.errors import Cancelled, RurkError, UsageError
-from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.run.engines import find_engine
 from rurk_core.run.experiment import run
 from rurk_core.run.spec import Spec, make_spec
@@ -54,15 +52,8 @@ def contents(store: Store) -> dict[str, bytes]:
 
 
 def assert_same(found: dict[str, bytes], expected: dict[str, bytes]) -> None:
-    """Equal bytes; of verdicts equal counts, and log-odds up to bfloat16, which is taken where it was faster."""
     assert found.keys() == expected.keys()
-    for key, data in found.items():
-        if key.startswith(("verdicts-", "peers-")):
-            one, other = verdicts_from_bytes(data), verdicts_from_bytes(expected[key])
-            assert (one.counts == other.counts).all() and (one.agreement == other.agreement).all()
-            assert np.abs(one.margins - other.margins).mean() < 0.05
-        else:
-            assert data == expected[key]
+    assert [key for key in found if found[key] != expected[key]] == []
 
 
 @pytest.mark.slow

@@ -96,6 +96,8 @@ def flags(options: argparse.Namespace) -> list[str]:
             raise UsageError(f"{host} is no name a browser asks for; to listen on all addresses: --address {host}.")
     if options.host:
         told += [f"--server.allowedHosts={host}" for host in (*LOCAL, *options.host)]
+        # a proxy at another port may hand on the name without it
+        told += [f"--server.corsAllowedOrigins=http://{host}" for host in options.host]
     if options.base_path:
         told.append(f"--server.baseUrlPath={options.base_path.strip('/')}")
     if options.headless or options.host:  # nobody sits at a server

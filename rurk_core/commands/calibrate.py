@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from . import Command
 from .output import Console, Table, console, live, print_json, where
 from .run import checked_spec, spec_flags, spec_values
+
+if TYPE_CHECKING:
+    from ..evidence.case import Case
 
 
 def register(command: Command) -> None:
@@ -17,6 +21,13 @@ def register(command: Command) -> None:
     spec_flags(calibrate)
     calibrate.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
     calibrate.add_argument("--rate", type=float, default=0.05, help="false-discovery rate of the lists (default: 0.05)")
+    calibrate.add_argument(
+        "--controls",
+        type=int,
+        default=0,
+        metavar="N",
+        help="also train N re-trainings with other settings, and N with other samples of the classes, and hand them in",
+    )
     where(calibrate)
 
 
@@ -32,8 +43,10 @@ def _calibrate(options: argparse.Namespace) -> int:
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
     found = {}
-    for attack in spec.attacks:
-        found[attack] = calibrate(open_case(store, result["key"], method="original", attack=attack), rate=options.rate)
+    opened = {attack: open_case(store, result["key"], method="original", attack=attack) for attack in spec.attacks}
+    controls = _controls(options, next(iter(opened.values()))) if options.controls else None
+    for attack, case in opened.items():
+        found[attack] = calibrate(case, controls=controls(case) if controls else None, rate=options.rate)
     document = {"run": result["key"], "dataset": result["dataset"]["name"], "seed": result["seed"], "attacks": found}
     if options.json:
         print_json(document)
@@ -41,6 +54,18 @@ def _calibrate(options: argparse.Namespace) -> int:
         for attack, calibration in found.items():
             print_calibration(attack, calibration, console())
     return 0
+
+
+def _controls(options: argparse.Namespace, case: Case) -> Callable[[Case], dict[str, Case]]:
+    """Trained once; case → the cases of all controls under its attack."""
+    from ..data import load_dataset
+    from ..device import find_device
+    from ..evidence.controls import cases_of, train_controls
+
+    device, data = find_device(options.device), load_dataset(case.result["spec"]["dataset"], options.data)
+    say = (lambda name: None) if options.json else (lambda name: console().print(f"Training {name}", highlight=False))
+    trained = train_controls(case, data, options.controls, device, say)
+    return lambda of: cases_of(of, data, trained, device)
 
 
 COLUMNS = {
@@ -63,7 +88,7 @@ def print_calibration(attack: str, calibration: dict[str, Any], out: Console) ->
         caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
         "that side at all "
         f"(false-discovery rate {rate:.0%}). set: of models whose set has p ≤ .05. remembered: samples found residual "
-        "of which memory of the very sample is shown.",
+        "of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
         caption_justify="left",
     )
     findings = list(calibration["null"]["findings"])
@@ -79,4 +104,6 @@ def print_calibration(attack: str, calibration: dict[str, Any], out: Console) ->
         add(row["model"], row)
     table.add_section()
     add("re-trained, mean", calibration["null"])
+    for kind, row in calibration["controls"].items():
+        add(f"{kind}, mean", row)
     out.print(table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from .. import bundled_stores
 from ..errors import UsageError
 from . import Command
 from .output import Console, Table, console, live, print_json, where
@@ -37,7 +38,7 @@ def _evidence(options: argparse.Namespace) -> int:
 
     if options.retained < 0:
         raise UsageError("'--retained' must be a whole number of at least 0.")
-    store = Store(options.store)
+    store = Store(options.store, bundled=bundled_stores())
     key = latest_run(store) if options.run == "latest" else options.run
     result = load_result(store, key)
     names = [row["name"] for row in result["models"] if row.get("key")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .. import bundled_stores
 from . import Command
 from .output import console, print_json, where
 
@@ -21,7 +22,7 @@ def _report(options: argparse.Namespace) -> int:
     from ..report.document import latest_run, make_report, write_report
     from ..store.store import Store
 
-    store = Store(options.store)
+    store = Store(options.store, bundled=bundled_stores())
     run = latest_run(store) if options.run == "latest" else options.run
     report = make_report(store, run, sample=options.sample, root=options.data)
     paths = write_report(report, options.out)

@@ -39,7 +39,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 100)")
-    add("--recipe", help="how models are trained: quick or paper (default: quick)")
+    add("--recipe", help="how models are trained: quick, paper or fast (default: quick)")
     add("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
     add("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
     add("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")

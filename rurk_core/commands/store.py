@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,31 @@ def register(command: Command) -> None:
     rm.add_argument("keys", nargs="+", metavar="KEY", help="as 'rurk store ls' names them")
     gc = act("gc", _gc, "Delete stages that no finished experiment rests on.")
     gc.add_argument("--dry-run", action="store_true", help="only say what would go")
-    act("verify", _verify, "Read everything and compare it with its hashes; exit code 1 where something is damaged.")
+    verify = act(
+        "verify", _verify, "Read everything and compare it with its names and hashes; exit code 1 where one is wrong."
+    )
+    verify.add_argument(
+        "--deep",
+        action="store_true",
+        help="also compute results anew from their tables, and count some copies again where the data can be read",
+    )
+    verify.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
     export = act("export", _export, "Write one experiment with all its stages to one file.")
     export.add_argument("key", metavar="KEY", help="an experiment: run-...")
     export.add_argument("file", type=Path, metavar="FILE")
-    act("import", _import, "Take in an exported experiment.").add_argument("file", type=Path, metavar="FILE")
+    export.add_argument(
+        "--sign", action="store_true", help="vouch for it with your key, which is made if there is none"
+    )
+    take = act("import", _import, "Take in an exported experiment; what nobody vouches for can only be read.")
+    take.add_argument("file", type=Path, metavar="FILE")
+    take.add_argument(
+        "--trust",
+        nargs="?",
+        const="own",
+        default="",
+        metavar="KEY",
+        help="take it as your own if this public key signed it (a key, a file with keys; without one: your own key)",
+    )
 
 
 def _open(options: argparse.Namespace) -> Any:
@@ -43,6 +64,7 @@ def _open(options: argparse.Namespace) -> Any:
 def _ls(options: argparse.Namespace) -> int:
     rows = [
         {"key": entry.key, "kind": entry.kind, "created": entry.created, "bytes": entry.bytes, "title": entry.title}
+        | ({"imported": True} if entry.imported else {})
         for entry in _open(options).list(options.kind)
     ]
     if not rows and not options.json:
@@ -79,33 +101,48 @@ def _gc(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from ..run.archive import verify
+    from ..run.archive import verify, verify_deep
 
     store = _open(options)
-    wrong = verify(store)
-    count = len(store.list())
-    _say(
-        options,
-        {"entries": count, "damaged": wrong},
-        "\n".join([*wrong.values(), f"{count} entries, {len(wrong)} damaged."]),
-    )
+    wrong, count = verify(store), len(store.list())
+    about: dict[str, Any] = {"entries": count, "damaged": wrong}
+    lines = [*wrong.values(), f"{count} entries, {len(wrong)} damaged."]
+    if options.deep:
+        against, unread = verify_deep(store, options.data)
+        about |= {"contradictions": against, "not_counted_again": unread}
+        lines += [*against.values(), *(f"Not counted again: {why}" for why in unread)]
+        lines.append(f"{len(against)} results contradict what they rest on.")
+        wrong = wrong | against
+    _say(options, about, "\n".join(lines))
     return 1 if wrong else 0
 
 
 def _export(options: argparse.Namespace) -> int:
     from ..run.archive import export
+    from ..run.signing import own_key
 
-    count = export(_open(options), options.key, options.file)
+    count = export(_open(options), options.key, options.file, signed=options.sign)
     size = options.file.stat().st_size
-    about = {"file": str(options.file), "entries": count, "bytes": size}
-    return _say(options, about, f"{options.file}: {count} entries, {size / 1e6:.1f} MB.")
+    about: dict[str, Any] = {"file": str(options.file), "entries": count, "bytes": size}
+    text = f"{options.file}: {count} entries, {size / 1e6:.1f} MB."
+    if options.sign:
+        about["signer"] = own_key()
+        text += f"\nSigned. Who trusts you imports it with --trust {own_key()}"
+    return _say(options, about, text)
 
 
 def _import(options: argparse.Namespace) -> int:
     from ..run.archive import import_file
+    from ..run.signing import own_key
 
-    key, new = import_file(_open(options), options.file)
-    return _say(options, {"key": key, "new": new}, f"{key}: {new} new entries.")
+    trust = own_key() if options.trust == "own" else options.trust
+    found = import_file(_open(options), options.file, trust=trust)
+    lines = [f"{found.key}: {found.new} new entries."]
+    if not trust:
+        lines.append("Nobody vouches for it: it can be looked at and compared, and no run builds on it (--trust KEY).")
+    if found.differs:
+        lines.append(f"{len(found.differs)} entries are here already with other content; yours were kept.")
+    return _say(options, asdict(found), "\n".join(lines))
 
 
 def _say(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:

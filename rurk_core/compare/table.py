@@ -72,10 +72,11 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
         A JSON document: ``{"seeds", "runs", "spec", "dataset", "forget", "rows", "curves", "notes"}``.
 
         A row is ``{"name", "role", "title", "method", "config", "settings", "failed": {seed: sentence}, "cells"}``
-        and a cell ``{"mean", "sd", "n", "interval", "gap", "within", "values", "over"}`` in stored units (shares from
-        0 to 1): mean and standard deviation over seeds (for the row :data:`RETRAIN` over all references of all
-        seeds), a 95% bootstrap interval, ``gap`` = mean difference to the references of the same seed, ``within`` =
-        whether one more re-training would lie as near in 95% of all cases (None: unknown). ``over`` counts values that
+        and a cell ``{"mean", "sd", "n", "interval", "gap", "within", "spread", "values", "over"}`` in stored units
+        (shares from 0 to 1): mean and standard deviation over seeds (for the row :data:`RETRAIN` over all references of
+        all seeds), a 95% bootstrap interval, ``gap`` = mean difference to the references of the same seed, ``within`` =
+        whether one more re-training would lie as near in 95% of all cases (None: unknown), ``spread`` = the differences
+        between which it then lies. ``over`` counts values that
         are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody measured is
         None in place of a cell.
 
@@ -168,7 +169,8 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
     # a row of several seeds is compared where all of them could be
     gap = float(np.mean(gaps)) if len(gaps) == len(values) else None
     own = members[0][1]["role"] == "reference"
-    alike = None if own or gap is None else within(gap, _spread(key, members, references))
+    spread = None if own or gap is None else _spread(key, members, references)
+    alike = within(gap, spread) if gap is not None and not own else None
     if key == "avg_gap" and not own:  # a distance already: held against those of the references to each other
         apart = [row["avg_gap"] for rows in references.values() for row in rows if row.get("avg_gap") is not None]
         # of two references the distances to each other are one number
@@ -181,6 +183,7 @@ def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]
         "interval": bootstrap_interval(known, sizes_ or None),
         "gap": None if own else gap,
         "within": alike,
+        "spread": list(spread) if spread else None,
         "values": known,
         "over": sum(not math.isfinite(value) for value in values),
     }

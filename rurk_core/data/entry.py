@@ -24,7 +24,8 @@ class DatasetEntry:
         model: the network an experiment takes unless told otherwise.
         taus: the radii it takes unless told otherwise, as :func:`~rurk_core.run.spec.parse_taus` reads them.
         load: (root, progress) → Dataset.
-        quick: how models are trained on two cores; paper: as in the paper, where it has this data set.
+        quick: how models are trained on two cores; paper: as in the paper, where it has this data set; fast: to a
+            better model in less time, by another optimiser, where it was tried.
         pretrain_on: the data set whose model the Original and its Re-trains start from, if any.
         validation: share of the training samples that is held out (:func:`~rurk_core.data.dataset.hold_out`) unless
             the name says otherwise.
@@ -39,6 +40,7 @@ class DatasetEntry:
     load: Callable[[Path, Progress | None], Dataset]
     quick: Recipe
     paper: Recipe | None = None
+    fast: Recipe | None = None
     pretrain_on: str | None = None
     validation: float = 0.0
 

@@ -16,7 +16,7 @@ from .dataset import Dataset, Progress, hold_out, make_dataset, split_by_class
 from .entry import DatasetEntry, data_root, from_images, split_validation
 from .images import ImageSet
 from .parquet import Columns, load_parquet
-from .recipes import GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
+from .recipes import FAST, GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
 from .sources import fetch, load_path, read_cifar_binary, split_path
 
 
@@ -38,17 +38,17 @@ def with_validation(name: str, share: float) -> str:
 
 
 def find_recipe(name: str, dataset: str) -> Recipe:
-    """The recipe ``name`` ("quick" or "paper") for a data set by name or path.
+    """The recipe ``name`` (one of :data:`RECIPES`) for a data set by name or path.
 
     Raises:
-        UsageError: no such recipe, or the paper has none for this data set.
+        UsageError: no such recipe, or none of that name for this data set.
     """
     if name not in RECIPES:
         raise UsageError(f"There is no recipe '{name}'; choose one of {', '.join(RECIPES)}.")
     found: Recipe | None = getattr(dataset_entry(dataset), name)
     if found is None:
         known = ", ".join(key for key, entry in DATASETS.items() if getattr(entry, name))
-        raise UsageError(f"The paper has no recipe for '{dataset}', only for {known}; take the quick one.")
+        raise UsageError(f"There is no {name} recipe for '{dataset}', only for {known}; take the quick one.")
     return found
 
 
@@ -229,7 +229,7 @@ def _small_cifar5(root: Path, progress: Progress | None) -> Dataset:
     )
 
 
-RECIPES = ("quick", "paper")
+RECIPES = ("quick", "paper", "fast")
 
 _CIFAR_LICENCE = "free for research with citation (no formal licence)"
 _CIFAR_SOURCE = "Krizhevsky 2009, Learning Multiple Layers of Features from Tiny Images"
@@ -317,6 +317,7 @@ DATASETS: dict[str, DatasetEntry] = {
             "label",
         ),
         quick=PHOTOS,
+        fast=FAST,
         paper=alike(TrainConfig(epochs=137, lr=0.01, schedule="cosine", augment="crop_flip")),
         validation=_HELD_OUT,
     ),

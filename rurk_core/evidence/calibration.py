@@ -1,7 +1,12 @@
-"""Does the evidence keep its word? Models with known truth handed in as "unlearned": re-trainings, and the Original."""
+"""Does the evidence keep its word? Models with known truth handed in as "unlearned": re-trainings, and the Original.
+
+Re-trainings that differ from the references in all but the forget set are handed in too, where they were trained
+(:mod:`rurk_core.evidence.controls`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +19,16 @@ from .null import NEEDED
 LEVEL = 0.05
 
 
-def calibrate(case: Case, *, rate: float = RATE) -> dict[str, Any]:
+def calibrate(case: Case, *, controls: Mapping[str, Case] | None = None, rate: float = RATE) -> dict[str, Any]:
     """Every reference against the others, where every alarm is a false one; and the Original, which saw all samples.
 
     Args:
-        case: of any model of the run; rate: false-discovery rate of the lists.
+        case: of any model of the run; controls: of models "brittle-1", "substitute-1", ..., which must not be accused;
+            rate: false-discovery rate of the lists.
 
     Returns:
-        Plain JSON values: ``null`` and ``planted`` of :func:`summary`, and ``models``: a row each.
+        Plain JSON values: ``null`` and ``planted`` of :func:`summary`, ``controls``: one for each kind of them, and
+        ``models``: a row each.
 
     Raises:
         UsageError: too few references to hold one against the others, or nothing is said under this attack.
@@ -34,13 +41,18 @@ def calibrate(case: Case, *, rate: float = RATE) -> dict[str, Any]:
     found = {name: find(replace(case, method=name), rate=rate) for name in ("original", *names)}
     if found["original"].why:
         raise UsageError(found["original"].why)
+    controlled = {name: find(of, rate=rate) for name, of in (controls or {}).items()}
+    kinds = dict.fromkeys(name.partition("-")[0] for name in controlled)
     return {
         "attack": case.attack,
         "level": LEVEL,
         "rate": rate,
         "null": summary([found[name] for name in names]),
         "planted": summary([found["original"]]),
-        "models": [{"model": name} | summary([of]) for name, of in found.items()],
+        "controls": {
+            kind: summary([of for name, of in controlled.items() if name.startswith(f"{kind}-")]) for kind in kinds
+        },
+        "models": [{"model": name} | summary([of]) for name, of in (found | controlled).items()],
     }
 
 

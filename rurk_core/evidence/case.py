@@ -15,6 +15,7 @@ from ..errors import RurkError, UsageError
 from ..measure.residual import Verdicts
 from ..measure.verdicts import OnChunk, count_verdicts, verdicts_from_bytes, verdicts_to_bytes
 from ..perturb.copies import ATTACKS
+from ..run.code import code_of
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts
 from ..store.store import Store
@@ -158,6 +159,9 @@ def why_not(case: Case) -> str:
     """The sentence that says why nothing is said of a case; "" where something can be."""
     if not case.references:
         return "There is no re-trained model to compare with."
+    misfits = case.result.get("audit", {}).get("misfits", {})
+    if wrong := next((misfits[name] for name in (case.method, *case.references) if name in misfits), ""):
+        return wrong
     if case.on_itself and case.peers is None:
         return (
             "Copies that an attack builds on one model treat the others differently, and this run did not attack every "
@@ -176,7 +180,7 @@ def kept(
 ) -> T:
     """What ``make`` returns, from the store where it is there; a store that cannot be written to costs time only."""
     key = store.key(kind, inputs)
-    if store.has(key):
+    if store.trusts(key):
         with contextlib.suppress(RurkError):  # damaged: made anew
             return read(store.read(key, f"{kind}.safetensors"))
     found = make()
@@ -200,6 +204,7 @@ def verdicts_on(
         "samples": samples.tolist(),
         "models": {name: case.keys[name] for name in table.models},
         "margins": True,
+        "code": code_of("more_verdicts"),
     }
     return kept(
         case.store,

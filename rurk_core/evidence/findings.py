@@ -131,6 +131,15 @@ class Findings:
         """How many samples have which finding."""
         return {name: sum(found.finding == name for found in self.samples) for name in FINDINGS}
 
+    def by_class(self) -> dict[int, dict[str, int]]:
+        """Class → :meth:`counts` of its samples."""
+        return {
+            label: {
+                name: sum((found.label, found.finding) == (label, name) for found in self.samples) for name in FINDINGS
+            }
+            for label in sorted({found.label for found in self.samples})
+        }
+
     def remembered(self) -> int:
         """Samples found residual of which memory of the very sample is shown."""
         return sum(found.finding == "residual" and found.row.get("specific") == "shown" for found in self.samples)

@@ -10,7 +10,7 @@ import torch
 from ..data import Dataset
 from ..errors import RurkError, UsageError
 from ..measure.radius import RESTARTS, STEPS, OnSample, Radii, measure
-from ..measure.radius import VERSION as SEARCH
+from ..run.code import code_of
 from ..store.tensors import load_tensors, save_tensors, tensor_metadata
 from .case import Case, kept
 
@@ -84,7 +84,7 @@ def _radius_inputs(data: Dataset, indices: Sequence[int], model: str, norm: str,
         "steps": STEPS,
         "restarts": RESTARTS,
         "seed": seed,
-        "version": SEARCH,
+        "code": code_of("radii"),
     }
 
 

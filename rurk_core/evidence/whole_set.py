@@ -25,8 +25,8 @@ from ..data import Dataset, load_dataset
 from ..device import device_name, find_device
 from ..errors import RurkError, UsageError
 from ..measure.radius import NORMS, PASSES, RESTARTS, STEPS, Radii
-from ..measure.radius import VERSION as SEARCH
 from ..progress import Progress, Tracker
+from ..run.code import code_of
 from ..run.plan import held_out, verdict_cost
 from ..run.stored import role_of, versions
 from ..store.store import Store
@@ -38,8 +38,6 @@ from .retained import RETAINED, retained_of
 from .signals import siblings, signals_of
 from .unreferenced import without_references
 
-VERSION = 4
-"""Of what a document holds; a change of it makes documents anew."""
 PARTS = ("radii", "membership", "retained", "unreferenced")
 KINDS = ("strong", "random")
 """How radii are found: by search, and along random directions."""
@@ -58,8 +56,9 @@ def whole_set_key(case: Case) -> str:
 
 def find_whole_set(case: Case) -> dict[str, Any] | None:
     """The stored document, see :func:`make_whole_set`; None where it was not made yet or is damaged."""
+    key = whole_set_key(case)
     with contextlib.suppress(RurkError):
-        return case.store.read_json(whole_set_key(case), "wholeset.json")
+        return case.store.read_json(key, "wholeset.json") if case.store.trusts(key) else None
     return None
 
 
@@ -171,7 +170,7 @@ def whole_set_costs(case: Case, data: Dataset) -> dict[str, float]:
     names = _models(case)
     found = {}
     for norm in NORMS:
-        left = sum(not case.store.has(radius_key(case, data, name, norm=norm)) for name in names)
+        left = sum(not case.store.trusts(radius_key(case, data, name, norm=norm)) for name in names)
         found[f"Radii, {norm}"] = left * len(forget) * PASSES
     found["Membership signals"] = 2.0 * len(names) * len(data.test_labels)
     each = verdict_cost(table.attack, table.taus.tolist(), table.draws, len(data.classes), len(table.models))
@@ -238,10 +237,9 @@ def _inputs(case: Case) -> dict[str, Any]:
         "norms": list(NORMS),
         "steps": STEPS,
         "restarts": RESTARTS,
-        "search": SEARCH,
         "retained": RETAINED,
         "rate": RATE,
-        "version": VERSION,
+        "code": code_of("wholeset"),
     }
 
 

@@ -35,8 +35,8 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
         p, q = (row["p_forgotten"], row["q_forgotten"]) if below else (row["p_residual"], row["q_residual"])
         parts.append(
             f"The mean log-odds of its label are {row['log_odds']:+.1f}; of one more re-training they would lie "
-            f"between {row['low']:+.1f} and {row['high']:+.1f} with 95% probability (p = {p:.2g}, among all samples "
-            f"q = {q:.2g})."
+            f"between {row['low']:+.1f} and {row['high']:+.1f} with 95% probability ({chance('p', p)}, among all "
+            f"samples {chance('q', q)})."
         )
     parts.append(_because(found, of))
     if row.get("specific") and found.finding == "residual":
@@ -47,6 +47,15 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
             "held-out samples of the class."
         )
     return list(filter(None, parts))
+
+
+def chance(name: str, value: float) -> str:
+    """A p- or q-value in words; what is too small to be told from 0 is said to be so.
+
+    >>> chance("p", 0.0314), chance("q", 0.0)
+    ('p = 0.031', 'q < 0.000001')
+    """
+    return f"{name} = {value:.2g}" if value >= 1e-6 else f"{name} < 0.000001"
 
 
 def _because(found: Finding, of: Findings) -> str:
@@ -101,15 +110,7 @@ def set_words(of: Findings) -> str:
             f"The set's mean log-odds are {whole.excess:+.2f} beyond re-trainings (95% interval {whole.low:+.2f} to "
             f"{whole.high:+.2f})."
         )
-        if whole.high < 0:  # a share of 0 with an interval of no width would say less than is known
-            parts.append("As a whole it lies below re-trainings: nothing of what the Original has beyond them is left.")
-        elif np.isfinite(whole.share):
-            nearer = {"original": "nearer the Original", "retraining": "nearer a re-training"}.get(whole.nearer, "")
-            parts.append(
-                f"The share of what the Original has beyond re-trainings that is still there: {whole.share:.0%} "
-                f"(95% interval {whole.share_low:.0%} to {whole.share_high:.0%}"
-                + (f"; {nearer})." if nearer else "; whether nearer the Original or a re-training cannot be told).")
-            )
+        parts.append(_share(of))
     specific = judged.specific
     if specific is not None:
         parts.append(
@@ -117,7 +118,34 @@ def set_words(of: Findings) -> str:
             f"(95% interval {specific.set_low:+.2f} to {specific.set_high:+.2f}): "
             + f"memory of these samples beyond their class is {'shown' if specific.set_low > 0 else 'not shown'}."
         )
-    return " ".join(parts)
+    return " ".join(filter(None, parts))
+
+
+def _share(of: Findings) -> str:
+    share, words = share_words(of)
+    if share is None:
+        return words
+    return f"The share of what the Original has beyond re-trainings that is still there: {words}."
+
+
+def share_words(of: Findings) -> tuple[float | None, str]:
+    """The share of what the Original has beyond re-trainings that is still there: (value, words with its interval).
+
+    Without a value there are words where the set lies so low that a share of 0 would have an interval of no width, and
+    none where nothing is known.
+    """
+    whole = of.judged.whole if of.judged else None
+    if of.why or whole is None:
+        return None, ""
+    if whole.high < 0:
+        return None, "As a whole it lies below re-trainings: nothing of what the Original has beyond them is left."
+    if not np.isfinite(whole.share):
+        return None, ""
+    if whole.share_high <= 0:
+        return None, "As a whole it lies as low as re-trainings or lower: nothing of what the Original has shows."
+    nearer = {"original": "nearer the Original", "retraining": "nearer a re-training"}.get(whole.nearer)
+    nearer = nearer or "whether nearer the Original or a re-training cannot be told"
+    return whole.share, f"{whole.share:.0%} (95% interval {whole.share_low:.0%} to {whole.share_high:.0%}; {nearer})"
 
 
 def caveats(result: dict[str, Any]) -> list[str]:
@@ -125,6 +153,7 @@ def caveats(result: dict[str, Any]) -> list[str]:
     found = [note for note in result.get("notes", []) if "has seen the forget set" in note]
     if found:
         found = [found[0] + " Re-trained models therefore know the samples too, and what is found is beyond that."]
+    found = [*result.get("audit", {}).get("misfits", {}).values(), *found]
     k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
     if k < NEEDED:
         many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"

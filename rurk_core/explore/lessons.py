@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,12 +20,14 @@ from ..data.recipes import TrainConfig
 from ..errors import UsageError
 from ..models import Classifier, create_model
 from ..progress import Progress, Tracker
+from ..run.code import code_of
 from ..run.plan import derived_seed
 from ..run.spec import whole
 from ..store.store import Store
 from ..store.tensors import load_tensors, save_tensors, tensor_metadata
 from ..training.fit import fit
 from ..unlearning import METHODS, Samples, find_method
+from .planes import checked_points, find_plane, with_drawn
 
 STEPS = 48
 """Grid points along each side; they run from 0 to 1, the edges included."""
@@ -47,23 +48,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 COMMON = {"epochs": 40, "lr": 0.05, "batch": 32}
 """What a method that trains gets on so little data, where it has such settings."""
-
-
-@dataclass(frozen=True)
-class Plane:
-    """Samples in the plane.
-
-    Attributes:
-        points: float32 [N, 2] in [0, 1]; labels: int64 [N].
-        classes: a name per class; axes: titles of the two values, with units.
-        forget: the samples a lesson forgets unless told otherwise.
-    """
-
-    points: Tensor
-    labels: Tensor
-    classes: tuple[str, ...]
-    axes: tuple[str, str]
-    forget: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -115,57 +99,12 @@ def lesson_from_bytes(data: bytes) -> Lesson:
     return Lesson(**(about | values | lists), fields=fields)
 
 
-def moons() -> Plane:
-    """160 points in two moons; to forget: the inner tip of the upper one, which reaches towards the lower."""
-    from sklearn.datasets import make_moons
-
-    rows, labels = make_moons(160, noise=0.16, random_state=4)
-    points = _fitted(rows)
-    tip = np.linalg.norm(points - points[labels == 0][rows[labels == 0][:, 0].argmax()], axis=1)
-    tip[labels == 1] = np.inf
-    return Plane(
-        torch.from_numpy(points),
-        torch.from_numpy(labels).long(),
-        ("upper moon", "lower moon"),
-        ("first value (from 0 to 1)", "second value (from 0 to 1)"),
-        tuple(sorted(int(i) for i in tip.argsort()[:14])),
-    )
-
-
-def iris() -> Plane:
-    """The 150 irises by petal length and width; to forget: seven over the three species, as in the paper's Figure 1.
-
-    Two of the four measurements, so that what is drawn is all that the network sees. The seven are those
-    furthest from the rest of their species, whose absence can be seen.
-    """
-    from sklearn.datasets import load_iris
-
-    found = load_iris()
-    rows = found.data[:, 2:]
-    low, high = rows.min(0), rows.max(0)
-    names = [f"petal {name} (cm, {a:g} to {b:g})" for name, a, b in zip(("length", "width"), low, high, strict=True)]
-    points = _fitted(rows)
-    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
-    apart[found.target[:, None] != found.target[None]] = np.nan
-    lonely = np.argsort(-np.nanmean(apart, axis=1), kind="stable")
-    forget = [i for c, count in ((0, 1), (1, 3), (2, 3)) for i in lonely[found.target[lonely] == c][:count]]
-    return Plane(
-        torch.from_numpy(points),
-        torch.from_numpy(found.target).long(),
-        tuple(str(name) for name in found.target_names),
-        (names[0], names[1]),
-        tuple(sorted(int(i) for i in forget)),
-    )
-
-
-PLANES: dict[str, Callable[[], Plane]] = {"moons": moons, "iris": iris}
-
-
 def teach(
     plane: str,
     method: str,
     forget: Sequence[int] = (),
     *,
+    drawn: Sequence[Any] = (),
     seed: int = 7,
     tracker: Tracker | None = None,
 ) -> Lesson:
@@ -173,12 +112,12 @@ def teach(
 
     Args:
         plane: key of :data:`PLANES`; method: key of the unlearning methods; forget: indices of points, () for the
-            plane's own choice.
+            plane's own choice; drawn: points added by hand, see :func:`with_drawn`.
 
     Raises:
         UsageError: no such plane or method, or points that cannot be forgotten: none of a class would be left.
     """
-    samples, tracker = find_plane(plane), tracker or Tracker()
+    samples, tracker = with_drawn(find_plane(plane), drawn), tracker or Tracker()
     config = lesson_config(method)
     gone = checked_points(samples, forget or samples.forget)
     stays = torch.ones(len(samples.labels), dtype=torch.bool)
@@ -219,16 +158,16 @@ def teach(
 
 
 def lesson_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
-    """What a background job does: ``{"spec": {"plane", "method", "forget", "seed"}}`` → the key of a lesson."""
+    """What a background job does: ``{"spec": {…}}``, arguments of :func:`teach` by name → the key of a lesson."""
     key, inputs = lesson_key(job.get("spec"))
-    if not store.has(key):
+    if not store.trusts(key):
         threads = torch.get_num_threads()
         torch.set_num_threads(1)  # so small a network only waits for a second one
         try:
             lesson = teach(**inputs, tracker=Tracker(progress, cancelled))
         finally:
             torch.set_num_threads(threads)
-        store.put(key, inputs, {"lesson.bin": lesson.to_bytes()})
+        store.put(key, inputs | {"code": code_of("lesson", inputs["method"])}, {"lesson.bin": lesson.to_bytes()})
     return key
 
 
@@ -238,13 +177,17 @@ def lesson_key(spec: Any) -> tuple[str, dict[str, Any]]:
         raise UsageError("A lesson must be an object with 'plane', 'method', 'forget' and 'seed'.")
     plane, method = str(spec.get("plane")), str(spec.get("method"))
     lesson_config(method)
+    drawn = spec.get("drawn") or []
+    samples = with_drawn(find_plane(plane), drawn if isinstance(drawn, list) else [drawn])
     inputs = {
         "plane": plane,
         "method": method,
-        "forget": list(checked_points(find_plane(plane), spec.get("forget") or ())),
+        "forget": list(checked_points(samples, spec.get("forget") or ())),
         "seed": whole("seed", spec.get("seed", 7), 0, 2**31 - 1),
     }
-    return Store.key("lesson", inputs), inputs
+    if drawn:
+        inputs["drawn"] = [list(point) for point in drawn]
+    return Store.key("lesson", inputs | {"code": code_of("lesson", method)}), inputs
 
 
 def load_lesson(store: Store, key: str) -> Lesson:
@@ -253,7 +196,10 @@ def load_lesson(store: Store, key: str) -> Lesson:
 
 
 def telling_point(lesson: Lesson, tau: float) -> int:
-    """The forgotten point around which the unlearned model and the re-trained ones differ most, within ``tau``."""
+    """The forgotten point around which the Original and the re-trained models differ most, within ``tau``.
+
+    It knows nothing of the method, so it is the same one for all of them.
+    """
     asked = grid()
     own = lesson.labels[list(lesson.forget)]
     near = torch.cdist(lesson.points[list(lesson.forget)], asked) <= tau
@@ -263,31 +209,8 @@ def telling_point(lesson: Lesson, tau: float) -> int:
         right = says[:, None] == own[None, :, None]
         return ((right & near).sum(2) / near.sum(1).clamp(min=1)).mean(0)
 
-    apart = recognised(lesson.fields["unlearned"][-1:]) - recognised(lesson.fields["references"])
+    apart = recognised(lesson.fields["original"]) - recognised(lesson.fields["references"])
     return lesson.forget[int(apart.abs().argmax())]
-
-
-def find_plane(name: str) -> Plane:
-    """The plane called ``name``; raises UsageError where there is none."""
-    if name not in PLANES:
-        raise UsageError(f"There is no plane '{name}'; choose one of {', '.join(PLANES)}.")
-    return PLANES[name]()
-
-
-def checked_points(plane: Plane, forget: Sequence[int]) -> tuple[int, ...]:
-    """Indices of points, sorted, or the reason why they cannot be forgotten."""
-    chosen = sorted(set(forget)) if all(type(i) is int for i in forget) else [-1]
-    n = len(plane.labels)
-    if not chosen:
-        raise UsageError("Nothing is chosen to forget; click at least one point.")
-    if chosen[0] < 0 or chosen[-1] >= n:
-        raise UsageError(f"Points are numbered 0 to {n - 1}.")
-    left = torch.bincount(plane.labels, minlength=len(plane.classes))
-    left -= torch.bincount(plane.labels[chosen], minlength=len(plane.classes))
-    if int(left.min()) < 2:
-        name = plane.classes[int(left.argmin())]
-        raise UsageError(f"At least two points of “{name}” have to stay, or there is nothing to learn it from.")
-    return tuple(chosen)
 
 
 def lesson_config(method: str) -> Config:
@@ -364,9 +287,3 @@ def _plain_copy(model: nn.Module) -> Classifier:
 @torch.no_grad()
 def _accuracy(model: nn.Module, data: Samples) -> float:
     return (model(data.images).argmax(1) == data.labels).float().mean().item()
-
-
-def _fitted(rows: np.ndarray) -> np.ndarray:
-    """Rows [N, 2] brought into [0.08, 0.92], float32: room for perturbed copies at every edge."""
-    low, high = rows.min(0), rows.max(0)
-    return (0.08 + 0.84 * (rows - low) / (high - low)).astype(np.float32)

@@ -26,6 +26,7 @@ from ..device import default_batch, memory_format
 from ..errors import RurkError, UsageError, need
 from ..measure.scores import map_samples
 from ..progress import Progress, Tracker
+from ..run.code import code_of
 from ..run.plan import forget_digest
 from ..run.spec import whole
 from ..run.stored import load_model, stored_features
@@ -198,6 +199,7 @@ def map_key(spec: MapSpec, result: dict[str, Any]) -> tuple[str, dict[str, Any]]
         "method": spec.method,
         "retain": spec.retain,
         "test": spec.test,
+        "code": code_of("map"),
     } | ({"seed": spec.seed} if spec.method == "umap" else {})
     return Store.key("map", inputs), inputs
 
@@ -213,7 +215,7 @@ def make_map(
     """
     tracker = tracker or Tracker()
     key, inputs = map_key(spec, result)
-    if store.has(key):
+    if store.trusts(key):
         return key
     if dataset.fingerprint != result["dataset"]["fingerprint"]:
         raise RurkError(f"The data set '{dataset.name}' is not the one this experiment ran on.")

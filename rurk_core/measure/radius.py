@@ -39,8 +39,6 @@ DIRECTIONS = 64
 PASSES = 1200.0
 """About how many forward passes a search takes for one sample, a gradient step counted three (measured on networks for
 digits and photographs); random directions are a third of it."""
-VERSION = 2
-"""Of the search; a change of what it finds makes kept radii anew."""
 
 OnSample = Callable[[int, int], None]
 

@@ -9,6 +9,7 @@ networks or averaged weights, ``FILE#name`` says which.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
 import stat
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import torch
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ..errors import UsageError
@@ -132,17 +134,57 @@ def load_checkpoint(
         UsageError: as in :func:`read_checkpoint`, or the model does not fit the data.
     """
     from .exported_file import load_exported
-    from .weights import load_weights
 
     found = find_checkpoint(path)
     if found.program:
         return load_exported(found.file, input_shape, classes)
-    built, weights = create_model(model, input_shape, classes), read_checkpoint(path)
+    return fitted(read_checkpoint(path), str(found), model, input_shape, classes, normalise=normalise)
+
+
+def read_apart(path: str, folder: str, input_shape: list[int], classes: int) -> None:
+    """Read a checkpoint and leave it in ``folder`` as plain tensors, and the graph of a program as plain JSON.
+
+    For a process of its own (:mod:`rurk_core.jobs.bounded`); :func:`load_apart` reads what it leaves.
+
+    Raises:
+        UsageError: as in :func:`load_checkpoint`.
+    """
+    from .exported_file import load_exported
+
+    found = find_checkpoint(path)
+    if found.program:
+        model = load_exported(found.file, tuple(input_shape), classes)
+        weights = {f"weight_{index}": value.data for index, value in enumerate(model.weights)}
+        Path(folder, "program.json").write_text(json.dumps(model.program))
+    else:
+        weights = read_checkpoint(path)
+    save_file({name: value.contiguous().clone() for name, value in weights.items()}, Path(folder, "weights"))
+
+
+def load_apart(
+    folder: str, name: str, model: str, input_shape: tuple[int, ...], classes: int, *, normalise: str = ""
+) -> Classifier:
+    """The model that :func:`read_apart` left in a folder, as :func:`load_checkpoint` gives it; ``name`` is its file."""
+    from .exported import Exported
+
+    weights, graph = load_file(Path(folder, "weights")), Path(folder, "program.json")
+    if graph.exists():
+        return Exported(json.loads(graph.read_text()), [weights[f"weight_{i}"] for i in range(len(weights))]).eval()
+    return fitted(weights, name, model, input_shape, classes, normalise=normalise)
+
+
+def fitted(
+    weights: Weights, name: str, model: str, input_shape: tuple[int, ...], classes: int, *, normalise: str = ""
+) -> Classifier:
+    """A network with weights under the names that others give them; as :func:`load_checkpoint`."""
+    from .weights import load_weights
+
+    built = create_model(model, input_shape, classes)
     if normalise:
         mean, std = constants_of(normalise)
         built.mean.copy_(_per_channel(mean, built.mean))
         built.std.copy_(_per_channel(std, built.std))
-    return load_weights(built, adapted(weights, built.state_dict()), str(found))
+    return load_weights(built, adapted(weights, built.state_dict()), name)
 
 
 def constants_of(text: str) -> tuple[list[float], list[float]]:

@@ -15,8 +15,10 @@ from . import Classifier
 
 EXPORTED = "exported"
 """What stands in the place of an architecture's name."""
-MAX_VALUE = 2**25
-"""Numbers in one intermediate result of two samples."""
+MAX_WHOLE = 2**63
+"""Whole numbers in a program are below this, as in tensors."""
+MAX_LIST = 4096
+"""Numbers in one argument."""
 FORMAT = "rurk-program/1"
 
 _ATEN = """
@@ -58,6 +60,19 @@ _ATEN = """
 """
 
 
+def _whole(compute: Callable[..., int], *sizes: Any) -> int:
+    """Arithmetic of sizes: of whole numbers alone, since Python's would repeat lists, and with a bounded result."""
+    found = compute(*map(bounded, sizes))
+    return bounded(found)
+
+
+def bounded(number: Any) -> int:
+    """A whole number as a tensor can hold it; a ValueError for anything else."""
+    if type(number) is not int or not -MAX_WHOLE <= number < MAX_WHOLE:
+        raise ValueError("a size that is no whole number of 64 bits")
+    return number
+
+
 def _aten(name: str) -> Callable[..., Any]:
     packet, _, overload = name.partition(".")
     return getattr(getattr(torch.ops.aten, packet), overload)
@@ -68,12 +83,12 @@ OPERATORS: dict[str, Callable[..., Any]] = {
     "torch.ops.aten.sym_size.int": lambda self, dim: self.shape[dim],
     "torch.ops.aten.to.device": lambda self, device=None, dtype=None, **_: self.to(dtype) if dtype else self,
     "torch.ops.aten.to.dtype_layout": lambda self, dtype=None, **_: self.to(dtype) if dtype else self,
-    "_operator.mul": lambda a, b: operator.mul(a, b),
-    "_operator.add": lambda a, b: operator.add(a, b),
-    "_operator.sub": lambda a, b: operator.sub(a, b),
-    "_operator.floordiv": lambda a, b: operator.floordiv(a, b),
-    "_operator.mod": lambda a, b: operator.mod(a, b),
-    "_operator.neg": lambda a: operator.neg(a),
+    "_operator.mul": lambda a, b: _whole(operator.mul, a, b),
+    "_operator.add": lambda a, b: _whole(operator.add, a, b),
+    "_operator.sub": lambda a, b: _whole(operator.sub, a, b),
+    "_operator.floordiv": lambda a, b: _whole(operator.floordiv, a, b),
+    "_operator.mod": lambda a, b: _whole(operator.mod, a, b),
+    "_operator.neg": lambda a: _whole(operator.neg, a),
 }
 """The operators a program may use, by the name its graph gives them."""
 
@@ -91,8 +106,8 @@ DTYPES = {
     13: torch.bfloat16,
 }
 _MEMORY = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
-_PLAIN = {"as_int": int, "as_float": float, "as_bool": bool, "as_string": str}
-_LISTS = {"as_ints": int, "as_floats": float, "as_bools": bool}
+_PLAIN: dict[str, Callable[[Any], Any]] = {"as_int": bounded, "as_float": float, "as_bool": bool, "as_string": str}
+_LISTS: dict[str, Callable[[Any], Any]] = {"as_ints": bounded, "as_floats": float, "as_bools": bool}
 NOT_PICTURES = "export it from a model that takes a batch of pixels in [0, 1] and returns logits"
 
 
@@ -114,6 +129,8 @@ class Exported(Classifier):
         try:
             if program["format"] != FORMAT or len(weights) != len(program["inputs"]):
                 raise UsageError("it is of another format; export the model again.")
+            if len({*program["inputs"], program["pixels"]}) != len(weights) + 1:
+                raise UsageError("it is damaged: two of its weights have one name.")
             seen = _from_pixels(program["nodes"], str(program["pixels"]))
             self._steps = [_step(node, seen) for node in program["nodes"]]
             self._spent = _spent(program["nodes"])
@@ -143,7 +160,7 @@ class Exported(Classifier):
         found = self._walk(pixels, self._ends[2])
         return found.flatten(1) if self._dtype == torch.float32 else found.flatten(1).to(pixels.dtype)
 
-    def _walk(self, pixels: Tensor, wanted: str, check: Callable[[Any], None] | None = None) -> Tensor:
+    def _walk(self, pixels: Tensor, wanted: str, check: Callable[[dict[str, Any]], None] | None = None) -> Tensor:
         values: dict[str, Any] = dict(zip(self._names, self.weights, strict=True))
         values[self._ends[0]] = pixels if self._dtype == torch.float32 else pixels.to(self._dtype)
         kept = {value.untyped_storage()._cdata for value in values.values()}
@@ -160,8 +177,8 @@ class Exported(Classifier):
                 step.outputs, result if isinstance(result, tuple | list) else (result,), strict=False
             ):
                 values[name] = value
-                if check:
-                    check(value)
+            if check:
+                check(values)
             if wanted in step.outputs:
                 break
             for name in spent:  # as an ordinary model does, so that memory does not grow with depth
@@ -204,13 +221,11 @@ def _step(node: dict[str, Any], seen: set[str]) -> _Step:
     arguments = []
     for entry in node["inputs"]:
         name, argument = entry["name"], entry["arg"]
-        if (
-            name in ("training", "train")
-            and argument.get("as_bool")
-            and not seen.isdisjoint(_mentioned(node["inputs"]))
-        ):
+        # whatever is not plainly off is on: a flag may be written as a number, or be computed
+        on = name in ("training", "train") and argument != {"as_bool": False}
+        if on and not seen.isdisjoint(_mentioned(node["inputs"])):
             raise UsageError(_why_training(node))
-        if name == "dropout_p" and argument.get("as_float"):
+        if name == "dropout_p" and argument not in ({"as_float": 0.0}, {"as_int": 0}):
             raise UsageError("it draws random numbers (dropout); export it with model.eval().")
         arguments.append((str(name), _argument(argument)))
     outputs = [name for output in node["outputs"] for name in _names(output)]
@@ -266,6 +281,8 @@ def _mentioned(argument: Any) -> Iterator[str]:
 def _argument(argument: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     """How an argument is found among the values so far; only tensors, sizes and plain numbers exist."""
     ((kind, held),) = argument.items()
+    if isinstance(held, str | list) and len(held) > MAX_LIST:
+        raise UsageError(f"it has an argument of {len(held):,} parts; at most {MAX_LIST:,} are taken.")
     if kind == "as_none":
         return lambda values: None
     if kind in _PLAIN:
@@ -293,7 +310,7 @@ def _argument(argument: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
 def _one(held: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
     """``{"name"}``, ``{"as_name"}``, ``{"as_int"}``, ``{"as_tensor": {"name"}}`` or ``{"as_none"}``."""
     if "as_int" in held:
-        number = int(held["as_int"])
+        number = bounded(held["as_int"])
         return lambda values: number
     if "as_none" in held:
         return lambda values: None

@@ -21,10 +21,13 @@ from torch import Tensor
 
 from ..errors import UsageError
 from .container import MAX_HEADER_BYTES, MAX_TENSORS, stored_archive
-from .exported import DTYPES, FORMAT, MAX_VALUE, NOT_PICTURES, Exported, checked_name
+from .exported import DTYPES, FORMAT, NOT_PICTURES, Exported, checked_name
+from .program_bounds import MAX_RANK, Bounds
 
 MAX_GRAPH_BYTES = MAX_HEADER_BYTES
 MAX_NODES = 20_000
+MAX_GROWTH = 2
+"""Weights may share what the file holds, but be this many times as large at most."""
 
 
 def load_exported(path: Path, input_shape: tuple[int, ...], classes: int) -> Exported:
@@ -36,7 +39,7 @@ def load_exported(path: Path, input_shape: tuple[int, ...], classes: int) -> Exp
     try:
         with stored_archive(path) as archive:
             model = Exported(*read_exported(archive, classes))
-        _fits(model, input_shape, classes)
+        fits(model, input_shape, classes)
     except UsageError as error:
         sentence = str(error)
         raise UsageError(sentence if str(path) in sentence else f"The checkpoint {path}: {sentence}") from None
@@ -71,15 +74,14 @@ def read_exported(archive: zipfile.ZipFile, classes: int) -> tuple[dict[str, Any
     if len(graph["nodes"]) > MAX_NODES or len(signature["input_specs"]) > MAX_TENSORS:
         raise UsageError(f"its graph has more than {MAX_NODES} nodes or {MAX_TENSORS} inputs.")
     places = _places(archive, root)
-    inputs, weights, pixels = [], [], []
+    inputs, entries, pixels = [], [], []
     for spec in signature["input_specs"]:
         ((kind, held),) = spec.items()
         if kind == "user_input":
             pixels.append(checked_name(held["arg"]))
         elif kind in ("parameter", "buffer", "tensor_constant"):
-            entry = places[held[f"{kind}_name"]]
             inputs.append(str(held["arg"]["name"]))
-            weights.append(_weight(archive, root, entry))
+            entries.append(places[held[f"{kind}_name"]])
         else:
             raise UsageError(f"its graph takes a '{str(kind)[:40]}', which is not allowed.")
     if not inputs:
@@ -101,7 +103,7 @@ def read_exported(archive: zipfile.ZipFile, classes: int) -> tuple[dict[str, Any
         raise UsageError(f"it takes pixels that are no floating-point numbers; {NOT_PICTURES}.")
     if taken != 7:
         program["dtype"] = taken
-    return program, weights
+    return program, _weights(archive, root, entries)
 
 
 def _logits(specs: list[dict[str, Any]], values: dict[str, Any], classes: int) -> str:
@@ -154,6 +156,20 @@ def _json(archive: zipfile.ZipFile, name: str) -> dict[str, Any]:
     return found
 
 
+def _weights(archive: zipfile.ZipFile, root: str, entries: list[dict[str, Any]]) -> list[Tensor]:
+    """A tensor for each entry; what is one tensor in the file is one here."""
+    size, read = sum(part.file_size for part in archive.infolist()), dict[str, Tensor]()
+    found = []
+    for entry in entries:
+        same = json.dumps(entry, sort_keys=True)
+        if same not in read:
+            read[same] = _weight(archive, root, entry)
+            if sum(value.nbytes for value in read.values()) > MAX_GROWTH * size:
+                raise UsageError("it is damaged: its weights are larger than the file.")
+        found.append(read[same])
+    return found
+
+
 def _weight(archive: zipfile.ZipFile, root: str, entry: dict[str, Any]) -> Tensor:
     """A tensor from raw bytes; one that was pickled is refused, not opened."""
     if entry["use_pickle"] or entry["tensor_meta"] is None:
@@ -168,6 +184,8 @@ def _weight(archive: zipfile.ZipFile, root: str, entry: dict[str, Any]) -> Tenso
         )
     folder, name = entry.get("folder", "weights"), str(entry["path_name"])
     raw = archive.read(f"{root}/data/{folder}/{name}")
+    if max(len(meta["sizes"]), len(meta["strides"])) > MAX_RANK:
+        raise UsageError(f"it holds weights of more than {MAX_RANK} dimensions.")
     sizes, strides = ([_whole(item) for item in meta[key]] for key in ("sizes", "strides"))
     offset, dtype = _whole(meta["storage_offset"]), DTYPES[meta["dtype"]]
     count = math.prod(sizes)
@@ -190,21 +208,22 @@ def _whole(item: dict[str, Any]) -> int:
     return number
 
 
-def _fits(model: Exported, input_shape: tuple[int, ...], classes: int) -> None:
-    """Run two batches without storage, then two real ones, and look at what comes out."""
+def fits(model: Exported, input_shape: tuple[int, ...], classes: int) -> None:
+    """Run two batches without storage and within bounds, then two real ones, and look at what comes out.
 
-    def small(value: Any) -> None:
-        if isinstance(value, Tensor) and value.numel() > MAX_VALUE:
-            raise UsageError(f"it computes tensors of {value.numel():,} numbers for two samples.")
-
+    Raises:
+        UsageError: it takes too much, or does not return finite logits for this data.
+    """
     try:
         shapes = []
         with torch.no_grad():
             dry = Exported(model.program, [value.to("meta") for value in model.weights])
+            weights = sum(value.numel() for value in model.weights)
             for batch in (2, 3):
-                dry._walk(torch.empty(batch, *input_shape, device="meta"), model._ends[1], small)
+                with Bounds(weights) as bounds:
+                    dry._walk(torch.empty(batch, *input_shape, device="meta"), model._ends[1], bounds.living)
                 shapes.append(model(torch.full((batch, *input_shape), 0.5)))
-                model.features(torch.full((batch, *input_shape), 0.5))
+            model.features(torch.full((2, *input_shape), 0.5))
     except UsageError:
         raise
     except Exception as error:

@@ -23,16 +23,18 @@ import torch
 
 from ..data import Dataset, load_dataset, to_pixels
 from ..errors import RurkError, UsageError
+from ..evidence.acceptance import against, declared_words
 from ..evidence.case import Case, open_case
 from ..evidence.findings import Findings, find, plain
 from ..evidence.null import NEEDED
-from ..evidence.reviews import history
+from ..evidence.reviews import VERDICTS, declarations, history, latest, notes, signatures
 from ..evidence.tables import moving
 from ..evidence.whole_set import find_whole_set
-from ..evidence.words import caveats, not_measured, sample_words, set_words
+from ..evidence.words import caveats, not_measured, sample_words, set_words, share_words, short_words
 from ..measure.frozen import frozen_copy
 from ..measure.residual import Verdicts
 from ..perturb.copies import copies
+from ..run.provenance import makers, words
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts, role_of, versions
 from ..store.names import explain
@@ -40,7 +42,7 @@ from ..store.store import Store
 from .figures import Copies
 from .page import page
 
-FORMAT = "rurk-report/2"
+FORMAT = "rurk-report/3"
 COPIES = 40
 """Copies of a sample shown as pictures."""
 READABLE = 1_000_000
@@ -121,8 +123,8 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
 
 
 def latest_run(store: Store) -> str:
-    """The key of the newest run; raises UsageError where there is none."""
-    entries = store.list("run")
+    """The key of the newest run that was made here; raises UsageError where there is none."""
+    entries = [entry for entry in store.list("run") if not entry.bundled]
     if not entries:
         raise UsageError(f"There is no run in the store {store.url}; make one with 'rurk run' or 'rurk audit'.")
     return entries[0].key
@@ -132,7 +134,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
     spec, forget, run = result["spec"], result["forget"], result["key"]
     cases = [open_case(store, run, method=entry["method"], attack=entry["attack"]) for entry in result["residual"]]
     found = [find(case) for case in cases]
-    pairs = list(zip(cases, found, strict=True))
+    pairs, made = list(zip(cases, found, strict=True)), makers(store, result)
     classes = result["dataset"]["classes"]
     return {
         "format": FORMAT,
@@ -156,6 +158,7 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
         "samples": [row for case, of in pairs for row in _samples(case, of, classes, sample)],
         "whole_set": [] if sample is not None else [_whole(case) for case in cases],
         "judgements": [asdict(one) for one in history(store, run) if sample in (None, one.sample)],
+        "review": _review(store, run, pairs, sample),
         "made_with": {
             "versions": result["versions"],
             "device": result["device"],
@@ -163,10 +166,34 @@ def _document(store: Store, result: dict[str, Any], tables: dict[str, Verdicts],
             "seed": result["seed"],
             "report_versions": versions(),
         },
+        "makers": {"sentences": words(made), "entries": [one.to_dict() for one in made]},
         "settings": {name: spec[name] for name in sorted(spec) if name != "title"},
         "rerun": _rerun(result),
         "limits": _limits(result, found),
         "notes": list(result.get("notes", [])),
+    }
+
+
+def _review(store: Store, run: str, pairs: list[tuple[Case, Findings]], sample: int | None) -> dict[str, Any]:
+    """What was declared before looking and how the findings stand to it, notes, decisions counted, who signed off."""
+    past, declared = history(store, run), declarations(store, run)
+    counted = [one for (_, of), one in latest(past).items() if sample in (None, of)]
+    return {
+        "declared_words": declared_words(declared, past),
+        "declared": [asdict(one) for one in declared],
+        "conditions": [
+            {"method": case.method, "attack": case.attack, "rows": [asdict(row) for row in against(declared[-1], of)]}
+            for case, of in pairs
+            if declared
+        ],
+        "decided": {
+            case.method: {
+                name: sum((one.method, one.verdict) == (case.method, name) for one in counted) for name in VERDICTS
+            }
+            for case, _ in pairs
+        },
+        "signed": [asdict(one) for one in signatures(store, run)],
+        "notes": [asdict(one) for one in notes(store, run).values() if sample in (None, one.sample)],
     }
 
 
@@ -198,6 +225,7 @@ def _answer(case: Case, found: Findings, sample: int | None) -> dict[str, Any]:
     else:
         sentence = sample_words(next(one for one in found.samples if one.sample == sample), found)
     about = {"method": case.method, "attack": case.attack, "samples": len(found.samples)}
+    about |= {"short": short_words(found), "share": share_words(found)[1]}
     return about | {"sentence": sentence, "evidence": found.to_dict()}
 
 

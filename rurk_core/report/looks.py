@@ -1,7 +1,9 @@
-"""One colour, one shape and one letter per model, in the app and in reports (Okabe-Ito: safe for the colour-blind)."""
+"""One colour, one shape and one letter per method, in the app and in reports (Okabe-Ito: safe for the colour-blind)."""
 
 from __future__ import annotations
 
+import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
@@ -10,14 +12,38 @@ from typing import Any
 
 from ..unlearning import METHODS
 
-UNLEARNED = (
-    ("#D55E00", "diamond", "solid"),
-    ("#CC79A7", "triangle-up", "dashdot"),
-    ("#E69F00", "cross", "dot"),
-    ("#56B4E9", "star", "longdash"),
-    ("#A6761D", "x", "dash"),
-    ("#7570B3", "hexagon", "longdashdot"),
-)
+COLOURS = ("#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7570B3")
+SYMBOLS = ("diamond", "triangle-up", "cross", "star", "x", "hexagon")
+DASHES = ("solid", "dashdot", "dot", "longdash", "dash", "longdashdot")
+LETTERS = {
+    "rurk": "RU",
+    "gd": "GD",
+    "neggrad_plus": "N+",
+    "scrub": "SC",
+    "ssd": "SSD",
+    "ga": "GA",
+    "ngd": "NG",
+    "salun": "SA",
+    "bad_teacher": "BT",
+    "random_label": "RL",
+    "l1_sparse": "L1",
+    "unsir": "UN",
+    "eu_k": "EU",
+    "cf_k": "CF",
+    "cr": "CR",
+    "fisher": "FI",
+    "ntk": "NT",
+    "retrain": "RT",
+}
+"""The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
+FINDING_HUES = {
+    "residual": "#B5402A",
+    "over_forgotten": "#3D6FB6",
+    "clear": "#2E8B6F",
+    "nothing_to_see": "#AEB6C2",
+    "cannot_tell": "#7D8796",
+}
+"""Finding → its colour on every page and in reports; each is said in words beside it too."""
 FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
 """Paul Tol's light colours, made to be told apart as areas under dark text; a sample's own class has the first."""
 REST = "#C9CDD4"
@@ -28,7 +54,7 @@ REFERENCES = "references"
 
 @dataclass(frozen=True)
 class Look:
-    """How a model is drawn: its name, a letter, a colour, a Plotly marker and a Plotly line style."""
+    """How a model is drawn: its name, a letter or two, a colour, a Plotly marker and a Plotly line style."""
 
     name: str
     title: str
@@ -39,16 +65,60 @@ class Look:
 
     @property
     def ink(self) -> str:
-        """The colour of letters on the colour."""
-        return "#fff" if self.colour == "#0072B2" else "#000"  # a contrast of at least 4.5:1 on every colour
+        """The colour of letters on the colour, black or white: the one with more contrast."""
+        light = luminance(self.colour)
+        return "#fff" if 1.05 / (light + 0.05) > (light + 0.05) / 0.05 else "#000"
 
     def tag(self) -> str:
         """The letter on the colour, as HTML."""
-        return f'<span class="rk-tag" style="background:{self.colour};color:{self.ink}">{self.letter}</span>'
+        return f'<span class="rk-tag" style="background:{self.colour};color:{self.ink}">{escape(self.letter)}</span>'
 
     def label(self) -> str:
         """Tag and name, as HTML."""
         return f"{self.tag()} {escape(self.title)}"
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance of #RRGGBB from 0 to 1 (WCAG 2.2).
+
+    >>> luminance("#ffffff"), luminance("#000000")
+    (1.0, 0.0)
+    """
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def method_look(method: str) -> tuple[str, str, str, str]:
+    """(letter, colour, symbol, dash) of a method, whatever else a run holds; of one's own methods by their name.
+
+    >>> method_look("gd")
+    ('GD', '#CC79A7', 'triangle-up', 'dashdot')
+    """
+    known = list(LETTERS)
+    at = known.index(method) if method in LETTERS else int(hashlib.sha256(method.encode()).hexdigest()[:8], 16) % 36
+    title = METHODS[method].title if method in METHODS else method
+    letters = [letter for letter in title if letter.isascii() and letter.isalnum()]
+    return (LETTERS.get(method) or "".join(letters[:2]).upper() or "U", *_drawn(at))
+
+
+def _drawn(at: int) -> tuple[str, str, str]:
+    """Beyond six, colours come again with other shapes and lines: 36 that can be told apart."""
+    n, again = len(COLOURS), at // len(COLOURS)
+    return COLOURS[at % n], SYMBOLS[(at + again) % n], DASHES[(at + 2 * again) % n]
+
+
+def _variant(colour: str, symbol: str, dash: str, turn: int) -> tuple[str, str, str]:
+    """The look of a method's second, third, … model of a run: its colour darker, another shape and line."""
+    if not turn:
+        return colour, symbol, dash
+    kept = max(0.35, 0.62**turn)
+    darker = "#" + "".join(f"{round(kept * int(colour[i : i + 2], 16)):02X}" for i in (1, 3, 5))
+    return (
+        darker,
+        SYMBOLS[(SYMBOLS.index(symbol) + turn) % len(SYMBOLS)],
+        DASHES[(DASHES.index(dash) + turn) % len(DASHES)],
+    )
 
 
 def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
@@ -62,18 +132,26 @@ def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
     title = f"Re-trained (mean of {count})" if count > 1 else "Re-trained"
     looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
     unlearned = [row for row in rows if row["role"] == "unlearned"]
-    for at, row in enumerate(unlearned):
-        # beyond six, colours come again with other shapes and lines: 36 that can be told apart
-        n, again = len(UNLEARNED), at // len(UNLEARNED)
-        colour, symbol, dash = UNLEARNED[at % n][0], UNLEARNED[(at + again) % n][1], UNLEARNED[(at + 2 * again) % n][2]
-        key = row.get("method", "")
-        title = METHODS[key].title if row["name"] == key and key in METHODS else row["name"]
-        if "file" in row:  # an audit: what the file is called says more than its number
-            title = Path(row["file"]).stem
-        letter = f"U{at + 1}" if len(unlearned) > 1 else "U"
-        looks[row["name"]] = Look(row["name"], title, letter, colour, symbol, dash)
+    taken: Counter[str] = Counter()
+    # the model that bears the method's own name has its plain look
+    for row in sorted(unlearned, key=lambda row: row["name"] != row.get("method")):
+        letter = method_look(row["method"])[0] if row.get("method") else ""
+        looks[row["name"]] = _unlearned(row, unlearned.index(row), taken[letter])
+        taken[letter] += 1
+    ordered = {name: looks[name] for name in ("original", REFERENCES, *(row["name"] for row in unlearned))}
     for row in rows:
         if row["role"] == "reference":
             number = row["name"].removeprefix("reference-")
-            looks[row["name"]] = Look(row["name"], f"Re-trained {number}", f"R{number}", "#009E73", "square", "dot")
-    return looks
+            ordered[row["name"]] = Look(row["name"], f"Re-trained {number}", f"R{number}", "#009E73", "square", "dot")
+    return ordered
+
+
+def _unlearned(row: dict[str, Any], at: int, turn: int) -> Look:
+    """The look of the ``at``-th unlearned model, before which ``turn`` others of the run have the same letters."""
+    key, name = row.get("method", ""), row["name"]
+    if not key:  # an audit: nobody said how it was made, and what the file is called says more than its number
+        title = Path(row["file"]).stem if "file" in row else name
+        return Look(name, title, f"U{at + 1}", *_drawn(at))
+    letter, colour, symbol, dash = method_look(key)
+    title = METHODS[key].title + name.removeprefix(key).replace("-", " ") if key in METHODS else name
+    return Look(name, title, letter + (str(turn + 1) if turn else ""), *_variant(colour, symbol, dash, turn))

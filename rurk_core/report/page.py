@@ -18,7 +18,7 @@ from ..measure.residual import Verdicts
 from ..perturb.copies import ATTACKS
 from . import figures
 from .figures import Copies
-from .looks import looks_of
+from .looks import FINDING_HUES, looks_of
 
 THUMBNAILS = 28
 """Samples shown as pictures in a report on a run."""
@@ -63,6 +63,7 @@ def page(
             looks=looks,
             attacks=ATTACKS,
             said=SAID,
+            hues=FINDING_HUES,
             entries=[_entry(document, entry) for entry in document["residual"]],
             tables=[
                 {"attack": tables[key].attack, "source": tables[key].source, "key": key, "copies": copies.get(key)}
@@ -117,12 +118,23 @@ def provenance(document: dict[str, Any]) -> dict[str, str]:
         f"{data['fingerprint']}; {data['source']}; {data['licence']}",
         "Forget set": f"{forget['count']:,} samples, rule {forget['rule'] or 'none'}, SHA-256 {forget['sha256']}",
         "Made with": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
+        "Models by": _makers(document["makers"]["entries"]),
         "On": f"{made['device']}, {made['seconds']:.0f} s",
         "Seed": str(made["seed"]),
     }
     if document["rerun"]["experiment"] is None:
         entries["Settings"] = json.dumps(document["settings"], ensure_ascii=False)
     return entries
+
+
+def _makers(entries: Sequence[dict[str, Any]]) -> str:
+    """The models by version and code, the result left out."""
+    groups: dict[str, list[str]] = {}
+    for made in entries:
+        if made["name"] != "the result":
+            about = f"{made['rurk']} with torch {made['torch']}, code {made['code'] or 'not noted'}"
+            groups.setdefault(about + (" (imported)" if made["origin"] else ""), []).append(made["name"])
+    return "; ".join(f"{', '.join(names)}: RURK Explorer {about}" for about, names in groups.items()) or "unknown"
 
 
 def number(value: float | None, form: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Any
 
+from ..evidence.acceptance import Met
 from ..evidence.findings import STATISTICS, Statistic
 from ..evidence.law import FINDINGS
+from ..evidence.reviews import VERDICTS, Declaration, Note, Signature
 from ..evidence.whole import Whole
 
 
@@ -51,6 +54,40 @@ def retained_schema() -> dict[str, Any]:
             "changed": {"type": "array", "items": {"type": "integer"}},
         },
         null=True,
+    )
+
+
+def review_schema() -> dict[str, Any]:
+    """JSON schema of what reviewers declared, wrote and signed."""
+
+    def rows(kind: type) -> dict[str, Any]:
+        types = {
+            "int": "integer",
+            "float": "number",
+            "str": "string",
+            "bool": "boolean",
+            "bool | None": ["boolean", "null"],
+        }
+        each = {field.name: {"type": types[str(field.type)]} for field in fields(kind)}
+        return {"type": "array", "items": _object(each)}
+
+    text = {"type": "string"}
+    return _object(
+        {
+            "declared_words": text,
+            "declared": rows(Declaration),
+            "conditions": {
+                "type": "array",
+                "items": _object({"method": text, "attack": text, "rows": rows(Met)}),
+            },
+            "decided": {
+                "type": "object",
+                "additionalProperties": _object({name: {"type": "integer"} for name in VERDICTS}),
+                "description": "samples with each decision, by model",
+            },
+            "signed": rows(Signature),
+            "notes": rows(Note),
+        }
     )
 
 

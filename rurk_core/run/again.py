@@ -1,10 +1,11 @@
-"""What makes a finished result again: the lines of Python and the command, in full, for people to copy."""
+"""What makes a finished result and the view of it again: lines of Python and commands, in full, for people to copy."""
 
 from __future__ import annotations
 
 import pprint
 import shlex
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ..unlearning import METHODS
@@ -51,6 +52,53 @@ def as_command(result: Mapping[str, Any], store: str = "rurk-store") -> str:
             text = ",".join(map(str, value)) if isinstance(value, list) else str(value)
             words += [f"--{flags.get(name, name)}", text]
     return shlex.join([*words, "--store", store])
+
+
+@dataclass(frozen=True)
+class View:
+    """What a page shows of a result: a model under an attack, and one sample (None: all of them)."""
+
+    method: str = ""
+    attack: str = ""
+    sample: int | None = None
+
+
+def view_of(result: Mapping[str, Any], asked: Mapping[str, str]) -> View:
+    """What of ``asked`` (the words of a link) there is in a result; the first of each where a link says none."""
+    pairs = [(row["method"], row["attack"]) for row in result["residual"]]
+    attacks, methods = [attack for _, attack in pairs], [name for name, _ in pairs if name != "original"]
+    attack = asked["attack"] if asked.get("attack") in attacks else next(iter(attacks), "")
+    method = asked["method"] if asked.get("method") in methods else next(iter(methods), "original")
+    text = asked.get("sample", "")
+    known = text.isdecimal() and int(text) in result["forget"]["indices"]
+    return View(method, attack, int(text) if known else None)
+
+
+def view_as_python(view: View, store: str = "rurk-store") -> str:
+    """Lines to follow :func:`as_python`: the finding of the model in view, and of the sample."""
+    lines = [
+        "",
+        "from rurk_core.evidence.case import open_case",
+        "from rurk_core.evidence.findings import find",
+        "from rurk_core.evidence.words import sample_words, set_words",
+        "",
+        f"case = open_case(Store({store!r}), result['key'], method={view.method!r}, attack={view.attack!r})",
+        "found = find(case)",
+        "print(set_words(found))",
+    ]
+    if view.sample is not None:
+        lines += [
+            f"one = next(one for one in found.samples if one.sample == {view.sample})",
+            "print(sample_words(one, found))",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def view_as_command(key: str, view: View, store: str = "rurk-store") -> str:
+    """Commands to follow :func:`as_command`: the findings in view, and the report on the sample."""
+    said = ["rurk", "evidence", key, "--method", view.method, "--attack", view.attack, "--store", store]
+    report = ["rurk", "report", key, "--sample", str(view.sample), "--store", store]
+    return "\n".join(shlex.join(words) for words in ([said] if view.sample is None else [said, report]))
 
 
 def _values(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,17 +20,19 @@ from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_
 from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
+from ..jobs.bounded import Reading
 from ..models import parse_model
-from ..models.checkpoints import Checkpoint, constants_of, file_fingerprint, find_checkpoint, load_checkpoint
+from ..models.checkpoints import Checkpoint, constants_of, file_fingerprint, find_checkpoint, load_apart
 from ..models.exported import EXPORTED, Exported
 from ..perturb.copies import ATTACKS, input_gradient
 from ..progress import Progress, Tracker
 from ..store.store import Store
 from ..store.tensors import save_tensors
+from .code import code_of_run
 from .engines.embedded import run_stages
 from .experiment import expect
 from .misfit import misfits
-from .plan import MEASURED, Stage, Work, peer_stages, scores_stage, verdict_stages
+from .plan import Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
 from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
@@ -83,7 +86,7 @@ def audit(
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path.file)} for name, path in paths.items()}
     models = _models_and_forget_set(work, paths, files, normalise)
-    if store.has(key := store.key("run", identity := _identity(work, models))):
+    if store.trusts(key := store.key("run", identity := _identity(work, models))):
         return store.read_json(key, "result.json")
     wrong = _misfits(work, models)
     result = _measured(work, models, files) | {
@@ -131,8 +134,8 @@ def _models_and_forget_set(
     late = needs_losses(spec.forget)
     # a rule that cannot be met is refused before anything is read
     chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
-    with work.tracker.stage("Reading models", 0):
-        models = [_kept(work, name, path, files[name]["sha256"], normalise) for name, path in paths.items()]
+    with work.tracker.stage("Reading models", 0), Reading() as reading:
+        models = [_kept(work, reading, name, path, files[name]["sha256"], normalise) for name, path in paths.items()]
     if any(ATTACKS[attack].uses_model for attack in spec.attacks):
         _need_gradients(work, [stage for stage in models if paths[stage.label].program])
     if late:
@@ -178,7 +181,7 @@ def _identity(work: Work, models: Sequence[Stage]) -> dict[str, Any]:
         "taus": list(work.spec.taus),
         "draws": work.spec.draws,
         "seed": work.spec.seed,
-        "measured": MEASURED,
+        "code": code_of_run(()),
     }
 
 
@@ -222,7 +225,10 @@ def _named(
     return {name: find_checkpoint(path) for name, path in named.items()}
 
 
-def _kept(work: Work, name: str, path: Checkpoint, sha256: str, normalise: str) -> Stage:
+READ = "rurk_core.models.checkpoints:read_apart"
+
+
+def _kept(work: Work, reading: Reading, name: str, path: Checkpoint, sha256: str, normalise: str) -> Stage:
     """A file's model in the store, put there if it fits the data, as a stage that is finished."""
     data = work.dataset
     architecture = EXPORTED if path.program else work.spec.model
@@ -233,8 +239,11 @@ def _kept(work: Work, name: str, path: Checkpoint, sha256: str, normalise: str) 
     if normalise and not path.program:
         inputs["normalise"] = normalise
     stage = Stage("audited", "Reading models", name, inputs)
-    if not work.store.has(stage.key):
-        loaded = load_checkpoint(str(path), architecture, data.input_shape, classes, normalise=normalise)
+    if not work.store.trusts(stage.key):
+        with tempfile.TemporaryDirectory() as folder:
+            what = f"The checkpoint {path}"
+            reading.ask(READ, [str(path), folder, shape, classes], size=path.file.stat().st_size, what=what)
+            loaded = load_apart(folder, str(path), architecture, data.input_shape, classes, normalise=normalise)
         info = {**inputs, "file": path.file.name, "seconds": 0.0, "versions": versions()}
         files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}
         if isinstance(loaded, Exported):

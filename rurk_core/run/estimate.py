@@ -38,13 +38,13 @@ START_SECONDS = 3.0
 
 def missing_stages(work: Work) -> list[Stage]:
     """What is not in the store. The forget set of ``work`` must be known."""
-    return [stage for stage in plan(work) if not work.store.has(stage.key)]
+    return [stage for stage in plan(work) if not work.store.trusts(stage.key)]
 
 
 def latest_results(store: Store) -> Iterator[dict[str, Any]]:
     """Result documents of a store, the latest run first; without those that cannot be read or came with the app."""
     for entry in store.list("run"):
-        if not entry.bundled:
+        if not entry.bundled and not entry.imported:
             with suppress(RurkError):
                 yield store.read_json(entry.key, "result.json")
 

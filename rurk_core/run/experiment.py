@@ -17,11 +17,11 @@ from ..device import device_names, find_devices
 from ..errors import Damaged, RurkError
 from ..progress import Progress, Tracker
 from ..store.store import Store
-from ..unlearning import METHODS
 from .archive import entries_of
+from .code import code_of_run
 from .engines import Engine, find_engine
 from .estimate import latest_results, measured_speeds
-from .plan import MEASURED, Stage, Work, expected_seconds, plan, start_data
+from .plan import Stage, Work, expected_seconds, plan, start_data
 from .result import gather, gathered_notes, load_result
 from .spec import Spec, spec_from_dict
 from .stages import refusals
@@ -107,9 +107,8 @@ def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:
     del values["title"]
     for method in values["methods"]:
         del method["preset"]  # the name of what the settings are already
-        if code := METHODS[method["method"]].digest:
-            method["code"] = code
-    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "measured": MEASURED}
+    code = code_of_run(method.key for method in spec.methods)
+    return values | {"dataset": dataset.name, "fingerprint": dataset.fingerprint, "code": code}
 
 
 def _stored(store: Store, key: str) -> dict[str, Any] | None:
@@ -117,7 +116,7 @@ def _stored(store: Store, key: str) -> dict[str, Any] | None:
 
     Everything is read and compared with its hash: to ask again for a run is the way to have it mended.
     """
-    if not store.has(key):
+    if not store.trusts(key):
         return None
     try:
         for part in entries_of(store, key):
@@ -192,7 +191,7 @@ def _checked_plan(work: Work) -> list[Stage]:
     """The plan, after a look whether the entries it finds are whole."""
     stages = plan(work)
     for stage in stages:
-        if work.store.has(stage.key):
+        if work.store.trusts(stage.key):
             work.store.verify(stage.key)
     return stages
 
@@ -204,7 +203,7 @@ def expect(work: Work, stages: Sequence[Stage]) -> None:
     passes: dict[str, float] = {}
     costs: dict[str, float] = {}
     for stage in stages:
-        if not work.store.has(stage.key):
+        if not work.store.trusts(stage.key):
             passes[stage.name] = passes.get(stage.name, 0.0) + stage.cost
             costs[stage.name] = costs.get(stage.name, 0.0) + expected_seconds([stage], work.speeds)
     work.passes |= passes

@@ -18,8 +18,9 @@ from ..data import Dataset, ForgetSet, retain_indices, to_pixels
 from ..device import logits_of, place
 
 EACH = 16
-"""Retained samples of a class that are looked at, fewer where the classes are many."""
-MOST = 1600
+"""Retained samples of a class that are looked at: more where classes are few, fewer where they are many."""
+LEAST, MOST = 400, 1600
+"""Of all classes together: so many tell a weak model from one that guesses."""
 LIFT = 0.1
 """By so much more samples are recognised where something explains why a model does not fit."""
 LEVEL = 0.999
@@ -55,7 +56,7 @@ def misfits(models: Mapping[str, Any], dataset: Dataset, forget: ForgetSet, devi
 
 def _few_of_each(dataset: Dataset, retain: Tensor) -> Tensor:
     """The first few retained samples of each class, as many of one as of another where there are enough."""
-    each = max(1, min(EACH, MOST // len(dataset.classes)))
+    each = max(1, min(max(EACH, LEAST // len(dataset.classes)), MOST // len(dataset.classes)))
     labels = dataset.train_labels[retain]
     return torch.cat([retain[labels == label][:each] for label in labels.unique()]).sort().values
 
@@ -79,8 +80,8 @@ def _misfit(model: nn.Module, pixels: Tensor, labels: Tensor, classes: tuple[str
             )
     if right <= chance:
         return (
-            f"{plain}, which is chance: it does not fit these data (network, normalisation, classes), or it was "
-            "damaged as a whole. What is measured of it says nothing of forgetting."
+            f"{plain}, no more than guessing would: it does not fit these data (network, normalisation, classes), or "
+            "it was damaged as a whole. What is measured of it says nothing of forgetting."
         )
     return ""
 

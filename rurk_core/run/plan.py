@@ -18,6 +18,7 @@ from ..store.store import Store
 from ..training.shared import Share
 from ..unlearning import METHODS
 from .auto import DRAWS, TRIALS, is_auto, looked_at
+from .code import code_of
 from .spec import MethodSpec, Spec
 
 PEERS = 200
@@ -26,8 +27,6 @@ ALL_PEERS = 600
 """The same of all classes together, at least 40 of each."""
 PEER_DRAWS = 20
 """Copies of a held-out sample at each radius, at most: their mean log-odds need no more."""
-MEASURED = 2
-"""Of what a run measures of its models; a run of another number is another run, with the same models."""
 MODEL_KINDS = ("original", "unlearned", "reference", "audited")
 """Kinds of entries that hold a model to be judged."""
 
@@ -41,7 +40,7 @@ class Stage:
         name: what progress calls it; stages of one name are neighbours in a plan and may be run together.
         label: the model it makes or measures: "original", "reference-1", "member-1", a method's label; the
             attack of verdicts.
-        inputs: plain JSON that decides its bytes.
+        inputs: plain JSON that decides its bytes; the digest of the code that makes them is put in ("code").
         needs: keys of the entries it reads.
         cost: expected work in forward passes of one sample (a training step counts three).
     """
@@ -52,6 +51,11 @@ class Stage:
     inputs: dict[str, Any]
     needs: tuple[str, ...] = ()
     cost: float = 0.0
+
+    def __post_init__(self) -> None:
+        if "code" not in self.inputs:
+            code = code_of(self.kind, self.inputs.get("method", ""))
+            object.__setattr__(self, "inputs", self.inputs | {"code": code})
 
     @cached_property
     def key(self) -> str:
@@ -168,7 +172,7 @@ def _unlearned_stage(work: Work, method: MethodSpec, original: Stage, references
         "method": method.key,
         "config": method.config.to_dict(),
         "seed": derived_seed(work.spec.seed, "unlearn"),
-    } | ({"code": found.digest} if found.digest else {})
+    }
     cost = found.cost_on(method.config, n_r, n_f, classes)
     if not is_auto(method.config):
         return Stage("unlearned", method.label, method.label, inputs, (original.key,), cost)

@@ -102,8 +102,17 @@ def _row(
     row: dict[str, Any] = {"name": name, "role": role_of(name), "key": keys[name], "scores": scores[name]}
     row |= store.read_json(scores[name], "shares.json")
     row |= {"seconds": info["seconds"], "peak_memory_mb": info.get("peak_memory_mb")}
+    row["made"] = _made(store, keys[name])
     row["relearn"] = store.read_json(relearned[name], "relearned.json") if name in relearned else None
     return row | ({"notes": info["notes"]} if info.get("notes") else {})
+
+
+def _made(store: Store, key: str) -> dict[str, str]:
+    """Who made a model: versions, digest of the code, and the key that vouched for it where it was imported."""
+    document = store.document(key)
+    signer = document.get("origin", {}).get("signer", "")
+    made = {name: str(text) for name, text in document.get("versions", {}).items()}
+    return made | {"code": str(document["spec"].get("code", ""))} | ({"signer": signer} if signer else {})
 
 
 def _members(
@@ -119,7 +128,7 @@ def _members(
     models = [
         {"name": name, "key": keys[name], "scores": scores[name]}
         | store.read_json(scores[name], "shares.json")
-        | {"seconds": store.read_json(keys[name], "info.json")["seconds"]}
+        | {"seconds": store.read_json(keys[name], "info.json")["seconds"], "made": _made(store, keys[name])}
         for name in members
     ]
     return {"members": {"models": models, "verdicts": tables}}

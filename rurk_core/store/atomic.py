@@ -9,6 +9,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+FILE, FOLDER = 0o600, 0o700
+"""Modes of what is written: results are their owner's, also on a machine that many use."""
+
 
 def put_folder(target: Path, contents: dict[str, bytes], present: Callable[[], bool]) -> None:
     """Write a folder of files under a temporary name and rename it; raises OSError.
@@ -20,7 +23,7 @@ def put_folder(target: Path, contents: dict[str, bytes], present: Callable[[], b
     parent.mkdir(parents=True, exist_ok=True)
     fresh = parent / f".tmp-{secrets.token_hex(8)}"
     try:
-        fresh.mkdir()
+        fresh.mkdir(FOLDER)
         for name, data in contents.items():
             _write(fresh / name, data)
         _sync_folder(fresh)
@@ -62,10 +65,15 @@ def discard(folder: Path) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    with open(path, "xb") as file:
+    with open(path, "xb", opener=private) as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def private(path: str | Path, flags: int) -> int:
+    """An opener: what it makes only its owner may read."""
+    return os.open(path, flags, FILE)
 
 
 def _sync_folder(folder: Path) -> None:

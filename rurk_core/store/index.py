@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from ..errors import RurkError
+from .atomic import FILE
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ class Entry:
         bytes: size of its files.
         title: a name for people, plain text whatever it looks like.
         bundled: it lies in a read-only store that came along.
+        imported: others made it, and nobody vouches for it.
     """
 
     key: str
@@ -39,29 +41,28 @@ class Entry:
     bytes: int
     title: str
     bundled: bool = False
+    imported: bool = False
 
 
 Entries = list[Entry]  # inside Store, ``list`` is its method
 
 
 class Index:
-    """The index in a folder, or in memory where there is none that can be written (``folder`` is None)."""
+    """The index of a folder, or one in memory where there is none (``folder`` is None).
+
+    Reading writes nothing: the file is made by the first change that is noted; until then the list is in memory.
+    """
 
     def __init__(self, folder: Path | None) -> None:
         self.folder = folder
         self._lock = threading.RLock()
         self._memory: sqlite3.Connection | None = None
-        if folder is None:
-            self._memory = sqlite3.connect(":memory:", check_same_thread=False)
-            create_table(self._memory)
+        self._written = False
 
     def use(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """``work`` on the index. A broken index is made anew; where none can be had, one in memory serves."""
         with self._lock:
-            if self._memory is not None:
-                with self._memory as db:
-                    return work(db)
-            for _ in range(2):
+            for _ in range(2 if self._kept() else 0):
                 try:
                     with self._open() as db:
                         return work(db)
@@ -70,18 +71,30 @@ class Index:
                 except sqlite3.DatabaseError:
                     with contextlib.suppress(OSError):
                         self._drop_broken()
-            with contextlib.closing(sqlite3.connect(":memory:")) as db:
-                create_table(db)
+            if self._memory is None:
+                self._memory = sqlite3.connect(":memory:", check_same_thread=False)
+                create_table(self._memory)
+            with self._memory as db:
                 return work(db)
 
     def note(self, work: Callable[[sqlite3.Connection], Any]) -> None:
         """Tell the index of a change; the folders are the truth, so a failure here loses nothing."""
+        self._written = True
         with contextlib.suppress(RurkError, sqlite3.Error, OSError):
             self.use(work)
+
+    def _kept(self) -> bool:
+        """Whether there is a file, or this process may make one because it has written here."""
+        if self.folder is None or not os.access(self.folder, os.W_OK):
+            return False
+        return self._written or os.path.isfile(self.folder / "index.sqlite")
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         # opened for each use (0.1 ms), so that an index deleted by another process is simply made again
+        assert self.folder is not None
+        with contextlib.suppress(OSError):
+            (self.folder / "index.sqlite").touch(FILE, exist_ok=False)
         db = sqlite3.connect(f"{self.folder}/index.sqlite", timeout=10)
         try:
             with contextlib.suppress(sqlite3.OperationalError):

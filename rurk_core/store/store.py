@@ -1,6 +1,8 @@
 """Where results live: a folder (or a bucket) of finished entries, each named by the hash of what made it.
 
     <root>/runs/<key>/spec.json, model.safetensors, ...     the truth; an entry without spec.json does not exist
+    <root>/imported/runs/...                                the same, of what others made: it can be read, but no run
+                                                            builds on it
     <root>/index.sqlite                                     a fast list of it, rebuilt whenever it is missing or wrong
     <root>/jobs/<id>/                                       background runs, see :mod:`rurk_core.jobs.control`
 
@@ -14,30 +16,27 @@ import contextlib
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
-import shutil
 import sqlite3
-import time
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from fsspec.core import url_to_fs
-from fsspec.implementations.local import LocalFileSystem
-
 from .. import __version__
 from ..errors import Damaged, RurkError, UsageError
-from .atomic import discard, put_folder, replace_file
 from .index import Entries, Entry, Index
-from .names import FILE_NAME, KEY, canonical_json, check_key, clean_title, explain, one_line
+from .names import FILE_NAME, canonical_json, check_key, clean_title
+from .place import Place
 
 OWN_FILES = ("spec.json", "title.txt")
-STALE_SECONDS = 3600
+FORMAT = 2
+"""Of an entry's spec.json. 1 had neither "format" nor "origin"."""
+SHELF = "imported"
 
 
-class Store:
+class Store(Place):
     """Finished results in a folder or under any fsspec URL, content-addressed.
 
     Args:
@@ -46,10 +45,7 @@ class Store:
         read_only: never write here, not even the index.
 
     Attributes:
-        url: the absolute folder or the URL; ``Store(store.url)`` opens the same store.
-        root: the folder as fsspec names it.
-        local: whether it is a folder of this machine.
-        job_root: a local folder for jobs: inside a local store, in the user's cache for any other.
+        shelf: what others made and nobody vouches for, looked up last; None where there can be none.
 
     Raises:
         RurkError: the place cannot be used; one sentence says why.
@@ -62,43 +58,17 @@ class Store:
     """
 
     def __init__(self, url: str | Path, *, bundled: Iterable[str | Path] = (), read_only: bool = False) -> None:
-        text = os.path.expanduser(os.fspath(url))
-        if not text or "\0" in text:
-            raise UsageError("Name a folder or a URL for the store.")
-        remote = ("://" in text or "::" in text) and not text.startswith(("/", "file://"))
-        self.local = isinstance(url, Path) or not remote
-        try:
-            if self.local:
-                self.fs, self.root = LocalFileSystem(), os.path.abspath(text.removeprefix("file://"))
-            else:
-                self.fs, self.root = url_to_fs(text)
-        except (ValueError, ImportError) as error:
-            raise UsageError(f"The store '{text}' cannot be opened: {one_line(error)}.") from None
-        self.url = self.root if self.local else text
-        self.read_only = read_only
-        self._runs = f"{self.root}/runs"
-        if self.local and not read_only:
-            self._prepare()
-        on_disk = self.local and not read_only and os.access(self.root, os.W_OK)
-        self._index = Index(Path(self.root) if on_disk else None)
+        super().__init__(url, read_only=read_only)
+        self._index = Index(Path(self.root) if self.local and not read_only else None)
         self.bundled = tuple(Store(place, read_only=True) for place in bundled)
+        self.shelf = None if read_only or Path(self.root).name == SHELF else Store(self._below(SHELF))
+
+    def _below(self, name: str) -> str | Path:
+        first, chain, rest = self.url.partition("::")
+        return Path(self.root, name) if self.local else f"{first.rstrip('/')}/{name}{chain}{rest}"
 
     def __repr__(self) -> str:
         return f"Store({self.url!r})"
-
-    @property
-    def job_root(self) -> Path:
-        return self.beside("jobs")
-
-    def beside(self, name: str) -> Path:
-        """A folder of this machine for what belongs to the store and is no entry of it (jobs, reviews, uploads).
-
-        Inside a local store, in the user's cache for any other.
-        """
-        if self.local:
-            return Path(self.root, name)
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return cache / "rurk" / name / hashlib.sha256(self.url.encode()).hexdigest()[:16]
 
     @staticmethod
     def key(kind: str, spec: dict[str, Any]) -> str:
@@ -115,19 +85,28 @@ class Store:
     # --- entries ---
 
     def has(self, key: str) -> bool:
-        """Whether the entry is here or in a bundled store."""
+        """Whether the entry can be read: it is here, in a bundled store or on the shelf."""
         return self._holder(check_key(key)) is not None
+
+    def trusts(self, key: str) -> bool:
+        """Whether a run may build on the entry: made here, bundled, or from somebody who was trusted."""
+        check_key(key)
+        return any(store._present(key) for store in (self, *self.bundled))
 
     def owns(self, key: str) -> bool:
         """Whether the entry is in this very store and may be written; bundled ones are not."""
         return not self.read_only and self._present(check_key(key))
 
-    def put(self, key: str, spec: dict[str, Any], files: dict[str, bytes]) -> None:
+    def put(
+        self, key: str, spec: dict[str, Any], files: dict[str, bytes], *, origin: dict[str, Any] | None = None
+    ) -> None:
         """Store an entry whole or not at all; where it exists already nothing happens.
 
         Args:
             spec: what made it; ``spec["title"]`` is its first title.
             files: contents by name.
+            origin: for what was made elsewhere, where it comes from (:mod:`rurk_core.run.archive`), with the
+                ``created`` and the ``versions`` of whoever made it.
 
         Raises:
             RurkError: the disk is full, writing is forbidden, ...; nothing of the entry is left.
@@ -136,25 +115,22 @@ class Store:
         for name in files:
             if name in OWN_FILES or not FILE_NAME.fullmatch(name):
                 raise UsageError(f"'{name}' cannot be the name of a stored file.")
-        if self.has(key):
+        if self.trusts(key):
             return
         document = {
+            "format": FORMAT,
             "key": key,
             "kind": key.rpartition("-")[0],
             "spec": json.loads(canonical_json(spec)),
             "created": datetime.now(UTC).isoformat(timespec="microseconds"),
             "title": clean_title(spec.get("title", "")),
-            "versions": _versions(),
+            "versions": origin.get("versions", {}) if origin else _versions(),
             "files": {
                 name: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()
             },
-        }
-        contents = files | {"spec.json": json.dumps(document, indent=1).encode()}
+        } | ({"origin": origin} if origin else {})
         try:
-            if self.local:
-                put_folder(Path(self._runs, key), contents, lambda: self._present(key))
-            else:
-                self._put_objects(key, contents)
+            self._write(key, files | {"spec.json": json.dumps(document, indent=1).encode()})
         except Exception as error:
             self._fail(error, f"The entry {key}")
         self._index.note(lambda db: self._sync(db, {key}, complete=False))
@@ -167,9 +143,7 @@ class Store:
         """
         if not FILE_NAME.fullmatch(name):
             raise UsageError(f"'{name}' cannot be the name of a stored file.")
-        holder = self._holder(check_key(key))
-        if holder is None:
-            raise RurkError(f"There is no entry {key} in the store {self.url}; run the experiment that makes it.")
+        holder = self._held(key)
         if name == "spec.json":
             return holder._bytes(key, name)
         noted = holder._document(key)["files"].get(name)
@@ -183,15 +157,16 @@ class Store:
         return data
 
     def verify(self, key: str) -> None:
-        """Read all files of an entry and compare them with the hashes noted when they were written.
+        """Compare an entry's name with the hash of its description, and all its files with the hashes noted there.
 
         Raises:
-            Damaged: one is missing, cut short or changed; RurkError: there is no such entry.
+            Damaged: the name, or a file that is missing, cut short or changed; RurkError: there is no such entry.
         """
-        holder = self._holder(check_key(key))
-        if holder is None:
-            raise RurkError(f"There is no entry {key} in the store {self.url}; run the experiment that makes it.")
-        for name in holder._document(key)["files"]:
+        holder = self._held(key)
+        document = holder._document(key)
+        if not _named_by(document, key):
+            holder._damaged(key, "its description is not the one its name is the hash of")
+        for name in document["files"]:
             if not FILE_NAME.fullmatch(name):
                 holder._damaged(key, f"{name[:40]!r} cannot be the name of a stored file")
             holder.read(key, name)
@@ -214,16 +189,14 @@ class Store:
             RurkError: it came along with the program, or removing is forbidden.
         """
         self._writable(key)
-        if not self._present(key) and any(store.has(key) for store in self.bundled):
-            raise UsageError(f"The entry {key} comes along with the program and cannot be deleted.")
+        if not self._present(key):
+            if any(store.has(key) for store in self.bundled):
+                raise UsageError(f"The entry {key} comes along with the program and cannot be deleted.")
+            if self.shelf and self.shelf._present(key):
+                self.shelf.delete(key)
+                return
         try:
-            if self.local:
-                discard(Path(self._runs, key))
-            else:
-                with contextlib.suppress(FileNotFoundError):
-                    self.fs.rm_file(self._path(key, "spec.json"))
-                with contextlib.suppress(FileNotFoundError):
-                    self.fs.rm(f"{self._runs}/{key}", recursive=True)
+            self._remove(key)
         except Exception as error:
             self._fail(error, f"The entry {key}", "deleted")
         self._index.note(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
@@ -232,51 +205,50 @@ class Store:
         """Give an entry another title. The key stays, since it does not depend on the title."""
         self._writable(key)
         if not self._present(key):
+            if self.shelf and self.shelf._present(key):
+                self.shelf.rename(key, title)
+                return
             came = any(store.has(key) for store in self.bundled)
             why = "comes along with the program and cannot be renamed" if came else f"is not in the store {self.url}"
             raise UsageError(f"The entry {key} {why}.")
-        data = clean_title(title).encode()
         try:
-            if self.local:
-                replace_file(Path(self._path(key, "title.txt")), data)
-            else:
-                self.fs.pipe_file(self._path(key, "title.txt"), data)
+            self._write_file(key, "title.txt", clean_title(title).encode())
         except Exception as error:
             self._fail(error, "The title")
         self._index.note(lambda db: self._sync(db, {key}, complete=False))
 
+    def document(self, key: str) -> dict[str, Any]:
+        """The checked spec.json of an entry: ``spec``, ``created``, ``versions``, ``files``, ``origin`` if any.
+
+        Raises:
+            Damaged: it is not what was written; RurkError: there is no such entry.
+        """
+        return self._held(key)._document(key)
+
     # --- the list ---
 
     def list(self, kind: str | None = None) -> Entries:
-        """All entries, newest first, those of bundled stores included."""
-        own = self._index.use(lambda db: self._listed(db, kind))
-        found = {entry.key: entry for store in reversed(self.bundled) for entry in store._bundled_list(kind)}
-        found |= {entry.key: entry for entry in own}
+        """All entries, newest first, those of bundled stores and of the shelf included."""
+        found: dict[str, Entry] = {}
+        if self.shelf:
+            found = {entry.key: replace(entry, imported=True) for entry in self.shelf.own(kind)}
+        for store in reversed(self.bundled):
+            found |= {entry.key: replace(entry, bundled=True) for entry in store.own(kind)}
+        found |= {entry.key: entry for entry in self.own(kind)}
         return sorted(found.values(), key=lambda entry: (entry.created, entry.key), reverse=True)
+
+    def own(self, kind: str | None = None) -> Entries:
+        """The entries of this very place, in no order."""
+        return self._index.use(lambda db: self._listed(db, kind))
 
     def size(self) -> int:
         """Bytes of all entries here, without bundled ones."""
-        return sum(entry.bytes for entry in self._index.use(lambda db: self._listed(db, None)))
+        return sum(entry.bytes for entry in self.own())
 
     def _listed(self, db: sqlite3.Connection, kind: str | None) -> Entries:
         self._sync(db, self._keys(), complete=True)
         rows = db.execute("SELECT key, kind, created, bytes, title FROM entries WHERE ?1 IS NULL OR kind = ?1", (kind,))
         return [Entry(*row) for row in rows]
-
-    def _bundled_list(self, kind: str | None) -> Entries:
-        entries = self._index.use(lambda db: self._listed(db, kind))
-        return [Entry(e.key, e.kind, e.created, e.bytes, e.title, bundled=True) for e in entries]
-
-    def _keys(self) -> set[str]:
-        """Names of all entries, from one listing."""
-        self.fs.invalidate_cache(self._runs)
-        try:
-            names = (path.rstrip("/").rpartition("/")[2] for path in self.fs.ls(self._runs, detail=False))
-            return {name for name in names if KEY.fullmatch(name)}
-        except (FileNotFoundError, NotADirectoryError):
-            return set()
-        except Exception as error:
-            self._fail(error, "The list of entries", "read")
 
     def _sync(self, db: sqlite3.Connection, keys: set[str], *, complete: bool) -> None:
         """Make the index hold ``keys``: all of them afresh, or, where ``keys`` is complete, what differs."""
@@ -298,34 +270,28 @@ class Store:
             document = self._document(key)
             created, title = str(document["created"]), clean_title(document.get("title", ""))
             with contextlib.suppress(Exception):
-                title = clean_title(self.fs.cat_file(self._path(key, "title.txt")).decode())
+                title = clean_title(self._file(key, "title.txt").decode())
         try:
-            size = sum(item["size"] or 0 for item in self.fs.ls(f"{self._runs}/{key}", detail=True))
+            size = self._size(key)
         except Exception:
             return None  # deleted while we looked
         return Entry(key, kind, created, size, title)
 
     # --- files ---
 
-    def _path(self, key: str, name: str) -> str:
-        return f"{self._runs}/{key}/{name}"
-
-    def _present(self, key: str) -> bool:
-        path = self._path(key, "spec.json")
-        if self.local:
-            return os.path.isfile(path)
-        self.fs.invalidate_cache(f"{self._runs}/{key}")
-        try:
-            return self.fs.exists(path)
-        except Exception as error:
-            self._fail(error, f"The entry {key}", "looked up")
-
     def _holder(self, key: str) -> Store | None:
-        return next((store for store in (self, *self.bundled) if store._present(key)), None)
+        places = (self, *self.bundled, *([self.shelf] if self.shelf else []))
+        return next((store for store in places if store._present(key)), None)
+
+    def _held(self, key: str) -> Store:
+        holder = self._holder(check_key(key))
+        if holder is None:
+            raise RurkError(f"There is no entry {key} in the store {self.url}; run the experiment that makes it.")
+        return holder
 
     def _bytes(self, key: str, name: str) -> bytes:
         try:
-            return self.fs.cat_file(self._path(key, name))
+            return self._file(key, name)
         except (FileNotFoundError, IsADirectoryError):
             self._damaged(key, f"'{name}' is missing")
         except Exception as error:
@@ -343,50 +309,24 @@ class Store:
             self._damaged(key, "'spec.json' is not what was written")
         return document
 
-    def _put_objects(self, key: str, contents: dict[str, bytes]) -> None:
-        written = []
-        try:
-            self.fs.makedirs(f"{self._runs}/{key}", exist_ok=True)
-            for name, data in contents.items():  # spec.json is the last of them and makes the entry exist
-                written.append(self._path(key, name))
-                self.fs.pipe_file(written[-1], data)
-        except BaseException:
-            for path in reversed(written):
-                with contextlib.suppress(Exception):
-                    self.fs.rm_file(path)
-            raise
-
-    def _prepare(self) -> None:
-        """Make the folder, and sweep what a crash left long ago."""
-        try:
-            os.makedirs(self.root, exist_ok=True)
-            with os.scandir(self.root):
-                pass
-        except OSError as error:
-            if isinstance(error, FileExistsError | NotADirectoryError):
-                raise RurkError(f"The store {self.root} cannot be opened: a file is where a folder must be.") from None
-            self._fail(error, "The store")
-        with contextlib.suppress(OSError):
-            for item in os.scandir(self._runs):
-                if item.name.startswith(".tmp-") and time.time() - item.stat().st_mtime > STALE_SECONDS:
-                    shutil.rmtree(item.path, ignore_errors=True)
-
     def _writable(self, key: str) -> None:
         check_key(key)
         if self.read_only:
             raise UsageError(f"The store {self.url} is only for reading; choose another one to write to.")
 
-    # --- sentences ---
-
-    def _fail(self, error: Exception, what: str, verb: str = "saved") -> NoReturn:
-        if isinstance(error, RurkError):
-            raise error
-        raise RurkError(explain(error, what, self.url, verb)) from error
-
     def _damaged(self, key: str, why: str) -> NoReturn:
         raise Damaged(
             f"The stored entry {key} is damaged ({why}); run its experiment again, it is then computed afresh.", key
         )
+
+
+def _named_by(document: dict[str, Any], key: str) -> bool:
+    """Whether ``key`` is the hash of the description; searches of format 1 were named by more than they noted."""
+    kind, spec = key.rpartition("-")[0], document["spec"]
+    if kind == "tuning" and "format" not in document:
+        return True
+    untitled = {name: value for name, value in spec.items() if name != "title"}
+    return document.get("kind") == kind and key in (Store.key(kind, spec), Store.key(kind, untitled))
 
 
 def _versions() -> dict[str, str]:

@@ -17,7 +17,8 @@ from ..device import autocast, memory_format, place
 from ..errors import UsageError
 from ..models import Classifier
 from .augment import seen
-from .loop import OnStep, epoch_batches, learning_rate, report, steps_per_epoch
+from .loop import OnStep, epoch_batches, report, steps_per_epoch
+from .optimiser import optimisers, set_rates
 from .shared import Share, spread
 
 
@@ -47,13 +48,7 @@ def fit(
     """
     device = images.device
     place(model, images).train()
-    optimizer = torch.optim.SGD(
-        model.parameters(),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
+    movers = optimisers(model.parameters(), config)
     generator = torch.Generator(device).manual_seed(seed)
     each = steps_per_epoch(len(images), config.batch)
     steps, step = config.epochs * each, 0
@@ -64,10 +59,10 @@ def fit(
         order = list(epoch_batches(len(images), config.batch, generator))
         parts = [share.of(index) for index in order] if share else order
         for whole, index, rows in zip(order, parts, batches(images, parts), strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step, steps)
-            pixels = seen(rows, config, epoch, generator, share.start(len(whole)) if share else 0, len(whole))
-            optimizer.zero_grad(set_to_none=True)
+            set_rates(movers, config, step, steps)
+            start = share.start(len(whole)) if share else 0
+            pixels = seen(rows, config, epoch, generator, index, start, len(whole))
+            model.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 loss = F.cross_entropy(
                     trained(pixels.contiguous(memory_format=memory_format(pixels, model))),
@@ -75,8 +70,9 @@ def fit(
                     label_smoothing=config.label_smoothing,
                 )
             (loss * share.weight(len(whole)) if share else loss).backward()
-            optimizer.step()
+            for mover in movers:
+                mover.step()
             step += 1
             report(on_step, step, steps, loss, "training")
-    optimizer.zero_grad(set_to_none=True)
+    model.zero_grad(set_to_none=True)
     return model.eval()

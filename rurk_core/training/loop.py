@@ -37,7 +37,7 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     """The rate of step ``step`` (from 0) of ``steps``.
 
     ``one_cycle``: linear from 0.1 to the peak over the first quarter, linear to 0 over the rest.
-    ``cosine``: half a cosine from the peak to 0.
+    ``cosine``: half a cosine from the peak to 0. ``linear``: a line from the peak to 0.
     """
     done = step / max(1, steps)
     if config.schedule == "one_cycle":
@@ -45,6 +45,8 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
         return config.lr * (0.1 + 0.9 * done / rise if done < rise else (1 - done) / (1 - rise))
     if config.schedule == "cosine":
         return config.lr * 0.5 * (1 + math.cos(math.pi * done))
+    if config.schedule == "linear":
+        return config.lr * (1 - done)
     return config.lr
 
 

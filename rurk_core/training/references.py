@@ -18,7 +18,8 @@ from ..errors import RurkError
 from ..models import Classifier
 from .augment import seen
 from .fit import fit
-from .loop import OnStep, epoch_batches, learning_rate, report, steps_per_epoch
+from .loop import OnStep, epoch_batches, report, steps_per_epoch
+from .optimiser import optimisers, set_rates
 from .shared import Share
 
 
@@ -153,13 +154,7 @@ def fit_stacked(
     models = [build(seed).to(device).train() for seed in seeds]
     parameters, buffers = stack_module_state(models)
     template = models[0]
-    optimizer = torch.optim.SGD(
-        parameters.values(),
-        lr=config.lr,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
+    movers = optimisers(parameters.values(), config, stacked=True)
     generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
     steps = config.epochs * steps_per_epoch(len(images), config.batch)
 
@@ -172,16 +167,17 @@ def fit_stacked(
         orders = [list(epoch_batches(len(images), config.batch, generator)) for generator in generators]
         read = zip(*[batches(images, order) for order in orders], strict=True)
         for indices, rows in zip(zip(*orders, strict=True), read, strict=True):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(config, step, steps)
-            seen_by = zip(rows, generators, strict=True)
-            pixels = torch.stack([seen(part, config, epoch, generator) for part, generator in seen_by])
+            set_rates(movers, config, step, steps)
+            seen_by = zip(rows, generators, indices, strict=True)
+            pixels = torch.stack([seen(part, config, epoch, generator, index) for part, generator, index in seen_by])
             target = torch.stack([labels[index] for index in indices])
-            optimizer.zero_grad(set_to_none=True)
+            for mover in movers:
+                mover.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 each = vmap(losses)(parameters, buffers, pixels, target)
             each.sum().backward()
-            optimizer.step()
+            for mover in movers:
+                mover.step()
             step += 1
             report(on_step, step, steps, each.mean(), "training the references")
     for k, (seed, model) in enumerate(zip(seeds, models, strict=True)):

@@ -38,6 +38,7 @@ from ..errors import RurkError, UsageError, need
 from ..jobs.processes import die_with_parent, locked, tie_children
 from ..perturb.copies import ATTACKS
 from ..progress import Progress, Tracker
+from ..run.code import code_of
 from ..run.presets import check_name, save_preset
 from ..run.result import load_result
 from ..run.spec import Spec, spec_from_dict
@@ -93,9 +94,9 @@ def tune(
     with tracker.stage("Reading data", 0):
         dataset = load_dataset(spec.dataset, root, progress=lambda done, total, what: tracker.step(done, total))
     identity = _identity(spec, method, dataset.fingerprint)
-    key = store.key("tuning", identity | {"trials": trials})
+    key = store.key("tuning", asked := identity | {"trials": trials})
     folder = store.beside("tuning") / store.key("tuning", identity)
-    if not store.has(key):
+    if not store.trusts(key):
         with locked(folder / "models.lock", "The search", tracker.check):  # what all start from is trained once
             bench = make_bench(spec, store, dataset, devices, tracker, root)
         tracker.expect({"Tuning": trials * _passes(spec, bench)})
@@ -103,11 +104,11 @@ def tune(
             with _helpers(processes - 1, spec, store, trials, folder, devices, root):
                 found = search(bench, trials, folder)
             with locked(folder / "judging.lock", "The search", tracker.check):  # and judged once
-                if not store.has(key):
+                if not store.trusts(key):
                     taken = {"device": device_name(devices[0]), "seconds": round(time.time() - started, 3)}
                     result = _judged(bench, found) | {"key": key, "spec": spec.to_dict(), **taken}
                     result["preset"] = _preset(result, bench, name)
-                    store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
+                    store.put(key, asked, {"result.json": json.dumps(result, allow_nan=False).encode()})
     result = load_result(store, key)
     save_preset(store, result["preset"] | {"name": name})
     return result
@@ -161,7 +162,7 @@ def _identity(spec: Spec, method: Method, fingerprint: str) -> dict[str, Any]:
     for name in ("title", "relearn"):
         del values[name]
     (run,) = values["methods"]
-    values["methods"] = {"method": run["method"], "config": run["config"], "code": method.digest}
+    values["methods"] = {"method": run["method"], "config": run["config"], "code": code_of("tuning", method.key)}
     return values | {"fingerprint": fingerprint}
 
 

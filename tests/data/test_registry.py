@@ -79,7 +79,7 @@ def test_every_entry_says_how_to_train_and_how_far_to_perturb(name):
     assert (recipe.pretrain is None) == (entry.pretrain_on is None)
     assert (recipe.origin == "") == (name in DATASETS), "borrowed settings say so"
     if name in DATASETS and entry.paper is None:
-        with pytest.raises(UsageError, match="The paper has no recipe for"):
+        with pytest.raises(UsageError, match="There is no paper recipe for"):
             make_spec(name, recipe="paper")
 
 

@@ -11,6 +11,8 @@ pytestmark = pytest.mark.e2e
 
 def test_a_click_on_a_model_highlights_it_everywhere_and_a_click_on_a_column_sorts(server, visit):
     page = visit(f"{server}/compare")
+    page.get_by_text("All numbers in one table").click()
+    settled(page)
     rows = page.locator(".rk-grid tbody tr")
     names = rows.locator("td:first-child button").all_inner_texts()
     assert any("GD" in name for name in names)
@@ -26,9 +28,18 @@ def test_a_click_on_a_model_highlights_it_everywhere_and_a_click_on_a_column_sor
     assert times == sorted(times)
 
 
-def test_a_phone_keeps_the_names_in_sight(server, visit):
+def test_a_small_figure_highlights_its_model(server, visit):
+    page = visit(f"{server}/compare")
+    page.locator(".rk-multiples button", has_text="SCRUB").click()
+    settled(page)
+    assert "method=scrub" in page.url
+    assert "SCRUB" in page.locator(".rk-dot-row.on").first.inner_text()
+
+
+def test_a_phone_shows_every_model_of_every_metric(server, visit):
     page = visit(f"{server}/compare", width=390, height=844)
-    page.evaluate("document.querySelector('.rk-grid-box').scrollLeft = 400")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    left = page.locator(".rk-grid tbody td").first.bounding_box()["x"]
-    assert left >= 0
+    for panel in page.locator(".rk-dots").all():
+        rows = panel.locator(".rk-dot-row")
+        assert rows.count() == 6
+        assert all(row.bounding_box()["x"] + row.bounding_box()["width"] <= 390 for row in rows.all())

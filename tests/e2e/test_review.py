@@ -10,10 +10,12 @@ import pytest
 
 from rurk_core.data import load_dataset
 from rurk_core.evidence.case import open_case
-from rurk_core.evidence.reviews import history, latest
+from rurk_core.evidence.reviews import history
 from rurk_core.evidence.whole_set import make_whole_set
 from rurk_core.measure import radius
 from rurk_core.store.store import Store
+
+from .conftest import settled
 
 pytestmark = pytest.mark.e2e
 
@@ -29,22 +31,25 @@ def reviewed(tiny_run, serve, tmp_path_factory):
 def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     url, store, run = reviewed
     page = visit(f"{url}/review?run={run}")
-    sample_line = page.locator(".stMarkdown p", has_text="Training sample")
-    first = sample_line.inner_text()
-    note = page.get_by_label("Note, kept with the verdict")
-    note.fill("2 of 4: <b>looks</b> like a six")
-    note.press("Control+Enter")
-    page.wait_for_timeout(600)
-    assert history(store, run) == [], "digits in a note judge nothing"
-    page.get_by_role("heading", name="Review").click()
-    page.keyboard.press("2")
-    page.get_by_text("1 of 71 judged").wait_for()
-    page.wait_for_function("text => !document.body.innerText.includes(text)", arg=first)
-    ((_, sample),) = latest(history(store, run))
-    (judgement,) = history(store, run)
-    assert (judgement.verdict, judgement.note) == ("residual", "2 of 4: <b>looks</b> like a six")
+    who = page.locator(".rk-who")
+    first = int(who.inner_text().split()[1].strip(","))
+    note = page.get_by_label("Note, kept as it is typed")
+    note.press_sequentially("2 of 4: <b>looks</b> like a six")
+    assert history(store, run) == [], "digits in a note decide nothing"
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowRight")  # at once: the note must not be lost
     page.keyboard.press("ArrowLeft")
-    sample_line.filter(has_text=str(sample)).wait_for()
+    page.keyboard.press("2")
+    page.get_by_text("1 of 71 decided").first.wait_for()
+    assert f"Sample {first}," not in who.inner_text(), "deciding goes on to the next one"
+    (judgement,) = history(store, run)
+    assert (judgement.sample, judgement.verdict) == (first, "residual")
+    assert judgement.note == "2 of 4: <b>looks</b> like a six"
+    page.keyboard.press("ArrowLeft")
+    sample = first
+    who.filter(has_text=f"Sample {first},").wait_for()
+    assert note.input_value() == judgement.note
+    settled(page)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="Report on this sample").click()
     path = tmp_path / "report.html"
@@ -54,10 +59,26 @@ def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     report.on("request", lambda request: asked.append(request.url))
     report.goto(path.as_uri())
     assert f"sample {sample}" in report.locator("h1").inner_text()
-    assert "2 of 4: <b>looks</b> like a six" in report.locator("blockquote").inner_text()
+    assert "2 of 4: <b>looks</b> like a six" in report.locator("blockquote").text_content()
     assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
     pdf = report.pdf(prefer_css_page_size=True)
     assert pdf.startswith(b"%PDF") and len(pdf) < 3e6
+
+
+def test_no_key_is_lost_however_fast_and_back_leaves_in_one_step(reviewed, visit):
+    url, _, run = reviewed
+    page = visit(f"{url}/compare?run={run}")
+    page.get_by_role("link", name="Review").first.click()
+    page.locator(".rk-who").wait_for()
+    settled(page)
+    for _ in range(10):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(60)
+    assert ", 11 of 71" in page.locator(".rk-who").inner_text()
+    settled(page)
+    assert ", 11 of 71" in page.locator(".rk-who").inner_text() and "sample=" in page.url
+    page.go_back()
+    page.get_by_role("heading", name="Compare").wait_for()
 
 
 def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, visit, forge, monkeypatch):
@@ -69,7 +90,7 @@ def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, v
     first = document["retained"]["samples"][0]
     first["q_forgotten"], document["retained"]["changed"] = 0.0, [first["sample"]]
     forge(store, document["key"], "wholeset.json", document)
-    page = visit(f"{url}/review?run={run}&method=rurk")
+    page = visit(f"{url}/review?run={run}&method=rurk&more=whole")
     page.get_by_role("group", name="Retained samples that changed").get_by_role("button").click()
     page.get_by_text("A sample that stays").wait_for()
     page.wait_for_url(re.compile(rf"/neighbourhood\?.*sample={first['sample']}\b"))

@@ -9,7 +9,23 @@ from itertools import pairwise
 import pytest
 
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.evidence.reviews import MAX_NOTE, VERDICTS, Judgement, history, judge, latest
+from rurk_core.evidence.reviews import (
+    MAX_NOTE,
+    VERDICTS,
+    Declaration,
+    Judgement,
+    Note,
+    Signature,
+    declarations,
+    declare,
+    history,
+    judge,
+    keep_note,
+    latest,
+    notes,
+    sign,
+    signatures,
+)
 from rurk_core.store.store import Store
 
 RUN = "run-0123456789abcdef"
@@ -122,3 +138,31 @@ def test_a_store_elsewhere_has_its_judgements_on_this_machine(tmp_path, monkeypa
     store = Store("memory://reviewed")
     judge(store, RUN, Judgement(1, "gd", "clear"))
     assert verdicts(store) == {1: "clear"} and list((tmp_path / "rurk" / "reviews").rglob("*.jsonl"))
+
+
+def test_a_note_is_kept_as_it_stands_with_or_without_a_decision(store):
+    keep_note(store, RUN, Note(3, "gd", "first thou"))
+    keep_note(store, RUN, Note(3, "gd", "first thought", author="Ada"))
+    assert history(store, RUN) == [] and notes(store, RUN)["gd", 3].note == "first thought"
+    judge(store, RUN, Judgement(3, "gd", "clear", note="decided"))
+    judge(store, RUN, Judgement(4, "gd", "clear", note="with it"))
+    assert {key: one.note for key, one in notes(store, RUN).items()} == {("gd", 3): "decided", ("gd", 4): "with it"}
+    keep_note(store, RUN, Note(3, "gd", ""))
+    assert list(notes(store, RUN)) == [("gd", 4)]
+
+
+def test_declarations_and_signatures_stay_in_order_and_bad_ones_are_one_sentence(store):
+    declare(store, RUN, Declaration(0.01, 0.05, 0.5, why="medical\npictures", author="Ada"))
+    declare(store, RUN, Declaration(0.02, 0.05, 0.5))
+    found = declarations(store, RUN)
+    assert [one.residual for one in found] == [0.01, 0.02] and found[0].why == "medical pictures"
+    with pytest.raises(UsageError, match="from 0 to 1"):
+        declare(store, RUN, Declaration(2, 0, 0))
+    sign(store, RUN, Signature("gd", False, 3, 71, author="Ada"))
+    with pytest.raises(UsageError, match="with a name"):
+        sign(store, RUN, Signature("gd", True, 3, 71))
+    assert [(one.accepted, one.author) for one in signatures(store, RUN)] == [(False, "Ada")]
+    path = store.beside("reviews") / f"{RUN}.signed.jsonl"
+    bad = ("half a line", '{"method": 7}', '{"method": 1, "accepted": 2, "decided": 3, "samples": 4}')
+    path.write_text(path.read_text() + "\n".join(bad))
+    assert len(signatures(store, RUN)) == 1

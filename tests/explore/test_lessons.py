@@ -14,19 +14,17 @@ from rurk_core.explore import lessons as teaching
 from rurk_core.explore.lessons import (
     FLOOR,
     STEPS,
-    checked_points,
     field_of,
-    find_plane,
     grid,
     lesson_config,
     lesson_from_bytes,
     lesson_job,
     lesson_key,
     load_lesson,
-    moons,
     teach,
     telling_point,
 )
+from rurk_core.explore.planes import MAX_DRAWN, checked_points, find_plane, moons, with_drawn
 from rurk_core.store.store import Store
 from rurk_core.unlearning import METHODS
 
@@ -141,3 +139,29 @@ def test_what_came_with_the_app_shows_what_the_page_says():
     assert any(run["ratio"][last] < low and run["retain_accuracy"] < 0.95 for run in runs.values())
     still = {tuple(run["ratio"]) for (weight, _), run in runs.items() if weight == 0}
     assert len(still) == 1, "without weight the radius does nothing"
+
+
+def test_points_drawn_by_hand_are_learned_too_and_can_be_forgotten(quick):
+    plane = moons()
+    drawn = [(0.2, 0.9, 0), (0.25, 0.85, 1)]
+    more = with_drawn(plane, drawn)
+    n = len(plane.labels)
+    assert len(more.labels) == n + 2 and more.labels[n:].tolist() == [0, 1]
+    assert more.points[n:].tolist() == [pytest.approx(point[:2]) for point in drawn]
+    lesson = teach("moons", "gd", (n, 3), drawn=drawn)
+    assert lesson.forget == (3, n) and len(lesson.labels) == n + 2
+    key, inputs = lesson_key({"plane": "moons", "method": "gd", "forget": [3, n], "drawn": [list(p) for p in drawn]})
+    assert inputs["drawn"] and key != lesson_key({"plane": "moons", "method": "gd", "forget": [3, 4]})[0]
+
+
+@pytest.mark.parametrize(
+    "drawn", [[(0, 0)], [(2, 0, 0)], [(0, 0, 5)], [("a", 0, 0)], [(0.5, 0.5, 0)] * (MAX_DRAWN + 1), [float("nan")]]
+)
+def test_what_is_no_point_cannot_be_drawn(drawn):
+    with pytest.raises(UsageError):
+        with_drawn(moons(), drawn)
+
+
+def test_the_point_in_view_is_the_same_for_every_method():
+    files = [SHIPPED / f"moons-{name}.bin" for name in ("gd", "neggrad_plus", "rurk")]
+    assert len({telling_point(lesson_from_bytes(file.read_bytes()), 0.08) for file in files}) == 1

@@ -112,7 +112,7 @@ def test_judging_in_bfloat16_gives_the_counts_of_float32(name, monkeypatch):
     quick, asked = Judge.__call__, []
     monkeypatch.setattr("rurk_core.measure.verdicts.fast_bfloat16", lambda device: True)
     monkeypatch.setattr("rurk_core.measure.frozen.WORTH", 0)
-    monkeypatch.setattr("rurk_core.measure.frozen.GAIN", 0)
+    monkeypatch.setattr("rurk_core.measure.frozen.WORK", 0)
     monkeypatch.setattr(Judge, "__call__", lambda self, *a: (asked.append(self.fast is not None), quick(self, *a))[1])
     fast = counted()
     assert sum(asked) > len(asked) / 2

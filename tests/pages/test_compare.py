@@ -53,3 +53,19 @@ def test_sixteen_methods_can_be_told_apart():
     rows = [{"name": f"m{i}", "role": "unlearned"} for i in range(16)]
     looks = [looks_of(rows)[row["name"]] for row in rows]
     assert len({(look.colour, look.symbol) for look in looks}) == len({look.letter for look in looks}) == 16
+
+
+def test_a_figure_that_is_undefined_everywhere_says_so_in_place_of_an_empty_chart(app, tiny_store, tiny_run):
+    import json
+
+    _, result = tiny_run
+    other = json.loads(json.dumps(result))
+    for entry in other["residual"]:
+        for row in entry["taus"]:
+            row["ratio_of_means"] = None
+    key = tiny_run[1]["key"]
+    files = {"result.json": json.dumps(other).encode()}
+    tiny_store.delete(key)
+    tiny_store.put(key, {"title": "No copy recognised"}, files)
+    test = fine(app("compare.py", tiny_store, run=key))
+    assert any("Undefined at every radius: no re-trained model" in info.value for info in test.info)

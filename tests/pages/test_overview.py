@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
+from rurk_core.evidence.parts import parts
 from rurk_core.evidence.words import set_words, short_words
+from rurk_core.store.store import Store
 
 
 @pytest.fixture
@@ -57,4 +61,19 @@ def test_without_the_data_curve_and_verdict_stay(opened, monkeypatch, tmp_path):
     monkeypatch.setattr(state, "dataset", gone)
     app = opened()
     assert any("not there" in warning.value for warning in app.warning)
-    assert "Of 100 copies" in words(app) and app.get("plotly_chart")
+    assert "Of 100 copies" in words(app) and "Who still knows it?" in words(app)
+
+
+def test_the_four_beats_say_what_the_evidence_says(app):
+    """On the bundled experiment there is a method for every part; their counts are the findings'."""
+    text = words(app("overview.py"))
+    store = Store(Path(__file__).parents[2] / "assets" / "demo")
+    (run,) = [entry.key for entry in store.list("run")]
+    found = {name: find(open_case(store, run, method=name)) for name in ("gd", "scrub", "ssd", "rurk-paper", "rurk")}
+    told = parts(found)
+    assert told.leaves and told.destroys and told.nearest and told.alike
+    cards = text.partition("And all samples together?")[2]
+    for name in (told.leaves, told.destroys, told.nearest):
+        assert short_words(found[name]) in cards
+    first = found[told.leaves].samples[0]
+    assert f"Training sample {first.sample}," in text and f"{len(found['gd'].samples)}</b>, not a usual one" in text

@@ -14,7 +14,8 @@ from ui.session import state
 
 from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
-from rurk_core.evidence.reviews import history, latest
+from rurk_core.evidence.reviews import Judgement, declarations, history, judge, latest, notes, signatures
+from rurk_core.evidence.words import sample_words
 from rurk_core.run.audit import audit
 from rurk_core.run.stored import load_model
 from rurk_core.store.store import Store
@@ -38,38 +39,100 @@ def opened(run=None, **choices):
     return app.run().switch_page("review.py").run()
 
 
+def desk_of(app):
+    """What the page sends to the desk."""
+    (data,) = [json.loads(item.proto.json) for item in app.get("bidi_component") if '"cards"' in item.proto.json]
+    return data
+
+
 def sample_of(app):
-    (words,) = [m.value for m in app.markdown if m.value.startswith("Training sample")]
-    return int(words.split("**")[1])
+    return desk_of(app)["at"]
+
+
+def done_at_the_desk(run, method, samples, done):
+    """A script that hears what was done at the desk."""
+    from ui.sections.desk import heard
+
+    heard(run, method, set(samples), done)
+
+
+def hear(run, method, samples, done):
+    return AppTest.from_function(done_at_the_desk, args=(run, method, samples, done)).run()
 
 
 def text_of(app):
     return " ".join(element.value for element in [*app.markdown, *app.caption, *app.get("html")] if element.value)
 
 
-def test_the_queue_starts_with_the_most_recognised_sample_and_keys_judge(store, tiny_run):
+def test_the_desk_holds_the_queue_by_finding_with_what_was_said(store, tiny_run):
     _, result = tiny_run
     run = result["key"]
-    ranked = find(open_case(store, result["key"], method="gd")).samples
+    found = find(open_case(store, run, method="gd"))
+    judge(store, run, Judgement(found.samples[1].sample, "gd", "clear", note="fine", author="Ada"))
     app = opened(run)
     assert not app.exception and not app.error
-    assert sample_of(app) == ranked[0].sample
-    app.text_area(key=f"note-{run}-gd-{ranked[0].sample}").set_value("looks *like* a <b>six</b>")
+    data = desk_of(app)
+    order = [group["name"] for group in data["groups"]]
+    places = [order.index(card["finding"]) for card in data["cards"]]
+    assert places == sorted(places) and data["at"] == data["cards"][0]["id"]
+    assert {card["id"] for card in data["cards"]} == {one.sample for one in found.samples}
+    cards = {card["id"]: card for card in data["cards"]}
+    for one in found.samples[:3]:
+        assert cards[one.sample]["words"] == sample_words(one, found)
+    said = cards[found.samples[1].sample]
+    assert (said["verdict"], said["note"]) == ("clear", "fine") and "Ada" in said["by"]
+    v = open_case(store, run, method="gd").verdicts
+    assert cards[found.samples[0].sample]["counts"]["gd"] == v.recognised("gd")[found.samples[0].place].tolist()
+
+
+def test_what_is_done_at_the_desk_is_kept_once_and_junk_is_passed_over(store, tiny_run):
+    _, result = tiny_run
+    run, (one, other, *_) = result["key"], result["forget"]["indices"]
+    done = {
+        "at": other,
+        "decisions": [
+            {"n": 1, "sample": one, "verdict": "residual"},
+            {"n": 2, "sample": other, "verdict": "clear"},
+            {"n": 3, "sample": 10**6, "verdict": "clear"},
+            {"n": 4, "sample": one, "verdict": "guilty"},
+        ],
+        "notes": {str(one): {"n": 1, "text": "looks *like* a <b>six</b>"}, "x": 1, "7e9": {"text": 3}},
+    }
+    app = hear(run, "gd", result["forget"]["indices"], done)
+    assert not app.exception
+    app.run()  # the browser tells it again
+    found = history(store, run)
+    assert [(j.sample, j.verdict, j.note) for j in found] == [
+        (one, "residual", "looks *like* a <b>six</b>"),
+        (other, "clear", ""),
+    ]
+    assert app.session_state["choices"]["sample"] == str(other)
+    app = hear(
+        run, "gd", [one], {"decisions": [{"n": 9, "sample": one, "verdict": ""}], "notes": {str(one): {"text": ""}}}
+    )
+    assert not app.exception and list(latest(history(store, run))) == [("gd", other)]
+    assert notes(store, run) == {}
+
+
+def test_what_is_acceptable_is_declared_and_held_against_the_findings(store, tiny_run):
+    app = opened(tiny_run[1]["key"])
+    app.number_input(key="accept_residual").set_value(2.5)
     app.text_input(key="reviewer").set_value("Ada")
-    app.button(key="verdict_residual").click().run()
-    ((key, found),) = latest(history(store, run)).items()
-    assert key == ("gd", ranked[0].sample)
-    assert (found.verdict, found.note, found.author) == ("residual", "looks *like* a <b>six</b>", "Ada")
-    assert sample_of(app) == ranked[1].sample, "judging goes on to the next one"
-    app.button(key="previous").click().run()
-    assert sample_of(app) == ranked[0].sample
-    assert app.text_area(key=f"note-{run}-gd-{ranked[0].sample}").value == "looks *like* a <b>six</b>"
-    app.button(key="take_back").click().run()
-    assert latest(history(store, run)) == {} and len(history(store, run)) == 2
+    app.button(key="declare").click().run()
+    (declared,) = declarations(store, tiny_run[1]["key"])
+    assert declared.residual == 0.025 and declared.author == "Ada"
+    app = opened(tiny_run[1]["key"], more="standing")
+    text = text_of(app)
+    assert "before the first decision" in text and "at most 2.5% of the samples carry" in text.replace("\\", "")
+    assert "cannot be told" in text, "two references tell nothing"
+    app.text_input(key="conclusion").set_value("too few references")
+    app.text_input(key="reviewer").set_value("Ada")
+    app.button(key="sign_False").click().run()
+    assert [(s.accepted, s.author) for s in signatures(store, tiny_run[1]["key"])] == [(False, "Ada")]
 
 
 def test_the_radius_is_searched_when_asked_for(store, tiny_run):
-    app = opened(tiny_run[1]["key"])
+    app = opened(tiny_run[1]["key"], more="distances")
     assert "loses it at" not in text_of(app)
     app.session_state["radius_box"] = True
     app.run()
@@ -79,26 +142,26 @@ def test_the_radius_is_searched_when_asked_for(store, tiny_run):
 def test_filters_leave_what_they_say(store, tiny_run):
     _, result = tiny_run
     ranked = find(open_case(store, result["key"], method="gd")).samples
+    judge(store, result["key"], Judgement(ranked[0].sample, "gd", "clear"))
     app = opened(result["key"])
-    app.button(key="verdict_clear").click().run()
     app.selectbox(key="view_show").select("undecided").run()
-    assert sample_of(app) == ranked[1].sample and "1** of 70" in text_of(app)
+    assert sample_of(app) == ranked[1].sample and len(desk_of(app)["cards"]) == 70
     app.selectbox(key="view_show").select("clear").run()
-    assert sample_of(app) == ranked[0].sample and "1** of 1 in" in text_of(app)
+    assert [card["id"] for card in desk_of(app)["cards"]] == [ranked[0].sample]
     app.selectbox(key="view_show").select("residual").run()
     assert "No sample fits" in app.info[0].value and not app.exception
     app.selectbox(key="view_show").select("all").run()
     # two references and twenty draws: nothing can be told of any sample
     assert {finding.finding for finding in ranked} == {"cannot_tell"}
     app.selectbox(key="view_evidence").select("cannot_tell").run()
-    assert "** of 71 in" in text_of(app) and "Cannot be told" in text_of(app)
+    assert len(desk_of(app)["cards"]) == 71 and "Cannot be told" in desk_of(app)["cards"][0]["words"]
     app.selectbox(key="view_evidence").select("clear").run()
     assert "No sample fits" in app.info[0].value
 
 
 def test_without_any_run_there_is_a_way_to_begin(tmp_path, monkeypatch):
     monkeypatch.setenv("RURK_STORE", str(tmp_path / "empty"))
-    monkeypatch.setattr(state, "BUNDLED", tmp_path / "nothing")
+    monkeypatch.setattr(state, "BUNDLED", [])
     app = opened()
     assert not app.exception and not app.error and app.button(key="empty_digits")
 
@@ -125,7 +188,7 @@ def test_without_references_the_pages_say_so(tiny_run, tmp_path, monkeypatch):
     assert not app.exception and not app.error and "no re-trained model" in text_of(app)
     app.switch_page("review.py").run()
     assert not app.exception and not app.error and "no re-trained model" in text_of(app)
-    assert app.button(key="verdict_clear")
+    assert desk_of(app)["cards"] and "references" not in desk_of(app)["curve"]["looks"]
     app.toggle(key="peers").set_value(True).run()
     assert not app.exception and not app.error and "Weaker evidence" in text_of(app)
     app.switch_page("neighbourhood.py").run()
@@ -140,7 +203,7 @@ def test_damaged_judgements_and_verdicts_are_no_traceback(store, tiny_run):
     folder.mkdir()
     (folder / f"{result['key']}.jsonl").write_text('half a line\n{"sample": 1}\n')
     app = opened(result["key"])
-    assert not app.exception and not app.error and "0 of 71" in app.get("progress")[0].proto.text
+    assert not app.exception and not app.error and "**0 of 71**" in text_of(app)
     verdicts = Path(store.url) / "runs" / result["residual"][0]["verdicts"] / "verdicts.safetensors"
     verdicts.write_bytes(b"damaged")
     st.cache_resource.clear()

@@ -8,7 +8,10 @@ import pytest
 from safetensors.torch import save_file
 
 from rurk_core.cli import main
-from rurk_core.run.again import as_command, as_python
+from rurk_core.evidence.case import open_case
+from rurk_core.evidence.findings import find
+from rurk_core.evidence.words import sample_words, set_words
+from rurk_core.run.again import View, as_command, as_python, view_as_command, view_as_python, view_of
 from rurk_core.run.audit import audit
 from rurk_core.run.spec import make_spec, spec_from_dict
 from rurk_core.run.stored import load_model
@@ -29,6 +32,29 @@ def test_the_command_finds_the_result_again(tiny_run, capsys):
     assert main([*shlex.split(as_command(result, store.url))[1:], "--json"]) == 0
     assert result["key"] in capsys.readouterr().out
     assert {entry.key for entry in store.list("run")} == before
+
+
+@pytest.mark.parametrize("sample", [None, 0])
+def test_the_finding_in_view_is_said_by_what_is_copied(tiny_run, sample, tmp_path, monkeypatch, capsys):
+    store, result = tiny_run
+    index = None if sample is None else result["forget"]["indices"][sample]
+    view = view_of(result, {"method": "rurk", "sample": str(index), "attack": "of another run"})
+    assert view == View("rurk", "gaussian", index)
+    exec(as_python(result, store.url) + view_as_python(view, store.url), {})
+    found = find(open_case(store, result["key"], method="rurk"))
+    printed = capsys.readouterr().out
+    assert set_words(found) in printed
+    assert index is None or sample_words(next(one for one in found.samples if one.sample == index), found) in printed
+    monkeypatch.chdir(tmp_path)
+    for line in view_as_command(result["key"], view, store.url).splitlines():
+        assert main(shlex.split(line)[1:]) == 0
+    assert "rurk" in capsys.readouterr().out and (tmp_path / "report").is_dir() == (index is not None)
+
+
+def test_a_link_to_what_is_not_there_gives_the_first(tiny_run):
+    _, result = tiny_run
+    for asked in ({}, {"method": "nobody", "sample": "-1"}, {"sample": "x" * 99}):
+        assert view_of(result, asked) == View("gd", "gaussian", None)
 
 
 @pytest.mark.parametrize("key", [key for key, method in METHODS.items() if key != "retrain" and not method.origin])

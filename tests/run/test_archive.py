@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rurk_core.cli import main
+from rurk_core.data import load_dataset
 from rurk_core.errors import RurkError, UsageError
+from rurk_core.measure.verdicts import verdicts_from_bytes, verdicts_to_bytes
 from rurk_core.run import archive
-from rurk_core.run.archive import entries_of, export, import_file, unused, verify
+from rurk_core.run.archive import Imported, entries_of, export, import_file, unused, verify, verify_deep
+from rurk_core.run.checking import contradictions, recount
 from rurk_core.run.experiment import run
+from rurk_core.run.provenance import makers, words
 from rurk_core.run.result import load_result
+from rurk_core.run.signing import key_file, own_key
+from rurk_core.run.stored import load_verdicts
 from rurk_core.store.store import Store
 
 
@@ -41,12 +49,190 @@ def rewritten(source: Path, target: Path, change) -> Path:
 def test_an_experiment_travels_as_one_file(exported, tiny_run, tiny_spec, tmp_path):
     source, result = tiny_run
     target = Store(tmp_path / "store")
-    assert import_file(target, exported) == (result["key"], len(source.list()))
+    assert import_file(target, exported) == Imported(result["key"], len(source.list()))
     assert load_result(target, result["key"]) == result
     assert verify(target) == {}
     assert next(e.title for e in target.list("run")) == next(e.title for e in source.list("run"))
-    assert import_file(target, exported) == (result["key"], 0)
+    assert import_file(target, exported) == Imported(result["key"], 0)
+    assert all(entry.imported for entry in target.list()) and target.own() == []
+
+
+def test_nothing_builds_on_what_nobody_vouches_for(exported, tiny_run, tiny_spec, tmp_path):
+    """The very experiment is made here, and then it is one's own."""
+    target = Store(tmp_path / "store")
+    import_file(target, exported)
+    made = run(tiny_spec, target)
+    assert [row["made"] for row in made["models"]] == [row["made"] for row in tiny_run[1]["models"]]
+    assert {entry.key for entry in target.own()} == {entry.key for entry in tiny_run[0].list()}
+    assert not any(entry.imported for entry in target.list())
+    again = import_file(target, exported)
+    assert again.new == 0 and made["key"] in again.differs, "another time of training is another result"
+    assert load_result(target, made["key"]) == made
+
+
+@pytest.fixture
+def signed(tiny_run, tmp_path, monkeypatch) -> Path:
+    pytest.importorskip("cryptography")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "theirs"))
+    export(tiny_run[0], tiny_run[1]["key"], tmp_path / "signed.rurk", signed=True)
+    return tmp_path / "signed.rurk"
+
+
+def test_what_a_trusted_key_signed_is_as_ones_own(signed, tiny_run, tiny_spec, tmp_path, monkeypatch):
+    source, result = tiny_run
+    key = own_key()
+    assert key == own_key() and key_file().stat().st_mode & 0o077 == 0
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "mine"))
+    assert own_key() != key
+    target = Store(tmp_path / "store")
+    assert import_file(target, signed, trust=key) == Imported(result["key"], len(source.list()), key)
     assert run(tiny_spec, target) == result  # nothing has to be made again
+    origin = target.document(result["key"])["origin"]
+    assert origin["signer"] == key and origin["file"] == "signed.rurk" and origin["by"]
+    assert target.document(result["key"])["versions"] == source.document(result["key"])["versions"]
+    (sentence,) = words(makers(target, result))
+    assert sentence.startswith("Imported, from signed.rurk on 20") and key in sentence
+
+
+def test_whose_word_is_not_taken(signed, exported, tiny_run, tmp_path, monkeypatch):
+    theirs = own_key()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "mine"))
+    store = Store(tmp_path / "store")
+    with pytest.raises(UsageError, match="not the key you trust"):
+        import_file(store, signed, trust=own_key())
+    with pytest.raises(UsageError, match="is not signed"):
+        import_file(store, exported, trust=theirs)
+    for nonsense in ("somebody", "ed25519:AAAA", "ed25519:!!", str(tmp_path)):
+        with pytest.raises(UsageError, match="public key"):
+            import_file(store, signed, trust=nonsense)
+
+    def retitle(name, data):
+        return data.replace(b"Tiny digits", b"Tiny digitz") if name.endswith("spec.json") else data
+
+    with pytest.raises(UsageError, match="damaged or was changed"):
+        import_file(store, rewritten(signed, tmp_path / "a.rurk", retitle), trust=theirs)
+
+    def reordered(name, data):
+        return json.dumps(json.loads(data), sort_keys=True).encode() if name == "rurk.json" else data
+
+    with pytest.raises(UsageError, match="not of this content"):
+        import_file(store, rewritten(signed, tmp_path / "b.rurk", reordered), trust=theirs)
+    assert store.list() == []
+    assert import_file(store, signed, trust=theirs).new
+
+
+def forged(exported: Path, target: Path, change) -> Path:
+    """The archive with other content of results and tables, and every hash in it put right: ``change(name, data)``."""
+    with zipfile.ZipFile(exported) as file:
+        held = {name: file.read(name) for name in file.namelist() if name != "rurk.json"}
+        about = json.loads(file.read("rurk.json"))
+    for name in [name for name in held if not name.endswith("spec.json")]:
+        held[name] = change(name, held[name])
+        spec = f"{name.split('/')[0]}/spec.json"
+        document = json.loads(held[spec])
+        document["files"][name.split("/")[1]] = {
+            "bytes": len(held[name]),
+            "sha256": hashlib.sha256(held[name]).hexdigest(),
+        }
+        held[spec] = json.dumps(document).encode()
+    about["files"] = {name: hashlib.sha256(data).hexdigest() for name, data in held.items()}
+    with zipfile.ZipFile(target, "w") as file:
+        for name, data in {"rurk.json": json.dumps(about).encode(), **held}.items():
+            file.writestr(name, data)
+    return target
+
+
+def edit_result(edit):
+    def change(name, data):
+        if not name.endswith("result.json"):
+            return data
+        result = json.loads(data)
+        edit(result)
+        return json.dumps(result).encode()
+
+    return change
+
+
+def edit_table(edit):
+    def change(name, data):
+        if not (name.startswith("verdicts-") and name.endswith(".safetensors")):
+            return data
+        return verdicts_to_bytes(edit(verdicts_from_bytes(data)))
+
+    return change
+
+
+def fewer(table):
+    """Half as many copies recognised by the unlearned model as were."""
+    counts = table.counts.copy()
+    for sample, label in enumerate(table.labels):
+        moved = counts[1, sample, :, label] // 2
+        counts[1, sample, :, label] -= moved
+        counts[1, sample, :, (label + 1) % counts.shape[-1]] += moved
+    return replace(table, counts=counts)
+
+
+FORGERIES = {
+    "a residual number": edit_result(lambda r: r["residual"][0]["taus"][1].update(r_mean=0.5)),
+    "copies recognised": edit_result(lambda r: r["residual"][0]["taus"][0].update(numerator=1)),
+    "an accuracy": edit_result(lambda r: r["models"][1].update(test_accuracy=0.999)),
+    "the seed": edit_result(lambda r: r["spec"].update(seed=8)),
+    "the forget set": edit_result(lambda r: r["forget"]["indices"].pop()),
+    "another model's name": edit_result(lambda r: r["models"][0].update(key=r["models"][1]["key"])),
+    "a list in place of models": edit_result(lambda r: r.update(models=[1, 2])),
+    "counts of the table": edit_table(fewer),
+    "counts below zero": edit_table(lambda t: replace(t, counts=t.counts - 1)),
+    "samples of the table": edit_table(lambda t: replace(t, samples=t.samples + 1)),
+    "labels of the table": edit_table(lambda t: replace(t, labels=t.labels + 100)),
+}
+
+
+@pytest.mark.parametrize("what", FORGERIES)
+def test_a_forged_result_contradicts_itself(what, exported, tmp_path):
+    """Every hash is right, but the numbers do not follow from what they are said to rest on."""
+    store = Store(tmp_path / "store")
+    with pytest.raises(UsageError, match="contradicts itself") as refusal:
+        import_file(store, forged(exported, tmp_path / "forged.rurk", FORGERIES[what]))
+    assert "\n" not in str(refusal.value) and store.list() == []
+
+
+def test_a_forged_table_is_noticed_when_copies_are_counted_again(tiny_run, tiny_store):
+    """Whoever forges the table and all that follows from it cannot forge what the models say."""
+    key = tiny_run[1]["key"]
+    data = load_dataset("digits")
+    assert list(contradictions(tiny_store, key)) == [] and list(recount(tiny_store, key, data)) == []
+    assert verify_deep(tiny_store) == ({}, [])
+    entry = tiny_run[1]["residual"][0]
+    table = fewer(load_verdicts(tiny_store, entry["verdicts"]))
+    spec = tiny_store.document(entry["verdicts"])["spec"]
+    tiny_store.delete(entry["verdicts"])
+    tiny_store.put(entry["verdicts"], spec, {"verdicts.safetensors": verdicts_to_bytes(table)})
+    (sentence, *_) = contradictions(tiny_store, key)
+    assert "do not follow from its verdict table" in sentence
+    (sentence,) = recount(tiny_store, key, data)
+    assert "is not what its models say" in sentence
+    assert list(verify_deep(tiny_store)[0]) == [key]
+    with pytest.raises(RurkError, match="nothing was counted again"):
+        list(recount(tiny_store, key, load_dataset("iris")))
+
+
+def test_what_the_run_does_not_rest_on_is_refused(exported, tmp_path):
+    extra = shutil.copy(exported, tmp_path / "extra.rurk")
+    spec = {"of": "nobody"}
+    key = Store.key("wholeset", spec)
+    with zipfile.ZipFile(extra, "a") as file:
+        file.writestr(f"{key}/spec.json", json.dumps({"spec": spec, "files": {}, "kind": "wholeset"}))
+    with pytest.raises(UsageError, match="without need"):
+        import_file(Store(tmp_path / "store"), Path(extra))
+
+
+def test_files_of_the_first_format_are_read(exported, tiny_run, tmp_path):
+    def old(name, data):
+        about = json.loads(data) if name == "rurk.json" else {}
+        return json.dumps({"format": "rurk-experiment/1", "key": about["key"]}).encode() if about else data
+
+    store = Store(tmp_path / "store")
+    assert import_file(store, rewritten(exported, tmp_path / "old.rurk", old)).key == tiny_run[1]["key"]
 
 
 def test_what_an_experiment_rests_on(tiny_run):
@@ -56,13 +242,13 @@ def test_what_an_experiment_rests_on(tiny_run):
     assert set(result["entries"]) == set(keys[1:])
 
 
-def test_a_damaged_entry_of_the_store_is_replaced_by_the_one_imported(exported, tiny_run, tmp_path):
+def test_a_damaged_entry_of_the_shelf_is_replaced_by_the_one_imported(exported, tiny_run, tmp_path):
     target = Store(tmp_path)
     import_file(target, exported)
     key = tiny_run[1]["models"][0]["key"]
-    (tmp_path / "runs" / key / "model.safetensors").write_bytes(b"")
+    (tmp_path / "imported" / "runs" / key / "model.safetensors").write_bytes(b"")
     assert list(verify(target)) == [key]
-    assert import_file(target, exported)[1] == 1 and verify(target) == {}
+    assert import_file(target, exported).new == 1 and verify(target) == {}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +270,7 @@ def test_names_that_leave_the_store(name, exported, tmp_path):
     store = Store(tmp_path / "store")
     with pytest.raises(UsageError, match="which no exported experiment does"):
         import_file(store, Path(bad))
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.rurk", "store"] and not store.list()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.rurk"] and not store.list()
 
 
 def test_changed_content_is_refused(exported, tiny_run, tmp_path):
@@ -106,7 +292,7 @@ def test_an_entry_under_the_name_of_another_is_refused(exported, tmp_path):
             return json.dumps(document).encode()
         return data
 
-    with pytest.raises(UsageError, match="not what its name says"):
+    with pytest.raises(UsageError, match="damaged or was changed"):
         import_file(Store(tmp_path / "store"), rewritten(exported, tmp_path / "bad.rurk", claim))
 
 
@@ -140,12 +326,12 @@ def test_any_damage_to_the_file_is_one_sentence(exported, tmp_path_factory, cut,
     except UsageError as error:
         assert "\n" not in str(error)
     assert verify(store) == {}
-    assert sorted(p.name for p in folder.iterdir()) == ["file", "store"]
+    assert {p.name for p in folder.iterdir()} <= {"file", "store"}
 
 
 def test_only_stages_nobody_needs_are_unused(exported, tiny_run, tmp_path):
     store = Store(tmp_path)
-    key, _ = import_file(store, exported)
+    key = import_file(store, exported).key
     orphan = store.key("original", {"of": "a stopped run"})
     store.put(orphan, {"of": "a stopped run"}, {"x": b"1"})
     assert unused(store) == [orphan]
@@ -165,7 +351,7 @@ def test_the_commands(exported, tiny_run, tmp_path, capsys):
     assert rurk("store", "export", key, tmp_path / "again.rurk")[1]["entries"] == len(tiny_run[0].list())
     code, rows = rurk("doctor")
     assert code == 0 and {"Python", "packages", "CPU", "store", "free space"} <= {row["what"] for row in rows}, rows
-    victim = tmp_path / "s" / "runs" / key / "result.json"
+    victim = tmp_path / "s" / "imported" / "runs" / key / "result.json"
     victim.write_text("{}")
     code, found = rurk("store", "verify")
     assert code == 1 and list(found["damaged"]) == [key]

@@ -11,8 +11,14 @@ from exporting import export_program
 from safetensors.torch import save_file
 
 from rurk_core.cli import main
+from rurk_core.data import forget_set
+from rurk_core.data.dataset import make_dataset
 from rurk_core.errors import Cancelled, UsageError
+from rurk_core.evidence.case import open_case, why_not
+from rurk_core.evidence.words import caveats
+from rurk_core.models import create_model
 from rurk_core.run.audit import audit, audit_job
+from rurk_core.run.misfit import misfits
 from rurk_core.run.stored import load_model, load_verdicts
 from rurk_core.store.store import Store
 
@@ -205,7 +211,7 @@ class Scaled(torch.nn.Module):
         ({"times": 0.5, "plus": 0.5}, "on pixels from -1 to 1"),
         ({"times": 0.3081, "plus": 0.1307}, "after the normalisation of MNIST"),
         ({"times": 1.0, "order": torch.tensor([3, 4, 5, 6, 7, 8, 9, 0, 1, 2])}, "into another order"),
-        ({"times": 0.0}, "which is chance"),
+        ({"times": 0.0}, "no more than guessing would"),
     ],
 )
 def test_models_that_do_not_fit_are_noticed(change, reason, tiny_run, files, tmp_path):
@@ -220,6 +226,9 @@ def test_models_that_do_not_fit_are_noticed(change, reason, tiny_run, files, tmp
     assert set(answer["audit"]["misfits"]) == {"original", "unlearned", "reference-1"}
     for note in answer["notes"][:3]:
         assert reason in note and "says nothing of forgetting" in note
+    # no page and no report says anything else of it
+    assert why_not(open_case(Store(tmp_path / "store"), answer["key"], method="unlearned")) == answer["notes"][1]
+    assert caveats(answer)[:3] == answer["notes"][:3]
 
 
 def test_models_that_fit_are_left_alone(audited):
@@ -233,3 +242,24 @@ def test_the_command_says_it_first(files, tiny_run, tmp_path, capsys):
     command = ["audit", "--dataset", "digits", "--forget", str(files["forget"]), "--original", str(path), "--unlearned"]
     assert main([*command, str(path), "--draws", "2", "--tau", "0", "--store", str(tmp_path / "store")]) == 0
     assert capsys.readouterr().out.lstrip().startswith("Warning: “original” does not fit")
+
+
+def test_a_weak_model_is_not_called_one_that_guesses():
+    """Right on half of the samples of three classes: far from good, and from chance."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(600) % 3
+    knows = torch.rand(600, generator=generator) < 0.5
+    said = torch.where(knows, labels, (labels + 1 + torch.randint(2, (600,), generator=generator)) % 3)
+    pixels = torch.nn.functional.one_hot(said, 3).float()
+    data = make_dataset("weak", (pixels, labels), (pixels, labels), ("a", "b", "c"), licence="", source="")
+    model = create_model("linear", (3,), 3).eval()
+    with torch.no_grad():
+        for name, value in model.named_parameters():
+            value.copy_(torch.eye(3) if name.endswith("weight") else torch.zeros(3))
+    assert misfits({"m": model}, data, forget_set(data, "indices:0"), torch.device("cpu")) == {}
+    with torch.no_grad():
+        model.head.weight.zero_()
+    assert (
+        "no more than guessing would"
+        in misfits({"m": model}, data, forget_set(data, "indices:0"), torch.device("cpu"))["m"]
+    )

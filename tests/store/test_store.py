@@ -18,8 +18,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rurk_core.cli import main
 from rurk_core.errors import RurkError, UsageError
-from rurk_core.store import store as store_module
 from rurk_core.store.names import canonical_json, check_key, clean_title
 from rurk_core.store.store import Store
 from rurk_core.store.tensors import load_tensors, save_tensors, tensor_metadata
@@ -173,7 +173,7 @@ class TestKeys:
         ):
             with pytest.raises(UsageError, match="is not the key"):
                 use(key)
-        assert os.listdir(local.root) == []
+        assert not os.path.exists(local.root)
 
     @given(st.text(max_size=40))
     def test_whatever_passes_is_one_plain_name(self, text):
@@ -209,7 +209,7 @@ class TestWholeOrNothing:
                 raise OSError(number, "full")
 
         with monkeypatch.context() as patch:
-            patch.setattr(store_module.os, "fsync", full)
+            patch.setattr(os, "fsync", full)
             with pytest.raises(RurkError, match="disk is full"):
                 add(local)
         assert on_disk(local) == [] and local.list() == []
@@ -233,7 +233,7 @@ class TestWholeOrNothing:
         def interrupt(*_):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(store_module.os, "rename", interrupt)
+        monkeypatch.setattr(os, "rename", interrupt)
         with pytest.raises(KeyboardInterrupt):
             add(local)
         assert on_disk(local) == []
@@ -242,7 +242,7 @@ class TestWholeOrNothing:
         def forbidden(*_):
             raise PermissionError(errno.EACCES, "no")
 
-        monkeypatch.setattr(store_module.os, "rename", forbidden)
+        monkeypatch.setattr(os, "rename", forbidden)
         with pytest.raises(RurkError, match="permissions"):
             add(local)
         assert on_disk(local) == []
@@ -264,11 +264,11 @@ class TestWholeOrNothing:
         real = os.rename
 
         def late(source, target):
-            monkeypatch.setattr(store_module.os, "rename", real)
+            monkeypatch.setattr(os, "rename", real)
             other.put(key, spec, {"result.json": b'{"first": true}'})
             real(source, target)
 
-        monkeypatch.setattr(store_module.os, "rename", late)
+        monkeypatch.setattr(os, "rename", late)
         local.put(key, spec, FILES)
         assert local.read_json(key, "result.json") == {"first": True}
         assert on_disk(local) == [key]
@@ -280,8 +280,9 @@ class TestWholeOrNothing:
             os.mkdir(folder)
             then = os.stat(folder).st_mtime - age
             os.utime(folder, (then, then))
-        names = on_disk(Store(local.url))
-        assert ".tmp-new" in names and ".tmp-old" not in names and len(names) == 2
+        add(Store(local.url), 1)
+        names = on_disk(local)
+        assert ".tmp-new" in names and ".tmp-old" not in names and len(names) == 3
 
     def test_many_processes_at_once(self, local):
         command = [sys.executable, "-c", PUT_MANY, local.url]
@@ -445,6 +446,108 @@ class TestBundled:
         assert not (tmp_path / "x").exists()
 
 
+def everything(folder: Path) -> dict[str, tuple[int, bytes]]:
+    return {
+        str(path.relative_to(folder)): (path.lstat().st_mode, path.read_bytes() if path.is_file() else b"")
+        for path in folder.rglob("*")
+    }
+
+
+class TestReading:
+    def test_reading_writes_nothing(self, local, capsys):
+        """Neither into a folder that somebody else filled, nor where there is none yet."""
+        key = add(local)
+        forget_index(local)
+        before = everything(Path(local.root))
+        other = Store(local.url)
+        assert [e.key for e in other.list()] == [key] and other.size() and other.read(key, "model.safetensors")
+        assert main(["store", "ls", "--store", local.url]) == 0 and main(["store", "verify", "--store", local.url]) == 0
+        assert everything(Path(local.root)) == before
+        assert main(["store", "ls", "--store", f"{local.url}-2"]) == 0 and not os.path.exists(f"{local.url}-2")
+
+    def test_a_store_is_its_owners_alone(self, local):
+        add(local)
+        for path in (Path(local.root), *Path(local.root).rglob("*")):
+            assert path.stat().st_mode & 0o077 == 0, path
+
+    def test_links_inside_are_not_followed(self, local, tmp_path):
+        """A link to a file elsewhere, or to a whole entry, would let a store that is handed on show what it is not."""
+        key, elsewhere = add(local), Store(tmp_path / "elsewhere")
+        other = add(elsewhere, 9)
+        os.symlink(f"{elsewhere.root}/runs/{other}", f"{local.root}/runs/{other}")
+        assert not local.has(other) and [e.key for e in local.list()] == [key]
+        (tmp_path / "secret").write_bytes(b"0123456789")
+        os.unlink(f"{local.root}/runs/{key}/model.safetensors")
+        os.symlink(tmp_path / "secret", f"{local.root}/runs/{key}/model.safetensors")
+        with pytest.raises(RurkError, match="is missing"):
+            local.read(key, "model.safetensors")
+
+    def test_the_name_must_be_the_hash_of_the_description(self, local):
+        key = add(local)
+        local.verify(key)
+        path = Path(local.root, "runs", key, "spec.json")
+        document = json.loads(path.read_text())
+        document["spec"]["seed"] = 8
+        path.write_text(json.dumps(document))
+        with pytest.raises(RurkError, match="not the one its name is the hash of"):
+            local.verify(key)
+
+
+class TestShelf:
+    """What others made: it can be read and listed, and nothing builds on it."""
+
+    def test_looked_up_last(self, store):
+        spec = {"seed": 7}
+        key = store.key("run", spec)
+        store.shelf.put(key, spec, {"result.json": b'{"r": 9}'}, origin={"file": "x.rurk"})
+        assert store.has(key) and not store.trusts(key) and not store.owns(key)
+        assert store.document(key)["origin"] == {"file": "x.rurk"}
+        assert [(e.key, e.imported) for e in store.list()] == [(key, True)] and store.size() == 0
+        assert store.read_json(key, "result.json") == {"r": 9}
+        assert add(store) == key and store.trusts(key), "one's own is made all the same"
+        assert store.read_json(key, "result.json") == {"r": 1.5} and "origin" not in store.document(key)
+        assert [(e.key, e.imported) for e in store.list()] == [(key, False)]
+
+    def test_renamed_and_deleted_as_others(self, store):
+        spec = {"seed": 7}
+        key = store.key("run", spec)
+        store.shelf.put(key, spec, FILES)
+        store.rename(key, "Theirs")
+        assert store.list()[0].title == "Theirs"
+        store.delete(key)
+        assert not store.has(key) and store.list() == []
+
+
+ADDRESSES = [
+    "s3://bucket/x", "gs://bucket/x", "abfs://x@y/z", "sftp://nobody@localhost:1/x", "ftp://localhost:1/x", "smb://h/x",
+    "hdfs://h/x", "zip://a::file:///nowhere.zip", "tar://a::file:///nowhere.tar", "reference://x", "dask://x", "git:",
+    "github://a:b@c/x", "libarchive://a::file:///nowhere", "simplecache::memory://x", "filecache::memory://y", "dir://x",
+    "local://relative/x", "blockcache::memory://x", "http://localhost:1/x", "hf://datasets/a/b", "jupyter:", "data:,",
+    "asynclocal://x", "webhdfs://localhost:1/x", "cached://x", "generic://x", "lakefs://x", "a::b::c", "://", "memory:",
+    "memory://a::memory://b", "s3::", "::", "root://h//x", "box://x", "oci://x", "dvc://x", "arrow_hdfs://x", "wandb:",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("url", ADDRESSES)
+def test_any_address_answers_or_says_one_sentence(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    try:
+        store = Store(url)
+        key = store.key("run", SPEC)
+        for use in (
+            store.list,
+            lambda: store.has(key),
+            lambda: add(store),
+            lambda: store.read(key, "model.safetensors"),
+        ):
+            try:
+                use()
+            except RurkError as error:
+                assert "\n" not in str(error) and len(str(error)) < 500
+    except RurkError as error:
+        assert "\n" not in str(error) and len(str(error)) < 500
+
+
 class TestOpening:
     def test_root_is_a_file(self, tmp_path):
         (tmp_path / "file").write_text("x")
@@ -461,9 +564,9 @@ class TestOpening:
         def forbidden(*_, **__):
             raise PermissionError(errno.EACCES, "no")
 
-        monkeypatch.setattr(store_module.os, "makedirs", forbidden)
+        monkeypatch.setattr(os, "makedirs", forbidden)
         with pytest.raises(RurkError, match="permissions"):
-            Store(tmp_path / "x")
+            add(Store(tmp_path / "x"))
 
     def test_job_root(self, tmp_path, monkeypatch):
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -1,9 +1,14 @@
-// Streamlit makes a step of the browser's history of every choice that changes the address, so that Back would undo
-// one choice after the other. Here a choice changes the address of its page, and only another page is a step.
-{
+// Streamlit adds a step to the browser's history with every change of the address, also within a page, so that Back
+// would have to be pressed once for every choice made there. Within a page the address is changed in place instead.
+let patched = false;
+
+export default function () {
+  if (patched) return;
+  patched = true;
   const push = history.pushState.bind(history);
-  history.pushState = (state, unused, url) => {
-    const same = url && new URL(url, location.href).pathname === location.pathname;
-    (same ? history.replaceState.bind(history) : push)(state, unused, url);
+  history.pushState = (state, title, url) => {
+    const here = url ? new URL(url, location.href).pathname === location.pathname : true;
+    if (here) history.replaceState(state, title, url);
+    else push(state, title, url);
   };
 }

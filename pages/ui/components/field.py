@@ -7,11 +7,14 @@ of a lesson, without asking the server.
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from rurk_core.evidence.findings import SAID
+from rurk_core.explore.lesson_case import disc
 from rurk_core.explore.lessons import FLOOR, STEPS, Lesson
 from ui.components.assets import component
 from ui.figures.look import FILLS, Look
@@ -34,6 +37,15 @@ _HTML = """
 </div>
 """
 
+
+@dataclass(frozen=True)
+class Picked:
+    """What was done on a plane: indices of points to forget, and (x, y, class) of those drawn by hand."""
+
+    points: tuple[int, ...]
+    drawn: tuple[Any, ...]
+
+
 _field = component("rurk_field", _HTML, "field.js", "field.css")
 
 
@@ -45,54 +57,74 @@ def field(
     label: str,
     tau: float = 0.08,
     look_at: int | None = None,
-    play: bool = False,
+    told: Mapping[int, Sequence[str]],
+    group: str = "",
     choose: bool = False,
     chosen: Sequence[int] = (),
-) -> list[int] | None:
-    """The plane of a lesson; returns the points chosen to be forgotten once they were changed in the browser.
+    drawn: Sequence[Sequence[float]] = (),
+    held: int = 0,
+    pair: bool = False,
+) -> Picked | None:
+    """The plane of a lesson, its film at the first moment; returns what was chosen once it was changed in the browser.
 
     Args:
         looks: of "original", "references" and "unlearned"; label: what the picture is, in words.
         look_at: the point around which copies are shown at first, a forgotten one unless told otherwise.
-        play: run the film at first (not where reduced motion is asked for).
-        choose: whether points can be chosen; chosen: those that are at first.
+        told: forgotten point → its finding at every moment, with copies within ``tau``.
+        group: planes of one group are at the same moment, point and radius.
+        choose: whether points can be chosen and drawn; chosen: those to forget; drawn: those drawn by hand,
+            of which the lesson was made with the first ``held``.
+        pair: whether another plane stands beside it: what is said goes below, and is less.
     """
-    encoded = {name: base64.b64encode(value.numpy().tobytes()).decode() for name, value in lesson.fields.items()}
-    seen = st.session_state.get(f"{key}-turn", 0)
     found: Any = _field(
         key=key,
         data={
-            "version": f"{lesson.plane}-{lesson.method}-{lesson.seed}-{hash(lesson.forget)}",
+            **_about(lesson, looks),
             "label": label,
-            "steps_grid": STEPS,
-            "floor": FLOOR,
-            "classes": list(lesson.classes),
-            "fills": [FILLS[0], FILLS[1], FILLS[4]][: len(lesson.classes)],
-            "axes": list(lesson.axes),
-            "points": [[round(x, 4), round(y, 4)] for x, y in lesson.points.tolist()],
-            "labels": lesson.labels.tolist(),
-            "forget": list(lesson.forget),
             "chosen": list(chosen),
-            "seen": seen,
-            "steps": lesson.steps.tolist(),
-            "accuracy": [[round(a, 4), round(b, 4)] for a, b in lesson.accuracy.tolist()],
-            "fields": encoded,
-            "looks": {
-                name: {"colour": look.colour, "letter": look.letter, "title": look.title}
-                for name, look in looks.items()
-            },
-            "play": play,
+            "seen": st.session_state.get(f"{key}-turn", 0),
+            "drawn": [list(point) for point in drawn],
+            "held": held,
+            "pair": pair,
+            "told": {str(point): list(each) for point, each in told.items()},
+            "group": group,
             "choose": choose,
             "look": lesson.forget[0] if look_at is None else look_at,
             "tau": tau,
+            "at": tau,
         },
         on_chosen_change=lambda: None,
     )
     state = found.get("chosen") if choose else None
-    if not isinstance(state, dict):
-        return None
-    points = state.get("points")
+    points = state.get("points") if isinstance(state, dict) else None
     if not isinstance(points, list) or not all(type(i) is int and 0 <= i < len(lesson.labels) for i in points):
         return None
+    assert isinstance(state, dict)
     st.session_state[f"{key}-turn"] = int(state.get("turn") or 0)
-    return sorted(set(points))
+    own = state.get("drawn")
+    return Picked(tuple(sorted(set(points))), tuple(map(tuple, own)) if isinstance(own, list) else tuple(drawn))
+
+
+def _about(lesson: Lesson, looks: dict[str, Look]) -> dict[str, Any]:
+    """What of a lesson is drawn, whatever the page does with it."""
+    encoded = {name: base64.b64encode(value.numpy().tobytes()).decode() for name, value in lesson.fields.items()}
+    return {
+        "version": f"{lesson.plane}-{lesson.method}-{lesson.seed}-{hash((lesson.forget, len(lesson.labels)))}",
+        "steps_grid": STEPS,
+        "floor": FLOOR,
+        "classes": list(lesson.classes),
+        "fills": [FILLS[0], FILLS[1], FILLS[4]][: len(lesson.classes)],
+        "axes": list(lesson.axes),
+        "points": [[round(x, 4), round(y, 4)] for x, y in lesson.points.tolist()],
+        "labels": lesson.labels.tolist(),
+        "forget": list(lesson.forget),
+        "draws": [[round(x, 5), round(y, 5)] for x, y in disc().tolist()],
+        "said": SAID,
+        "steps": lesson.steps.tolist(),
+        "accuracy": [[round(a, 4), round(b, 4)] for a, b in lesson.accuracy.tolist()],
+        "fields": encoded,
+        "looks": {
+            name: {"colour": look.colour, "ink": look.ink, "letter": look.letter, "title": look.title}
+            for name, look in looks.items()
+        },
+    }

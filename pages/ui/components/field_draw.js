@@ -94,6 +94,14 @@ function samples(pen, { my, data }, wide) {
     pen.fillStyle = DARK[data.labels[i]];
     pen.fill();
   });
+  for (const [x, y, c] of my.drawn.slice(data.held)) {
+    trace(pen, KINDS[c % 3], X(x), Y(y), big);
+    pen.fillStyle = DARK[c];
+    pen.fill();
+    pen.strokeStyle = "#4A4AC8";
+    pen.lineWidth = 2;
+    pen.stroke();
+  }
   if (my.at === undefined || !my.keys) return;
   const [x, y] = data.points[my.at];
   trace(pen, "circle", X(x), Y(y), big * 2.6);

@@ -1,22 +1,6 @@
 // What the networks of a lesson believe, on a grid over the plane: reading it between nodes, and borders on it.
 import { bytes, within } from "./shapes.js";
 
-/** 80 fixed places in the unit disc, the same for every point, radius and model. */
-export const DRAWS = (() => {
-  let seed = 7;
-  const random = () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-  return Array.from({ length: 80 }, () => {
-    const r = Math.sqrt(random());
-    const a = 2 * Math.PI * random();
-    return [r * Math.cos(a), r * Math.sin(a)];
-  });
-})();
-
 /** The grids of a lesson: one for every kind of model, model, class and node, a byte each. */
 export class Lesson {
   constructor(data) {
@@ -57,7 +41,7 @@ export class Lesson {
 
   /** Copies around a point within a radius, kept inside the plane. */
   copies([x, y], tau) {
-    return DRAWS.map(([dx, dy]) => [within(x + tau * dx, 0, 1), within(y + tau * dy, 0, 1)]);
+    return this.data.draws.map(([dx, dy]) => [within(x + tau * dx, 0, 1), within(y + tau * dy, 0, 1)]);
   }
 
   /** How many copies of a point a model takes for the point's own class. */

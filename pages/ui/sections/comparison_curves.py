@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import streamlit as st
 
 from rurk_core.compare.table import BANDS, CURVES
 from rurk_core.perturb.copies import ATTACKS
 from ui import figures
-from ui.figures.look import GREEN, LEVEL, faded
-from ui.sections.comparison import View, letters, lines_of, name_lines, picks
+from ui.components.multiples import multiples
+from ui.sections.comparison import View, pick
 from ui.session import state
 
 SHORT = {
@@ -20,47 +23,65 @@ SHORT = {
 }
 
 
+NOTHING = dict.fromkeys(
+    ("ratio_of_means", "r_mean", "prevalence"), "no re-trained model recognises any copy"
+) | dict.fromkeys(("disagreement", "unlearn_accuracy"), "there is no re-trained model to compare with")
+"""Why a figure may have no value at all."""
+
+
+def scaled(values: Sequence[float | None], scale: float) -> list[float | None]:
+    return [None if value is None else scale * value for value in values]
+
+
+def small(view: View, curves: list[dict[str, Any]], figure: str, scale: float, ratio: bool) -> None:
+    """A small figure a model: one for all of them would be a tangle."""
+    panels = []
+    for c in curves:
+        look = view.looks[c["name"]]
+        band = c["bands"][figure] if figure in BANDS else None
+        panels.append(
+            {name: getattr(look, name) for name in ("title", "letter", "colour", "ink")}
+            | {"name": c["name"], "taus": c["taus"], "nothing": f"undefined: {NOTHING[figure]}"}
+            | {edge: scaled(c[figure][edge], scale) for edge in ("mean", "low", "high")}
+            | {"band": band and [scaled(band[edge], scale) for edge in ("low", "high")]}
+        )
+    picked = multiples(
+        f"small-{figure}",
+        panels,
+        across=figures.TAU_TITLE,
+        up=CURVES[figure] + ("" if ratio else " (%)"),
+        level=1.0 if ratio else None,
+        selected=view.chosen,
+    )
+    if picked is not None:
+        pick(picked, view.chosen)
+        st.rerun()
+
+
 def over_radii(view: View, attack: str, figure: str) -> None:
     """One figure over τ, a line per method."""
     curves = [c for c in view.comparison["curves"] if c["attack"] == attack]
     ratio = figure in ("ratio_of_means", "r_mean")
-    scale, unit = (1, "") if ratio else (100, "%")
-    lines = [(c["name"], c["taus"], c[figure]) for c in curves]
-    drawn = lines_of(view, lines, scale, unit)
-    if figure in BANDS:
-        bands = [c["bands"][figure] for c in curves]
-        low, high = (
-            [pick((x for x in edge if x is not None), default=None) for edge in zip(*each, strict=True)]
-            for pick, each in ((min, [b["low"] for b in bands]), (max, [b["high"] for b in bands]))
-        )
-        low, high = ([None if x is None else scale * x for x in edge] for edge in (low, high))
-        name = "re-trained, among each other"
-        drawn.add_traces(figures.between(curves[0]["taus"], low, high, faded(GREEN, 0.2), name))
-    if ratio:
-        drawn.add_hline(y=1, line={"color": LEVEL, "width": 1})
-    name_lines(view, drawn, lines, scale)
-    drawn.update_xaxes(title=figures.TAU_TITLE, zeroline=False, tickformat="~g")
-    drawn.update_yaxes(title=CURVES[figure] + ("" if ratio else " (%)"), zeroline=False)
-    name = f"{figure}-{attack}"
-    figures.draw(drawn, f"figure-{figure}", name, f"{CURVES[figure]} over the radius", on_pick=picks(view))
-    letters(view, [c["name"] for c in curves])
+    scale = 1 if ratio else 100
+    if not any(value is not None for c in curves for value in c[figure]["mean"]):
+        st.info(f"Undefined at every radius: {NOTHING[figure]}.", icon=":material/block:")
+        return
+    small(view, curves, figure, scale, ratio)
     see = {
-        "ratio_of_means": "above 1 a model recognises more than retraining would leave (residual knowledge), below 1 "
-        "it over-forgets. Inside the green band it is as near to re-trainings as they are to each other.",
-        "r_mean": "the paper's mean over the samples where r̂ is defined; samples that no re-trained model recognises "
-        "are left out of it, which pulls it down, and rarely recognised ones push it up: an honest re-training’s is "
-        "not 1, so hold it against the green band, how the re-trained models fare among each other.",
-        "prevalence": "how many forget samples are recognised more often than by a re-trained model: the mean over the "
-        "re-trained models of that against each. The green band is how they fare against each other.",
+        "ratio_of_means": "above 1 a model recognises more copies than re-trained models do on average, below 1 fewer; "
+        "whether that is residual knowledge or over-forgetting is what the evidence above says.",
+        "r_mean": "the paper's mean over the samples where r̂ is defined. An honest re-training’s is not 1: hold it "
+        "against the green band.",
+        "prevalence": "how many forget samples are recognised more often than by a re-trained model, the mean over the "
+        "re-trained models.",
         "disagreement": "how often a model and a re-trained one give a copy different classes. Two re-trainings "
         "disagree as well: 0 is not the target.",
         "unlearn_accuracy": "the share of copies a model gives another class than their sample's.",
     }[figure]
-    seeds = ""
-    if len(view.results) > 1:
-        whose = "" if len(curves) <= 2 else " of the highlighted model" if view.chosen else " of a highlighted model"
-        seeds = f" The band{whose} reaches from the lowest to the highest seed."
-    st.html(f'<div class="rk-see">See: {see}{seeds}</div>')
+    band = " Green: how the re-trained models fare among each other." if figure in BANDS else ""
+    seeds = " Shaded: from the lowest to the highest seed." if len(view.results) > 1 else ""
+    st.html(f'<div class="rk-see">See: {see}{band}{seeds}</div>')
+    name = f"{figure}-{attack}"
     rows = [
         {"model": view.looks[c["name"]].title, "tau": tau, "figure": figure, "attack": attack}
         | {edge: c[figure][edge][at] for edge in ("mean", "low", "high")}
@@ -72,14 +93,11 @@ def over_radii(view: View, attack: str, figure: str) -> None:
         figures.download(rows, name, f"{figure}_csv")
 
 
-def show_curves(view: View) -> None:
-    st.subheader("Over all radii", anchor=False)
+def choose_attack(view: View) -> str:
+    """The perturbation that findings and curves are of; "" where nothing was measured."""
     attacks = list(dict.fromkeys(curve["attack"] for curve in view.comparison["curves"]))
-    if not attacks:
-        st.caption("No model of these runs was judged on perturbed copies.")
-        return
-    attack = state.choice("attack", attacks[0], state.one_of(attacks))
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
+    attack = state.choice("attack", attacks[0], state.one_of(attacks)) if attacks else ""
+    if len(attacks) > 1:
         state.bound(
             st.segmented_control,
             "Perturbation",
@@ -89,20 +107,22 @@ def show_curves(view: View) -> None:
             format_func=lambda key: ATTACKS[key].title,
             required=True,
         )
-    for column, options in zip(
-        st.columns(2, gap="large"),
-        (("ratio_of_means", "r_mean"), ("prevalence", "disagreement", "unlearn_accuracy")),
-        strict=True,
-    ):
-        with column:
-            figure = st.segmented_control(
-                "Figure",
-                options,
-                format_func=SHORT.__getitem__,
-                default=options[0],
-                required=True,
-                key=f"which-{options[0]}",
-                persist_state="session",
-                label_visibility="collapsed",
-            )
-            over_radii(view, attack, str(figure))
+    return attack
+
+
+def show_curves(view: View, attack: str) -> None:
+    st.subheader("Over all radii", anchor=False)
+    if not attack:
+        st.caption("No model of these runs was judged on perturbed copies.")
+        return
+    figure = st.segmented_control(
+        "Figure",
+        list(SHORT),
+        format_func=SHORT.__getitem__,
+        default=next(iter(SHORT)),
+        required=True,
+        key="which_curve",
+        persist_state="session",
+        label_visibility="collapsed",
+    )
+    over_radii(view, attack, str(figure))

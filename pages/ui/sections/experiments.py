@@ -38,7 +38,8 @@ def run_card(entry: Entry) -> None:
     in_view = entry.key == state.run_in_view()
     with st.container(border=True, key=f"run-{entry.key}"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            came = " · came with the app" if entry.bundled else " · audit" if "audit" in result else ""
+            came = " · came with the app" if entry.bundled else " · imported" if entry.imported else ""
+            came += " · audit" if "audit" in result else ""
             seen = " · in view" if in_view else ""
             st.markdown(
                 f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "

@@ -106,7 +106,7 @@ def ready_map(spec: MapSpec, result: dict[str, Any], dataset: Any) -> str | None
     """The key of the map; where it takes long to make, a button that does it in the background, and its progress."""
     store = state.store()
     key, _ = map_key(spec, result)
-    if store.has(key):
+    if store.trusts(key):
         return key
     if at_once(store, spec, result, dataset):
         with st.spinner("Making the map …"):

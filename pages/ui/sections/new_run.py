@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.data import dataset_entry
+from rurk_core.data import RECIPES, dataset_entry
 from rurk_core.run.presets import presets_of
 from rurk_core.run.spec import MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
@@ -15,6 +15,11 @@ from ui.sections.forms import config_form, network_form, perturbation_form
 from ui.session import state
 from ui.text import plain
 
+RECIPE_WORDS = {
+    "quick": "quick, for two cores",
+    "paper": "as in the paper, for a GPU",
+    "fast": "fast, by another optimiser",
+}
 FULL = {"references": 8, "draws": 100, "steps": 11}
 EVERY = FULL | {"methods": list(METHODS)}
 PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
@@ -128,14 +133,14 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         "this very sample, and not its class alone; each costs as much as the Original.",
         persist_state="session",
     )
-    recipes = ["quick", "paper"] if dataset_entry(name).paper else ["quick"]
+    recipes = [recipe for recipe in RECIPES if getattr(dataset_entry(name), recipe)]
     wanted = preset.get("recipe", "quick")
     recipe = four.selectbox(
         "Training",
         recipes,
         index=recipes.index(wanted) if wanted in recipes else 0,
         key=f"recipe-{mark}-{name}",
-        format_func={"quick": "quick, for two cores", "paper": "as in the paper, for a GPU"}.__getitem__,
+        format_func=RECIPE_WORDS.__getitem__,
         persist_state="session",
     )
     draws = perturbation_form(name, mark, preset.get("attacks", ["gaussian"]), preset["steps"], preset["draws"])

@@ -1,16 +1,15 @@
-"""The samples to forget as a queue: filters, how far the review is, a strip of pictures."""
+"""The samples to forget as a queue: what is asked, which filters leave which samples, how far the review is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.reviews import Judgement, history, latest
-from ui.components.tiles import sample_tiles
 from ui.figures.look import looks_of
 from ui.session import state
 from ui.session.evidence import findings_of
@@ -20,7 +19,8 @@ WORDS = {"clear": "Clear", "residual": "Residual", "over_forgotten": "Over-forgo
 UNDECIDED = "undecided"
 FILTERS = {"all": "All", UNDECIDED: "Undecided", **WORDS}
 EVIDENCE = {"all": "Any finding", **{name: word[0].upper() + word[1:] for name, word in SAID.items()}}
-STRIP = 150
+WINDOW = 300
+"""Samples that are at hand at once; a longer queue goes on where the reviewer is."""
 
 
 @dataclass(frozen=True)
@@ -29,21 +29,31 @@ class Queue:
 
     run: str
     method: str
+    attack: str
     found: Findings
     shown: list[Finding]
     past: list[Judgement]
     said: dict[int, Judgement]
 
+    def window(self, sample: int) -> list[Finding]:
+        """The samples at hand around the one in view, by finding, the strongest evidence of each first."""
+        order = list(SAID)
+        grouped = sorted(self.shown, key=lambda finding: order.index(finding.finding))
+        here = next((at for at, finding in enumerate(grouped) if finding.sample == sample), 0)
+        first = min(max(0, here - WINDOW // 2), max(0, len(grouped) - WINDOW))
+        return grouped[first : first + WINDOW]
 
-def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
-    """The controls above the card, and the queue they make; the attack too."""
+
+def choose_queue(run: str, result: dict[str, Any], columns: Sequence[Any]) -> Queue:
+    """Four selects in four columns, and the queue they make."""
     show = state.choice("show", "all", state.one_of(list(FILTERS)))
     evidence = state.choice("evidence", "all", state.one_of(list(EVIDENCE)))
-    one, two, three, four = st.columns([1.2, 1, 1, 1], gap="medium")
-    method, attack = choose_question(result, looks_of(result["models"]), (one, two))
-    with three:
-        state.bound(st.selectbox, "Judged", "show", show, options=list(FILTERS), format_func=lambda name: FILTERS[name])
-    with four:
+    method, attack = choose_question(result, looks_of(result["models"]), columns[:2])
+    with columns[2]:
+        state.bound(
+            st.selectbox, "Decided", "show", show, options=list(FILTERS), format_func=lambda name: FILTERS[name]
+        )
+    with columns[3]:
         state.bound(
             st.selectbox,
             "Finding",
@@ -62,46 +72,14 @@ def choose_queue(run: str, result: dict[str, Any]) -> tuple[Queue, str]:
         verdict = judgement.verdict if judgement else UNDECIDED
         return show in ("all", verdict) and evidence in ("all", finding.finding)
 
-    return Queue(run, method, found, [f for f in found.samples if wanted(f)], past, said), attack
+    return Queue(run, method, attack, found, [f for f in found.samples if wanted(f)], past, said)
 
 
-def show_progress(queue: Queue) -> None:
+def progress_words(queue: Queue) -> str:
     """How far the review is."""
-    samples = queue.found.samples
-    done, whole = len([finding for finding in samples if finding.sample in queue.said]), len(samples)
     counts = [
-        f"{sum(found.verdict == name for found in queue.said.values())} {word.lower()}" for name, word in WORDS.items()
+        f"{count} {word.lower()}"
+        for name, word in WORDS.items()
+        if (count := sum(found.verdict == name for found in queue.said.values()))
     ]
-    st.progress(done / whole, text=f"**{done} of {whole}** judged · {' · '.join(counts)}")
-
-
-def show_strip(queue: Queue, here: int, classes: list[str], dataset: Any) -> None:
-    """The queue as pictures; a click goes to one."""
-    if dataset is None:
-        return
-    first = min(max(0, here - STRIP // 2), max(0, len(queue.shown) - STRIP))
-    window = queue.shown[first : first + STRIP]
-    ids = [finding.sample for finding in window]
-    names = []
-    for finding in window:
-        found = queue.said.get(finding.sample)
-        verdict = WORDS[found.verdict].lower() if found else "not judged"
-        names.append(
-            f"sample {finding.sample}, class {classes[finding.label]}\nfinding: {SAID[finding.finding]}\n{verdict}"
-        )
-    picked = sample_tiles(
-        "queue",
-        dataset,
-        ids,
-        names,
-        label="Samples to review",
-        side=40,
-        mode="one",
-        strip=True,
-        selected=[queue.shown[here].sample],
-        marks=np.array([[float(sample in queue.said) for sample in ids]]),
-        looks=[{"colour": "#6A7484", "shape": "circle"}],
-    )
-    if picked is not None and picked != queue.shown[here].sample:
-        state.choose("sample", picked)
-        st.rerun()
+    return f"**{len(queue.said)} of {len(queue.found.samples)}** decided" + "".join(f" · {each}" for each in counts)

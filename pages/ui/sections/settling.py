@@ -25,8 +25,9 @@ def offer_references(result: dict[str, Any], found: Findings, key: str) -> None:
             title = f"{result['dataset']['name']}, {wanted} re-trained models"
             start(result["spec"] | {"references": wanted, "title": title})
             st.switch_page("unlearn.py")
+        more = "sample" if samples == 1 else "samples"
         st.markdown(
-            f"With {wanted} in place of {k} about {samples} more samples would be told in 4 of 5 cases. Models that "
+            f"With {wanted} in place of {k} about {samples} more {more} would be told in 4 of 5 cases. Models that "
             "are there are kept; verdicts are counted again, with the new ones."
             if k >= 3
             else "Findings need at least 3 re-trained models; models that are there are kept.",

@@ -44,7 +44,7 @@ def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
     store = state.store()
     key = whole_set_key(case_of(run, method, attack))
     try:
-        return _document(store.url, key) if store.has(key) else None
+        return _document(store.url, key) if store.trusts(key) else None
     except RurkError:  # damaged: it is offered to be made anew
         return None
 

@@ -8,18 +8,17 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Callable, Container, Sequence
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from rurk_core import default_store
+from rurk_core import bundled_stores, default_store
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.store.index import Entry
 from rurk_core.store.store import Store
 from ui.text import distinct, plain
 
-BUNDLED = Path(__file__).parents[3] / "assets" / "demo"
+BUNDLED = bundled_stores()
 
 
 # --- results ------------------------------------------------------------------------------------------------
@@ -27,12 +26,12 @@ BUNDLED = Path(__file__).parents[3] / "assets" / "demo"
 
 def store() -> Store:
     """The user's results (the variable RURK_STORE, or ``rurk-store``), and the bundled experiment behind them."""
-    return _store(default_store(), str(BUNDLED) if BUNDLED.is_dir() else "")
+    return _store(default_store(), tuple(BUNDLED))
 
 
 @st.cache_resource(show_spinner=False)
-def _store(url: str, bundled: str) -> Store:
-    return Store(url, bundled=[bundled] if bundled else [])
+def _store(url: str, bundled: tuple[str, ...]) -> Store:
+    return Store(url, bundled=bundled)
 
 
 def runs() -> list[Entry]:
@@ -57,6 +56,18 @@ def _result(url: str, key: str) -> dict[str, Any]:
     from rurk_core.run.result import load_result
 
     return load_result(store(), key)
+
+
+def origin_of(key: str) -> list[str]:
+    """What is to be said of who made a run: imported, by different versions, by code that has changed since."""
+    return _origin(store().url, key)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _origin(url: str, key: str) -> list[str]:
+    from rurk_core.run.provenance import makers, words
+
+    return words(makers(store(), result_of(key)))
 
 
 def verdicts_of(key: str):

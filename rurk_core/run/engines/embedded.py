@@ -25,7 +25,7 @@ from .elsewhere import Order, open_work, order_of, quietly, run_batch
 
 def run_stages(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
     """Run what is missing; see :mod:`rurk_core.run.engines` for the contract."""
-    missing = [stage for stage in stages if not work.store.has(stage.key)]
+    missing = [stage for stage in stages if not work.store.trusts(stage.key)]
     if len(work.devices) > 1 and missing:
         return _on_devices(work, missing)
     return in_turn(work, missing, run_batch)
@@ -37,7 +37,7 @@ def in_turn(
     """Run stages of one name after those of another; returns what failed."""
     failed: dict[str, str] = {}
     for name, group in groupby(missing, key=lambda stage: stage.name):
-        ready = [stage for stage in group if all(map(work.store.has, stage.needs))]
+        ready = [stage for stage in group if all(map(work.store.trusts, stage.needs))]
         if ready:
             with work.tracker.stage(name):
                 failed |= run(work, ready)

@@ -38,7 +38,7 @@ def run_stages(
             GPU (0.25) lets several stages share it.
         retries: see :data:`RETRIES`.
     """
-    missing = [stage for stage in stages if not work.store.has(stage.key)]
+    missing = [stage for stage in stages if not work.store.trusts(stage.key)]
     if not missing:
         return {}
     order = order_of(work)
@@ -120,7 +120,7 @@ def _task(order: Order, stage: Stage, threads: int, events: Any, *needed: dict[s
         events.put.remote(own | {"key": stage.key, "stage": stage.name} | where)
 
     work = open_work(order, find_device("cuda" if ray.get_gpu_ids() else "cpu"), Tracker(quietly(tell)))
-    return {} if work.store.has(stage.key) else run_batch(work, [stage])
+    return {} if work.store.trusts(stage.key) else run_batch(work, [stage])
 
 
 def _connect() -> tuple[Any, bool]:

@@ -43,7 +43,7 @@ def run_stages(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
         UsageError: this process was not started by torchrun.
     """
     group = _join()
-    missing = [stage for stage in stages if not work.store.has(stage.key)]
+    missing = [stage for stage in stages if not work.store.trusts(stage.key)]
     together = dataclasses.replace(work, share=group.share, device=group.device)
 
     def run(work: Work, ready: Sequence[Stage]) -> dict[str, str]:
@@ -82,7 +82,7 @@ def follow() -> int:
 class _Unwritten(Store):
     """A store that is only read: the first process writes what all of them made."""
 
-    def put(self, key: str, inputs: Any, files: Any) -> None:
+    def put(self, key: str, spec: Any, files: Any, *, origin: Any = None) -> None:
         return None
 
 

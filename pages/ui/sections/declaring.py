@@ -1,0 +1,79 @@
+"""What is acceptable, declared before looking; how the findings stand to it; and the end of a review."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from rurk_core.errors import RurkError
+from rurk_core.evidence.acceptance import against, declared_words
+from rurk_core.evidence.reviews import Declaration, Signature, declarations, declare, sign, signatures
+from ui.sections.desk import reviewer, reviewer_box
+from ui.sections.queue import Queue
+from ui.session import state
+from ui.text import plain
+
+MARKS = {True: ":material/check: met", False: ":material/close: not met", None: ":material/help: cannot be told"}
+
+
+def declaring(queue: Queue) -> None:
+    """In a popover: what will be accepted, kept with its time."""
+    declared = declarations(state.store(), queue.run)
+    last = declared[-1] if declared else Declaration(0.01, 0.05, 0.5)
+    with st.popover("What is acceptable", icon=":material/gavel:", key="acceptable"):
+        st.caption("Say it before looking: it is kept with its time, and printed in the report beside what was found.")
+        residual = st.number_input(
+            "Samples with residual knowledge, at most (%)", 0.0, 100.0, 100 * last.residual, 0.5, key="accept_residual"
+        )
+        forgotten = st.number_input(
+            "Samples over-forgotten, at most (%)", 0.0, 100.0, 100 * last.forgotten, 0.5, key="accept_forgotten"
+        )
+        left = st.number_input(
+            "Left of what the Original has beyond re-trainings, at most (%)",
+            0.0,
+            100.0,
+            100 * last.left,
+            5.0,
+            key="accept_left",
+            help="The upper end of its 95% interval is held against this.",
+        )
+        why = st.text_input("Why (risk appetite, one line)", last.why, key="accept_why", max_chars=200)
+        reviewer_box()
+        if st.button("Declare", type="primary", key="declare", icon=":material/gavel:"):
+            try:
+                wanted = Declaration(residual / 100, forgotten / 100, left / 100, why, reviewer())
+                declare(state.store(), queue.run, wanted)
+            except RurkError as error:
+                state.note(str(error))
+            st.rerun()
+
+
+def standing(queue: Queue) -> None:
+    """The declaration beside the findings, and signing off."""
+    declared = declarations(state.store(), queue.run)
+    if declared:
+        st.caption(plain(declared_words(declared, queue.past)))
+        for row in against(declared[-1], queue.found):
+            st.markdown(f"{MARKS[row.met]} · {plain(row.condition)}: **{plain(row.found)}**")
+    else:
+        st.caption("Nothing was declared acceptable; “What is acceptable” above does.")
+    for one in signatures(state.store(), queue.run):
+        if one.method == queue.method:
+            word = "accepted" if one.accepted else "not accepted"
+            st.markdown(
+                f"Signed off as **{word}** by {plain(one.author)}, {one.time[:16].replace('T', ' ')} UTC, with "
+                f"{one.decided} of {one.samples} samples decided. {plain(one.note)}"
+            )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        note = st.text_input("Conclusion (one line)", key="conclusion", max_chars=400, width="stretch")
+        for word, accepted in (("Sign off: accept", True), ("Sign off: do not accept", False)):
+            st.button(word, key=f"sign_{accepted}", on_click=_sign, args=(queue, accepted, note))
+
+
+def _sign(queue: Queue, accepted: bool, note: str) -> None:
+    signature = Signature(
+        queue.method, accepted, len(queue.said), len(queue.found.samples), note=note, author=reviewer()
+    )
+    try:
+        sign(state.store(), queue.run, signature)
+    except RurkError as error:
+        state.note(str(error))

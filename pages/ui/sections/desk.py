@@ -1,0 +1,136 @@
+"""The desk of Review: what its component shows of a queue, and keeping what is done there."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Any
+
+import numpy as np
+import streamlit as st
+
+from rurk_core.errors import RurkError
+from rurk_core.evidence.findings import SAID, Finding
+from rurk_core.evidence.reviews import MAX_AUTHOR, VERDICTS, Judgement, Note, judge, keep_note, notes
+from rurk_core.evidence.words import sample_words
+from rurk_core.measure.residual import Verdicts
+from ui.components.console import console
+from ui.figures.finding import HUES
+from ui.figures.look import REFERENCES, Look
+from ui.figures.sheet import sheet_of
+from ui.sections.queue import WORDS, Queue
+from ui.session import state
+
+
+def reviewer() -> str:
+    """Who decides and writes."""
+    if "reviewer" not in st.session_state:
+        try:
+            st.session_state["reviewer"] = getpass.getuser()
+        except (OSError, KeyError):
+            st.session_state["reviewer"] = ""
+    return st.session_state["reviewer"]
+
+
+def reviewer_box() -> None:
+    reviewer()
+    st.text_input("Reviewer", key="reviewer", max_chars=MAX_AUTHOR, persist_state="session")
+
+
+def heard(run: str, method: str, samples: set[int], done: dict[str, Any]) -> None:
+    """Keep what was done at the desk: decisions once each, notes as they stand, and which sample is in view."""
+    store, author = state.store(), reviewer()
+    kept: set[Any] = st.session_state.setdefault("kept_decisions", set())
+    written = _written(done)
+    try:
+        for sample, text in written.items():
+            if sample in samples and (method, sample, text) not in kept:
+                keep_note(store, run, Note(sample, method, text, author))
+                kept.add((method, sample, text))
+        before = notes(store, run)
+        for one in done.get("decisions") or []:
+            n, sample, verdict = (one.get(name) for name in ("n", "sample", "verdict"))
+            if (n, sample) in kept or sample not in samples or verdict not in (*VERDICTS, ""):
+                continue
+            note = before.get((method, sample))
+            judge(store, run, Judgement(sample, method, verdict, note=note.note if note else "", author=author))
+            kept.add((n, sample))
+    except RurkError as error:
+        state.note(str(error))
+    if done.get("at") in samples:
+        state.choose("sample", done["at"])
+
+
+def _written(done: dict[str, Any]) -> dict[int, str]:
+    """Sample → its note, of what the browser sent."""
+    sent = done.get("notes")
+    if not isinstance(sent, dict):
+        return {}
+    return {
+        int(name): each["text"]
+        for name, each in sent.items()
+        if str(name).isdigit() and isinstance(each, dict) and isinstance(each.get("text"), str)
+    }
+
+
+def cards_of(queue: Queue, window: list[Finding], classes: list[str], verdicts: Verdicts) -> list[dict[str, Any]]:
+    """What the desk shows of every sample at hand."""
+    texts = notes(state.store(), queue.run)
+    each = verdicts.reference_recognised()
+    models = dict.fromkeys(name for name in ("original", queue.method) if name in verdicts.models)
+    own = {name: verdicts.recognised(name) for name in models}
+    cards = []
+    for finding in window:
+        said, note = queue.said.get(finding.sample), texts.get((queue.method, finding.sample))
+        counts: dict[str, list[float]] = {name: of[finding.place].tolist() for name, of in own.items()}
+        if len(each):
+            of = each[:, finding.place]
+            counts[REFERENCES] = np.round(of.mean(0), 2).tolist()
+            if len(each) > 1:
+                counts |= {"low": of.min(0).tolist(), "high": of.max(0).tolist()}
+        cards.append(
+            {
+                "id": finding.sample,
+                "class": classes[finding.label],
+                "finding": finding.finding,
+                "words": sample_words(finding, queue.found),
+                "counts": counts,
+                "verdict": said.verdict if said else "",
+                "by": f"Decided by {said.author or 'nobody named'}, {said.time[:16].replace('T', ' ')} UTC."
+                if said
+                else "",
+                "note": note.note if note else "",
+            }
+        )
+    return cards
+
+
+def desk(queue: Queue, result: dict[str, Any], dataset: Any, verdicts: Verdicts, looks: dict[str, Look]) -> Finding:
+    """The desk on a queue that is not empty; returns the finding in view."""
+    samples = [finding.sample for finding in queue.shown]
+    first = queue.window(-1)[0].sample
+    at = state.choice("sample", first, state.whole_of(samples))
+    window = queue.window(at)
+    known = set(samples) | {finding.sample for finding in queue.found.samples}
+    names = dict.fromkeys(["original", *([REFERENCES] if verdicts.references else []), queue.method])
+    console(
+        "desk",
+        cards=cards_of(queue, window, result["dataset"]["classes"], verdicts),
+        sheet=None if dataset is None else sheet_of(dataset.fingerprint, tuple(f.sample for f in window), dataset),
+        at=at,
+        groups=[{"name": name, "title": word, "colour": HUES[name]} for name, word in SAID.items()],
+        decisions=[
+            {"name": name, "title": word, "help": VERDICTS[name][0].upper() + VERDICTS[name][1:] + "."}
+            for name, word in WORDS.items()
+        ],
+        curve={
+            "taus": verdicts.taus.tolist(),
+            "draws": verdicts.draws,
+            "looks": {
+                name: {of: getattr(looks[name], of) for of in ("colour", "letter", "ink", "title", "dash")}
+                for name in names
+            },
+        },
+        version=f"{queue.run}-{queue.method}-{queue.attack}",
+        heard=lambda done: heard(queue.run, queue.method, known, done),
+    )
+    return next(finding for finding in queue.shown if finding.sample == at)
