@@ -89,7 +89,12 @@ def show_stage(run: str, result: dict[str, Any], dataset: Any, method: str, atta
         return
     if sample not in result["forget"]["indices"]:
         about["samples"] = [[sample, scene.label(sample), ""], *about["samples"]]
-    places = {"place": f"stages/{name}", "pictures": f"{images_at(dataset)}/train", "live": True}
+    places = {
+        "place": f"stages/{name}",
+        "pictures": f"{images_at(dataset)}/train",
+        "live": True,
+        "hand": dataset.train_images.dim() == 4,
+    }
     stage("stage", {**about, **places, "start": start})
     box = st.expander(
         "Numbers, curves, distances, files to hand on", icon=":material/table_chart:", key="drawer", on_change="rerun"

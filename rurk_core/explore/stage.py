@@ -80,7 +80,7 @@ def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -
     if scene.measured and place is not None:
         judging = [name for name in scene.models if name in scene.like.models]
         known = {name: scene.like.recognised(name)[place].tolist() for name in judging}
-    arrays: dict[str, NDArray[Any]] = {"picture": _picture(scene.pixels(sample))}
+    arrays: dict[str, NDArray[Any]] = {"picture": shown_picture(scene.pixels(sample))}
     step = 0.0
     if _on_rays(scene):
         arrays["noise"], step = _stepped(_shown(scene.noise(sample)[: _pictured(scene, room)]), levels)
@@ -163,8 +163,8 @@ def copies(scene: Scene, sample: int, cut: str, at: Sequence[int], names: Sequen
     on, own = scene.cut(sample, cut)[0], scene.label(sample)
     parts: dict[str, list[Any]] = {"places": [], "own": [], "top": [], "share": [], "margin": []}
     for t in at:
-        parts["places"].append(_places(on, scene.moved(sample, t)))
-        found = [_answer(scene.logits(sample, t, name), own) for name in names]
+        parts["places"].append(place_of(on, scene.moved(sample, t)))
+        found = [answer(scene.logits(sample, t, name), own) for name in names]
         for name in ("own", "top", "share", "margin"):
             parts[name].append([each[name] for each in found])
     arrays = {name: np.asarray(value) for name, value in parts.items()}
@@ -188,14 +188,14 @@ def _pictured(scene: Scene, room: int) -> int:
     return max(1, min(scene.copies_each, room // (radii * _shown(scene.pixels(0)[None]).numel())))
 
 
-def _places(cut: Plane, moved: Tensor) -> NDArray[np.float32]:
+def place_of(cut: Plane, moved: Tensor) -> NDArray[np.float32]:
     """Where copies stand on a plane: at their distance from the sample, in the direction of their projection [n, 2]."""
     at = cut.coordinates(moved)
     far = (moved - cut.origin).flatten(1).square().mean(1).sqrt()
     return (at * (far / at.norm(dim=1).clamp(min=1e-12))[:, None]).numpy()
 
 
-def _answer(logits: Floats, own: int) -> dict[str, NDArray[Any]]:
+def answer(logits: Floats, own: int) -> dict[str, NDArray[Any]]:
     """What one model says of n copies, small: see :func:`copies`."""
     found = torch.from_numpy(logits)
     chances, order = found.softmax(1), np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
@@ -227,7 +227,8 @@ def _shown(images: Tensor) -> Tensor:
     return images[:, : 3 if images.shape[1] >= 3 else 1].permute(0, 2, 3, 1)
 
 
-def _picture(pixels: Tensor) -> NDArray[np.uint8]:
+def shown_picture(pixels: Tensor) -> NDArray[np.uint8]:
+    """An image as it is shown: uint8 [H, W, channels]."""
     return _byte(_shown(pixels[None])[0].clamp(0, 1))
 
 
