@@ -10,7 +10,7 @@ from streamlit.runtime.scriptrunner import RerunException, StopException
 from ui import glossary
 from ui.components.address import one_step_back
 from ui.figures.look import CSS
-from ui.jobs.runs import badge
+from ui.jobs.dock import dock
 from ui.session import state
 from ui.text import plain
 
@@ -32,6 +32,7 @@ page = st.navigation(
         st.Page("forget.py", title="Forget", icon=":material/ink_eraser:", url_path="forget"),
         st.Page("unlearn.py", title="Unlearn", icon=":material/play_circle:", url_path="unlearn"),
         st.Page("compare.py", title="Compare", icon=":material/table_chart:", url_path="compare"),
+        st.Page("evidence.py", title="Evidence", icon=":material/grid_on:", url_path="evidence"),
         st.Page("review.py", title="Review", icon=":material/rate_review:", url_path="review"),
         st.Page("embedding.py", title="Embedding", icon=":material/scatter_plot:", url_path="embedding"),
         st.Page("teach.py", title="Teach", icon=":material/school:", url_path="teach"),
@@ -80,7 +81,6 @@ def sidebar() -> None:
         )
         made_by()
         copied()
-    badge()
     glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):
         st.text_input(
@@ -110,6 +110,7 @@ try:
         sidebar()
     notes = st.container()
     page.run()
+    dock()
     with notes:
         state.show_notes()
 except (RerunException, StopException):

@@ -16,10 +16,11 @@ from rurk_core.data import forget_set
 from rurk_core.errors import RurkError
 from rurk_core.run.presets import presets_of
 from rurk_core.run.spec import make_spec
+from rurk_core.run.titles import spoken_title
 
 
 def new_run() -> None:
-    mark = choose_preset()
+    mark = choose_preset(state.dataset_choice())
     chosen = what_to_forget()
     if chosen is None:
         return
@@ -30,12 +31,9 @@ def new_run() -> None:
     try:
         with st.expander("Network, perturbations, seed", icon=":material/tune:", key="measurement"):
             measurement = choose_measurement(preset, mark, name)
-        title = st.text_input(
-            "Title (optional)", key="title", max_chars=120, placeholder="a name for the list of experiments"
-        )
-        spec = make_spec(
-            name, rule, methods=methods, title=title.strip(), presets=presets_of(state.store()), **measurement
-        )
+        said = spoken_title({"dataset": name, "forget": rule, "methods": methods}, dataset.classes)
+        title = st.text_input("Title", key="title", max_chars=120, placeholder=said).strip() or said
+        spec = make_spec(name, rule, methods=methods, title=title, presets=presets_of(state.store()), **measurement)
         current = draft(dataset)
         st.html(plan(spec, dataset, checked(dataset, current) if current.indices else forget_set(dataset, rule)))
     except RurkError as error:
@@ -59,12 +57,12 @@ def main() -> None:
         '<div class="rk-lead">Train an Original, re-train it without the forgotten samples, unlearn them, and measure '
         "who still recognises what. Runs go on when you leave the page.</div>"
     )
-    jobs_panel()
     with st.container(border=True, key="new_run"):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader("New experiment", anchor=False)
             digits_button("run_digits")
         new_run()
+    jobs_panel()
     tuned_list()
     finished_runs()
 

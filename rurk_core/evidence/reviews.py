@@ -12,19 +12,15 @@ most the line that was being written, never one that was there.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ..errors import RurkError, UsageError
-from ..jobs.processes import locked
-from ..store.names import check_key, clean_title, explain
+from ..errors import UsageError
+from ..store.names import clean_title
 from ..store.store import Store
-
-T = TypeVar("T")
+from .kept_lines import all_of, append, lines_of, path_of
 
 VERDICTS = {
     "clear": "nothing of it is left beyond what retraining leaves",
@@ -36,7 +32,6 @@ WITHDRAWN = ""
 """In the place of a verdict: the one before no longer counts."""
 MAX_NOTE = 2000
 MAX_AUTHOR = 80
-MAX_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -75,7 +70,7 @@ def judge(store: Store, run: str, judgement: Judgement) -> Judgement:
         author=clean_title(judgement.author)[:MAX_AUTHOR],
         time=_now(),
     )
-    _append(_path(store, run), kept, "The judgement")
+    append(path_of(store, run), kept, "The judgement")
     return kept
 
 
@@ -85,7 +80,7 @@ def history(store: Store, run: str) -> list[Judgement]:
     Raises:
         RurkError: the file cannot be read at all.
     """
-    return [found for line in _lines(_path(store, run)) if (found := _read(line))]
+    return [found for line in lines_of(path_of(store, run)) if (found := _read(line))]
 
 
 def latest(judgements: Iterable[Judgement]) -> dict[tuple[str, int], Judgement]:
@@ -108,7 +103,7 @@ class Note:
 def keep_note(store: Store, run: str, note: Note) -> None:
     """Keep a note as it stands now; raises as :func:`judge` does."""
     kept = replace(note, note=_plain(note.note), author=clean_title(note.author)[:MAX_AUTHOR], time=_now())
-    _append(_path(store, run, ".notes"), kept, "The note")
+    append(path_of(store, run, ".notes"), kept, "The note")
 
 
 def notes(store: Store, run: str) -> dict[tuple[str, int], Note]:
@@ -118,7 +113,7 @@ def notes(store: Store, run: str) -> dict[tuple[str, int], Note]:
         for one in history(store, run)
         if one.note
     }
-    for one in _all(_path(store, run, ".notes"), Note):
+    for one in all_of(path_of(store, run, ".notes"), Note):
         if (one.method, one.sample) not in found or found[one.method, one.sample].time <= one.time:
             found[one.method, one.sample] = one
     return {key: one for key, one in found.items() if one.note}
@@ -158,12 +153,12 @@ def declare(store: Store, run: str, declaration: Declaration) -> None:
         author=clean_title(declaration.author)[:MAX_AUTHOR],
         time=_now(),
     )
-    _append(_path(store, run, ".declared"), kept, "The declaration")
+    append(path_of(store, run, ".declared"), kept, "The declaration")
 
 
 def declarations(store: Store, run: str) -> list[Declaration]:
     """All declarations on a run, in the order they were made; the last one counts."""
-    return _all(_path(store, run, ".declared"), Declaration)
+    return all_of(path_of(store, run, ".declared"), Declaration)
 
 
 @dataclass(frozen=True)
@@ -189,64 +184,16 @@ def sign(store: Store, run: str, signature: Signature) -> None:
     if not author:
         raise UsageError("A review is signed with a name; give one under “Reviewer”.")
     kept = replace(signature, note=_plain(signature.note), author=author, time=_now())
-    _append(_path(store, run, ".signed"), kept, "The signature")
+    append(path_of(store, run, ".signed"), kept, "The signature")
 
 
 def signatures(store: Store, run: str) -> list[Signature]:
     """All signatures on a run, in the order they were made; the last one on a model counts."""
-    return _all(_path(store, run, ".signed"), Signature)
-
-
-def _append(path: Path, kept: Any, what: str) -> None:
-    """Add a line in one go; raises RurkError where it cannot be written, and what was there before is untouched."""
-    line = json.dumps(asdict(kept), ensure_ascii=False).encode() + b"\n"
-    try:
-        with locked(path.with_suffix(".lock"), what), path.open("a+b", buffering=0) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size:
-                file.seek(-1, os.SEEK_END)
-                if file.read(1) != b"\n":
-                    line = b"\n" + line  # the half line of a crash stays a line of its own
-            if file.write(line) != len(line):
-                file.truncate(size)
-                raise RurkError(f"{what} could not be kept because the disk is full ({path.parent}).")
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RurkError(explain(error, what, path.parent)) from None
-
-
-def _lines(path: Path) -> list[bytes]:
-    """The lines of a file of reviews; none where there is no file. Raises RurkError where it cannot be read."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise RurkError(f"The judgements in {path} are too many to be read.")
-        return path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise RurkError(explain(error, "The judgements", path, "read")) from None
-
-
-def _all(path: Path, kind: type[T]) -> list[T]:
-    """All that can be read of a file whose lines are of one kind; others are passed over."""
-    found = []
-    for line in _lines(path):
-        try:
-            one = kind(**json.loads(line))
-        except (ValueError, TypeError, RecursionError):
-            continue
-        types = {"int": int, "str": str, "bool": bool, "float": (int, float)}
-        if all(isinstance(getattr(one, field.name), types[str(field.type)]) for field in fields(one)):  # type: ignore[arg-type]
-            found.append(one)
-    return found
+    return all_of(path_of(store, run, ".signed"), Signature)
 
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _path(store: Store, run: str, of: str = "") -> Path:
-    return store.beside("reviews") / f"{check_key(run)}{of}.jsonl"
 
 
 def _plain(note: str) -> str:

@@ -34,7 +34,7 @@ from .experiment import expect
 from .misfit import misfits
 from .plan import Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
-from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
+from .spec import DRAWS, MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
 
 MAX_UNLEARNED = 32
@@ -52,7 +52,7 @@ def audit(
     normalise: str = "",
     attacks: Any = ("gaussian",),
     taus: Any = "",
-    draws: Any = 100,
+    draws: Any = DRAWS,
     seed: Any = 7,
     title: str = "",
     root: str | None = None,

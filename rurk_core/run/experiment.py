@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from ..data import DATASETS, Dataset, forget_set, load_dataset, needs_losses, split_validation
+from ..data import Dataset, forget_set, load_dataset, needs_losses
 from ..device import device_names, find_devices
 from ..errors import Damaged, RurkError
 from ..progress import Progress, Tracker
@@ -26,6 +26,7 @@ from .result import gather, gathered_notes, load_result
 from .spec import Spec, spec_from_dict
 from .stages import refusals
 from .stored import stored_scores, versions
+from .titles import spoken_title
 
 T = TypeVar("T")
 
@@ -81,7 +82,7 @@ def run(
         "engine": engine,
         "seconds": round(time.perf_counter() - started, 3),
     }
-    identity |= {"title": spec.title or default_title(spec)}
+    identity |= {"title": spec.title or spoken_title(spec.to_dict(), dataset.classes)}
     store.put(key, identity, {"result.json": json.dumps(result, allow_nan=False).encode()})
     return result
 
@@ -94,12 +95,6 @@ def run_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Ca
         spec, store, root=job.get("root"), device=device, engine=engine, progress=progress, cancelled=cancelled
     )
     return result["key"]
-
-
-def default_title(spec: Spec) -> str:
-    """What an experiment is called when nobody named it."""
-    entry = DATASETS.get(split_validation(spec.dataset)[0])
-    return f"{entry.title if entry else spec.dataset}, forget {spec.forget}"
 
 
 def _run_identity(spec: Spec, dataset: Dataset) -> dict[str, Any]:

@@ -124,7 +124,8 @@ def test_what_cannot_be_kept_is_said(store, tmp_path):
         judge(store, RUN, Judgement(1, "gd", "guilty"))
     with pytest.raises(UsageError, match="not the key"):
         judge(store, "../../etc/passwd", Judgement(1, "gd", "clear"))
-    (store.beside("reviews")).write_text("a file where the folder should be")
+    store.beside("reviews").parent.mkdir(parents=True, exist_ok=True)
+    store.beside("reviews").write_text("a file where the folder should be")
     with pytest.raises(RurkError, match="could not be saved"):
         judge(store, RUN, Judgement(1, "gd", "clear"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 
@@ -11,19 +12,26 @@ from rurk_core.store.store import Store
 from .looking import fine, words
 
 
-def test_a_preset_of_the_paper_brings_its_data_set_or_says_what_is_missing(app):
+def test_a_preset_of_other_data_offers_them_and_replaces_nothing(app):
     test = fine(app("unlearn.py", data="digits"))
     test.segmented_control(key="preset").set_value("Paper, small CIFAR-5").run()
-    assert not test.exception and test.query_params["data"] == "small_cifar5"
+    assert not test.exception and test.query_params["data"] in ("digits", ["digits"])
+    test.button(key="use_preset_data").click().run()
+    assert not test.exception and test.query_params["data"] in ("small_cifar5", ["small_cifar5"])
+
+
+def test_an_experiment_nobody_named_has_the_title_a_person_would_give(app):
+    test = fine(app("unlearn.py", data="digits"))
+    assert test.text_input(key="title").placeholder == "Digits · half of “0” · 3 methods"
 
 
 def test_the_plan_counts_and_says_how_long(app):
     test = fine(app("unlearn.py", data="digits", forget="class:3:0.25:2"))
     test.segmented_control(key="preset").set_value("Quick look").run()
     plan = next(e.body for e in fine(test).get("html") if "rk-plan" in e.body)
-    # 36 samples × 6 radii × 30 copies × (Original, 2 methods, 1 re-trained)
-    assert "<b>25,920</b>" in plan and "36 samples × 6 " in plan
-    assert "<b>about" in plan and "from a trial of the network" in plan
+    # 36 samples × 6 radii × 10 copies × (Original, 2 methods, 1 re-trained)
+    assert "<b>8,640</b>" in plan and "36 samples × 6 " in plan
+    assert re.search(r"<b>[\d.]+ \w+ to [\d.]+ \w+</b>", plan) and "from a trial of the network" in plan
 
 
 def test_what_is_in_the_store_takes_no_time_and_an_impossible_plan_cannot_be_started(app):
@@ -42,8 +50,8 @@ def test_experiments_of_one_title_stay_apart(app, tiny_run, tiny_spec, tmp_path)
         test = fine(app(store=store, bundled=False, run=key))
         names = test.sidebar.selectbox[0].options
         assert len(set(names)) == 2 and all(name.startswith("Tiny digits · ") for name in names)
-        slider = test.select_slider(key="view_tau")
-        fine(slider.set_value(0.3 if slider.value != 0.3 else 0.1).run())
+        test.session_state["drawer"] = True
+        fine(test.run())
         assert test.query_params["run"] == key and f"of {draws}</b>" in words(test)
 
 

@@ -19,6 +19,7 @@ from rurk_core.jobs.control import (
     start_job,
 )
 from rurk_core.jobs.files import RUNNER
+from rurk_core.run.titles import spoken_title
 from rurk_core.store.store import Store
 from ui.session import state
 from ui.text import duration, plain
@@ -79,8 +80,7 @@ def digits_button(key: str, *, primary: bool = False) -> None:
         key=key,
         type="primary" if primary else "secondary",
         icon=":material/play_arrow:",
-        help="Original, 3 re-trained models and 3 unlearning methods on handwritten digits: under half a minute on two "
-        "free cores.",
+        help="An Original, re-trained models and unlearned ones on handwritten digits: about a minute on two cores.",
     ):
         start_digits()
         st.switch_page("unlearn.py")
@@ -91,8 +91,8 @@ def empty_state() -> None:
     with st.container(horizontal_alignment="center", key="empty"):
         st.html(
             '<div class="rk-empty"><h2>No experiment yet</h2><p>An experiment trains a model, makes it forget some '
-            "samples, and measures what it still knows around them. The one on handwritten digits takes under half a "
-            "minute on two cores and needs no download.</p></div>"
+            "samples, and measures what it still knows around them. The one on handwritten digits takes about a minute "
+            "on two cores and needs no download.</p></div>"
         )
         digits_button("empty_digits", primary=True)
         st.page_link("forget.py", label="Or choose your own samples to forget", icon=":material/ink_eraser:")
@@ -100,8 +100,8 @@ def empty_state() -> None:
 
 def title_of(job: JobStatus) -> str:
     spec = job.spec.get("spec")
-    spec = spec if isinstance(spec, dict) else {}
-    return str(spec.get("title") or f"{spec.get('dataset', '?')}, forget {str(spec.get('forget', '?'))[:60]}")
+    title = spec.get("title") if isinstance(spec, dict) else ""
+    return str(title or spoken_title(spec))
 
 
 def running(jobs: list[JobStatus]) -> list[JobStatus]:
@@ -138,24 +138,6 @@ def watch(key: str) -> None:
             with st.container():
                 _progress(found)
             st.button("Stop", key=f"stop-{job}", icon=":material/stop:", on_click=cancel_job, args=(store, job))
-
-    live()
-
-
-def badge() -> None:
-    """The running job with its percentage, in the sidebar; leads to the Unlearn page."""
-    alive = bool(running(run_jobs(state.store())))
-
-    @st.fragment(run_every=2.0 if alive else None)
-    def live() -> None:
-        jobs = running(run_jobs(state.store()))
-        if jobs:
-            more = f" · {len(jobs) - 1} waiting" if len(jobs) > 1 else ""
-            with st.container(key="job_badge"):
-                st.page_link("unlearn.py", label=f"Running · {jobs[0].progress:.0%}{more}", icon=":material/autorenew:")
-                st.progress(jobs[0].progress)
-        elif alive:
-            st.rerun()
 
     live()
 
@@ -219,18 +201,33 @@ UNITS = {"Verdicts": "copies", "Radii": "searches"}
 """What a stage counts, by how its name begins."""
 
 
+def where(job: JobStatus) -> str:
+    """The stage that is under way, with what it counts."""
+    last = job.events[-1] if job.events else {}
+    total, done = last.get("total"), last.get("done")
+    stage = job.stage or ("Waits until the device is free" if job.state == "queued" else "Starting")
+    if isinstance(total, int) and isinstance(done, int) and total > 1:
+        unit = next((unit for of, unit in UNITS.items() if stage.startswith(of)), "steps")
+        stage += f", {done:,} of {total:,} {unit}"
+    return stage
+
+
+KNOWN = 0.1
+"""Share of the work after which what is left can be told from what is done."""
+
+
+def time_left(job: JobStatus) -> str:
+    """Time left where enough is done to know it."""
+    if job.eta_seconds is None or job.state == "queued":
+        return ""
+    return f" · about {duration(job.eta_seconds)} left" if job.progress >= KNOWN else " · time left not known yet"
+
+
 def _progress(job: JobStatus) -> None:
     if job.state == "queued":
         st.caption("Waits until the device is free.")
         return
-    last = job.events[-1] if job.events else {}
-    total, done = last.get("total"), last.get("done")
-    where = job.stage or "Starting"
-    if isinstance(total, int) and isinstance(done, int) and total > 1:
-        unit = next((unit for of, unit in UNITS.items() if where.startswith(of)), "steps")
-        where += f", {done:,} of {total:,} {unit}"
-    left = f" · about {duration(job.eta_seconds)} left" if job.eta_seconds is not None else ""
-    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where}{left}"))
+    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
     live_curves(job)
 
 

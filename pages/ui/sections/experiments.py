@@ -23,8 +23,9 @@ def finished_runs() -> None:
     if not entries:
         st.caption("None yet: start one above.")
         return
-    for entry in entries:
-        run_card(entry)
+    with st.container(border=True, key="experiments", gap="small"):
+        for entry in entries:
+            run_row(entry)
     if len(entries) < count and len(entries) >= shown:
         st.button(f"Show {STEP} more of {count:,}", key="more_runs", on_click=_more, icon=":material/expand_more:")
     st.caption(f"Your store {plain(state.store().url)} takes {state.store().size() / 1e6:.1f} MB.")
@@ -38,44 +39,45 @@ def _more() -> None:
     st.session_state["runs_shown"] += STEP
 
 
-def run_card(entry: Entry) -> None:
+def run_row(entry: Entry) -> None:
+    """One line: title, when and on what, a way to open it, and what can be done with it."""
     try:
         result = state.result_of(entry.key)
     except RurkError as error:
-        with st.container(border=True, key=f"run-{entry.key}"):
-            state.show(error)
-            st.button("Delete", on_click=_delete, args=(entry.key,), key=f"delete-{entry.key}")
+        state.show(error)
+        st.button("Delete", on_click=_delete, args=(entry.key,), key=f"delete-{entry.key}")
         return
-    in_view = entry.key == state.run_in_view()
-    with st.container(border=True, key=f"run-{entry.key}"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            came = " · came with the app" if entry.bundled else " · imported" if entry.imported else ""
-            came += " · audit" if "audit" in result else ""
-            seen = " · in view" if in_view else ""
-            st.markdown(
-                f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
-                f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
-                f"{duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
-                width="stretch",
-            )
-            if st.button("Open", key=f"open-{entry.key}", icon=":material/blur_on:"):
-                state.open_run(entry.key)
-            if not entry.bundled:
-                with st.popover("Manage", icon=":material/more_horiz:", key=f"manage-{entry.key}"):
-                    title = st.text_input("Title", entry.title, key=f"title-{entry.key}", max_chars=120)
-                    st.button("Rename", on_click=_rename, args=(entry.key, title), key=f"rename-{entry.key}")
-                    st.divider()
-                    sure = st.checkbox("Yes, delete its result", key=f"sure-{entry.key}")
-                    st.button(
-                        "Delete",
-                        on_click=_delete,
-                        args=(entry.key,),
-                        disabled=not sure,
-                        icon=":material/delete:",
-                        key=f"delete-{entry.key}",
-                    )
-        with st.expander("Accuracies"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"run-{entry.key}"):
+        came = " · came with the app" if entry.bundled else " · imported" if entry.imported else ""
+        came += " · audit" if "audit" in result else ""
+        seen = " · in view" if entry.key == state.run_in_view() else ""
+        st.markdown(
+            f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
+            f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
+            f"{duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
+            width="stretch",
+        )
+        if st.button("Open", key=f"open-{entry.key}", icon=":material/blur_on:"):
+            state.open_run(entry.key)
+        with st.popover("More", icon=":material/more_horiz:", key=f"manage-{entry.key}"):
             st.html(accuracies(result))
+            if not entry.bundled:
+                manage(entry)
+
+
+def manage(entry: Entry) -> None:
+    """Another title, or no result any more."""
+    title = st.text_input("Title", entry.title, key=f"title-{entry.key}", max_chars=120)
+    st.button("Rename", on_click=_rename, args=(entry.key, title), key=f"rename-{entry.key}")
+    sure = st.checkbox("Yes, delete its result", key=f"sure-{entry.key}")
+    st.button(
+        "Delete",
+        on_click=_delete,
+        args=(entry.key,),
+        disabled=not sure,
+        icon=":material/delete:",
+        key=f"delete-{entry.key}",
+    )
 
 
 def accuracies(result: dict[str, Any]) -> str:

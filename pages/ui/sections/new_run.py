@@ -6,9 +6,9 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.data import RECIPES, dataset_entry
+from rurk_core.data import DATASETS, RECIPES, dataset_entry
 from rurk_core.run.presets import presets_of
-from rurk_core.run.spec import MAX_REFERENCES, likely_preset
+from rurk_core.run.spec import DRAWS, MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 from ui.sections.forms import config_form, network_form, perturbation_form
@@ -20,15 +20,15 @@ RECIPE_WORDS = {
     "paper": "as in the paper, for a GPU",
     "fast": "fast, by another optimiser",
 }
-FULL = {"references": 8, "draws": 100, "steps": 11}
+FULL = {"references": 8, "draws": DRAWS, "steps": 11}
 EVERY = FULL | {"methods": list(METHODS)}
-PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
+PAPER = EVERY | {"draws": 100, "attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {
         "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
         "methods": ["gd", "rurk"],
         "references": 1,
-        "draws": 30,
+        "draws": 10,
         "steps": 6,
     },
     "Thorough": FULL
@@ -54,25 +54,25 @@ PRESETS: dict[str, dict[str, Any]] = {
 FIRST = "Thorough"
 
 
-def choose_preset() -> str:
-    """A preset by name; one that belongs to a data set puts that data set in view."""
+def choose_preset(dataset: str) -> str:
+    """A preset by name; one that was made for another data set offers it and changes nothing by itself."""
+    mark = st.segmented_control(
+        "Preset", list(PRESETS), default=FIRST, required=True, key="preset", persist_state="session"
+    )
+    st.caption(PRESETS[mark]["says"])
+    data = PRESETS[mark].get("data")
+    if data and data != dataset:
+        title = DATASETS[data].title
 
-    def changed() -> None:
-        data = PRESETS[st.session_state["preset"]].get("data")
-        if data:
+        def take() -> None:
             st.session_state["typed_dataset"] = None
             state.choose("data", data)
 
-    mark = st.segmented_control(
-        "Preset",
-        list(PRESETS),
-        default=FIRST,
-        required=True,
-        key="preset",
-        on_change=changed,
-        persist_state="session",
-    )
-    st.caption(PRESETS[mark]["says"])
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="preset_data"):
+            st.markdown(
+                f"This preset is the paper’s on **{plain(title)}**; your data stay as they are.", width="content"
+            )
+            st.button(f"Use {title} instead", key="use_preset_data", on_click=take)
     return mark
 
 
@@ -84,29 +84,36 @@ def choose_methods(preset: dict[str, Any], mark: str, dataset: str) -> list[dict
         default=[key for key in preset["methods"] if key in METHODS],
         format_func=lambda key: METHODS[key].title,
         key=f"methods-{mark}",
-        help="Each makes one unlearned model from the Original. A form per method is below.",
+        help="Each makes one unlearned model from the Original.",
         persist_state="session",
     )
     for sentence in PROBLEMS.values():
         st.warning(plain(sentence), icon=":material/extension_off:")
-    found, tuned = [], presets_of(state.store())
-    for key in chosen:
-        method = METHODS[key]
-        with st.expander(f"{method.title}: {method.summary}", key=f"form-{key}"):
-            settings = {**method.presets, **tuned.get(key, {})}
-            presets = list(settings)
-            first = likely_preset(presets, dataset)
-            picked = st.selectbox(
-                "Preset",
-                presets,
-                index=presets.index(first),
-                key=f"preset-{key}-{dataset}",
-                help=f"{method.source}. Needs {method.needs}. Batch normalisation: {method.batch_norm}.",
-                persist_state="session",
-            )
-            values = config_form(method.config, dict(settings[picked]), f"set-{key}-{picked}")
-        found.append({"method": key, "preset": picked, "config": values})
-    return found
+    if not chosen:
+        return []
+    with st.expander("Settings of the methods", icon=":material/tune:", key="method_settings"):
+        tabs = st.tabs([METHODS[key].title for key in chosen])
+        return [_settings(key, tab, dataset) for key, tab in zip(chosen, tabs, strict=True)]
+
+
+def _settings(key: str, tab: Any, dataset: str) -> dict[str, Any]:
+    """One method with the preset and the values of its form."""
+    method = METHODS[key]
+    with tab:
+        st.caption(f"{plain(method.summary)}. Needs {plain(method.needs)}. Source: {plain(method.source)}.")
+        settings = {**method.presets, **presets_of(state.store()).get(key, {})}
+        presets = list(settings)
+        first = likely_preset(presets, dataset)
+        picked = st.selectbox(
+            "Preset",
+            presets,
+            index=presets.index(first),
+            key=f"preset-{key}-{dataset}",
+            help=f"Batch normalisation: {method.batch_norm}.",
+            persist_state="session",
+        )
+        values = config_form(method.config, dict(settings[picked]), f"set-{key}-{picked}")
+    return {"method": key, "preset": picked, "config": values}
 
 
 def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from ui.jobs.runs import speeds_here
 from ui.session import state
 from ui.text import duration, escape
 
+TRIAL = 2.0
+"""By how much a time may be wrong that only a short trial of the network tells."""
+
 
 def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     """What will run, counted, and about how long it will take, as HTML."""
@@ -53,7 +56,11 @@ def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     waiting = sum(job.alive for job in list_jobs(state.store()))
     queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
     seconds = START_SECONDS + expected_seconds(stages, speeds)
-    return (
-        f"It takes <b>about {duration(seconds)}</b> here ({source}){queue}. It runs in the "
-        "background; finished stages are kept."
-    )
+    return f"It takes <b>{spoken(seconds, source)}</b> here ({source}){queue}."
+
+
+def spoken(seconds: float, source: str) -> str:
+    """A time that finished runs tell; of a trial of the network alone, between which two it lies."""
+    if source.startswith("from your finished runs"):
+        return f"about {duration(seconds)}"
+    return f"{duration(seconds / TRIAL)} to {duration(seconds * TRIAL)}"

@@ -1,0 +1,95 @@
+"""The dock: what is running, wherever one is, and a notice when it is done."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from rurk_core.errors import RurkError
+from rurk_core.jobs.control import JobStatus, cancel_job
+from ui.jobs.runs import LIVE, STATES, run_jobs, running, time_left, title_of, where
+from ui.session import state
+from ui.text import plain
+
+
+def dock() -> None:
+    """In a corner of every page while something runs, or has ended since it was last looked at."""
+    store = state.store()
+    alive = bool(running(run_jobs(store)))
+    watched: set[str] = st.session_state.setdefault("watched", set())
+    if not alive and not watched:
+        return
+
+    @st.fragment(run_every=2.0 if alive else None)
+    def live() -> None:
+        jobs = run_jobs(store)
+        now = running(jobs)
+        watched.update(job.id for job in now)
+        ended = [job for job in jobs if job.id in watched and not job.alive]
+        watched.intersection_update(job.id for job in jobs)  # some were put away
+        if alive and not now:
+            st.rerun()  # there is a new result: lists on the page hold it now
+        with st.container(key="dock", gap="xsmall"):
+            for job in ended[:3]:
+                notice(job, watched)
+            if now:
+                under_way(now[0], len(now) - 1)
+
+    live()
+
+
+def under_way(job: JobStatus, waiting: int) -> None:
+    """Title, stage, time left, what the training says now, the stages behind it; a way to stop it."""
+    more = f" · {waiting} waiting" if waiting else ""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link("unlearn.py", label=f"**{plain(title_of(job))}**{more}", width="stretch")
+        st.button(
+            "Stop",
+            key=f"dock-stop-{job.id}",
+            type="tertiary",
+            on_click=_safely,
+            args=(cancel_job, state.store(), job.id),
+        )
+    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
+    told: dict[str, Any] = next((event for event in reversed(job.events) if "loss" in event), {})
+    said = [
+        f"{title.lower()} **{form.format(told[name])}**"
+        for name, (title, form) in LIVE.items()
+        if isinstance(told.get(name), int | float)
+    ]
+    if said:
+        st.caption(f"{plain(str(told.get('stage')))}: {' · '.join(said)}")
+    stages = list(dict.fromkeys(str(event["stage"]) for event in job.events if event.get("stage")))
+    if len(stages) > 1:
+        with st.expander(f"{len(stages)} stages so far"):
+            for stage in stages:
+                mark = "▸" if stage == stages[-1] else "✓"
+                st.markdown(f":small[{mark} {plain(stage)}]")
+
+
+def notice(job: JobStatus, watched: set[str]) -> None:
+    """How it ended, and a way to the result; dismissing it keeps the job where it is listed."""
+    word, colour, icon = STATES.get(job.state, (job.state, "gray", ":material/help:"))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
+        st.markdown(f"**{plain(title_of(job))}**", width="stretch")
+        found = job.state == "done" and job.result.startswith("run-") and state.store().has(job.result)
+        if found and st.button("Look", key=f"dock-open-{job.id}", type="primary"):
+            watched.discard(job.id)
+            state.open_run(job.result)
+        st.button(
+            "Dismiss this notice",
+            key=f"dock-seen-{job.id}",
+            type="tertiary",
+            icon=":material/close:",
+            on_click=watched.discard,
+            args=(job.id,),
+        )
+
+
+def _safely(work: Any, *args: Any) -> None:
+    try:
+        work(*args)
+    except RurkError as error:
+        state.note(str(error))

@@ -1,0 +1,71 @@
+"""Titles of experiments as a person would give them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..data import DATASETS
+from ..unlearning import METHODS
+
+SHARES = {1.0: "all", 0.5: "half", 0.25: "a quarter", 0.75: "three quarters"}
+
+
+def spoken_title(spec: Any, classes: Sequence[str] = ()) -> str:
+    """Data, what is forgotten, how many methods.
+
+    Args:
+        spec: of an experiment, as plain values; anything else gives what can be said; classes: names of the classes.
+
+    >>> spoken_title({"dataset": "digits", "forget": "class:0:0.5", "methods": ["gd", "rurk", "scrub"]})
+    'Digits · half of “0” · 3 methods'
+    >>> spoken_title({"dataset": "fashion", "forget": "random:60", "methods": ["gd"]})
+    'Fashion · 60 random samples · GD'
+    """
+    if not isinstance(spec, dict):
+        return "An experiment"
+    name = str(spec.get("dataset", "?"))
+    shown = name.replace("_", " ")
+    data = shown[:1].upper() + shown[1:] if name in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
+    return " · ".join(filter(None, [data, _forgotten(str(spec.get("forget", "")), classes), _methods(spec)]))[:120]
+
+
+def _forgotten(rule: str, classes: Sequence[str]) -> str:
+    kind, _, rest = rule.partition(":")
+    parts = rest.split(":")
+    if kind == "class" and rest:
+        name = parts[0]
+        if name.isdigit() and int(name) < len(classes):
+            name = classes[int(name)]
+        return f"{_share(parts[1] if len(parts) > 1 else '1')} of “{name}”"
+    if kind == "random" and rest:
+        return f"{parts[0]} random {'sample' if parts[0] == '1' else 'samples'}"
+    if kind == "indices" and rest:
+        count = sum(_length(part) for part in rest.split(","))
+        return f"{count} chosen {'sample' if count == 1 else 'samples'}"
+    if kind == "file":
+        return "a list of samples"
+    return f"forget {rule[:40]}" if rule else ""
+
+
+def _length(part: str) -> int:
+    low, _, high = part.partition("-")
+    return int(high) - int(low) + 1 if low.isdigit() and high.isdigit() else 1
+
+
+def _share(text: str) -> str:
+    try:
+        share = float(text)
+    except ValueError:
+        return text
+    return SHARES.get(share, f"{100 * share:.3g}%")
+
+
+def _methods(spec: dict[str, Any]) -> str:
+    found = spec.get("methods")
+    if not isinstance(found, list | tuple) or not found:
+        return ""
+    if len(found) > 1:
+        return f"{len(found)} methods"
+    key = found[0]["method"] if isinstance(found[0], dict) and "method" in found[0] else str(found[0]).partition(":")[0]
+    return METHODS[key].title if key in METHODS else str(key)

@@ -1,0 +1,44 @@
+"""Linked pictures in a browser: a filter in one is a filter in all, and a picture opens its sample."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from .conftest import settled
+
+pytestmark = pytest.mark.e2e
+
+
+def left(page) -> int:
+    return int(page.locator(".rk-chosen b").inner_text().split(" of ")[0])
+
+
+def test_every_picture_filters_the_others(server, visit):
+    page = visit(f"{server}/evidence?method=scrub")
+    assert left(page) == 225
+    page.get_by_role("button", name=re.compile("^nothing to see")).click()
+    assert left(page) == 225 - 108
+    page.get_by_role("slider", name="how unusual, at least").fill("2")
+    fewer = left(page)
+    assert 0 < fewer < 225 - 108
+    places = page.locator(".rk-places")
+    box = places.bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 20)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] - 50, steps=4)
+    page.mouse.up()
+    assert left(page) < fewer
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="CSV").click()
+    text = waiting.value.path().read_text()
+    assert len(text.splitlines()) == left(page) + 1 and "excess_total" in text.splitlines()[0]
+    page.get_by_role("button", name="Show all").click()
+    assert left(page) == 225
+    sample = page.locator(".rk-gallery button").first
+    number = re.search(r"\d+", sample.get_attribute("aria-label"))[0]
+    sample.click()
+    settled(page)
+    page.get_by_role("heading", name="Neighbourhood").wait_for()
+    assert f"sample={number}" in page.url
