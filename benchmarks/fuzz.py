@@ -6,13 +6,18 @@ try 500. A target is a strategy of hypothesis and a function that reads what it 
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import io
 import json
 import os
+import random
+import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
@@ -20,18 +25,26 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from rurk_core.apart.reading import Reading
 from rurk_core.data import Dataset, ForgetSet, forget_set, load_dataset
+from rurk_core.data.forget_lists import indices_of
 from rurk_core.device import find_devices
 from rurk_core.errors import RurkError
 from rurk_core.jobs import control as jobs
 from rurk_core.measure.verdicts import verdicts_from_bytes
 from rurk_core.models import create_model
 from rurk_core.models.checkpoints import load_checkpoint
+from rurk_core.models.exported import FORMAT as PROGRAM
+from rurk_core.models.exported import OPERATORS, Exported
+from rurk_core.models.exported_file import fits
+from rurk_core.run.archive import export, import_file
 from rurk_core.run.engines import find_engine
+from rurk_core.run.experiment import run
 from rurk_core.run.spec import make_spec, spec_from_dict
 from rurk_core.store.store import Store
 from rurk_core.store.tensors import load_tensors, save_tensors
@@ -258,6 +271,157 @@ def read_entry(how: Any, folder: Path) -> None:
     store.verify(key)
 
 
+PLAIN = [
+    f"torch.ops.aten.{name}"
+    for name in ("relu.default", "mul.Tensor", "add.Tensor", "abs.default", "sigmoid.default", "clone.default")
+]
+"""Operators that most programs get through with."""
+
+
+def a_program(seed: int) -> dict[str, Any]:
+    """A program that could be one: operators with arguments of the kinds they take, of likely and of absurd sizes."""
+    rng, names = random.Random(seed), ["x", "w"]
+    sizes = (-1, 0, 1, 2, 3, 8, 64, 2**20, 2**33, 2**62, 2**70)
+
+    def size() -> int:
+        return rng.choice(sizes if rng.random() < 0.3 else sizes[:7])
+
+    def argument(kind: str, name: str) -> dict[str, Any] | None:
+        if "Tensor[]" in kind:
+            return {"as_tensors": [{"name": rng.choice(names)} for _ in range(rng.randint(1, 3))]}
+        if kind.startswith("Tensor") or "Tensor" in kind:
+            likely = [each for each in names if each != "w"] if rng.random() < 0.9 else names
+            return {"as_tensor": {"name": rng.choice(likely)}}
+        if "int[" in kind or "SymInt[" in kind:
+            return {"as_ints": [size() for _ in range(rng.randint(1, 4))]}
+        if "int" in kind or "Int" in kind or "number" in kind or "Scalar" in kind:
+            return {"as_int": size()}
+        if "float" in kind:
+            return {"as_float": rng.choice((0.0, 0.5, 1e308, -1.0))}
+        if "bool" in kind:
+            return {"as_bool": rng.random() < 0.3} if rng.random() < 0.9 else {"as_int": 1}
+        return {"as_string": rng.choice(("none", "mean", "nchw,nchw->n"))} if "str" in kind else None
+
+    nodes = []
+    for number in range(rng.randint(1, 12)):
+        target = rng.choice(PLAIN if rng.random() < 0.8 else list(OPERATORS))
+        call = OPERATORS[target]
+        asked = [(each.name, str(each.type)) for each in call._schema.arguments] if hasattr(call, "_schema") else []
+        asked = asked or [("a", "int"), ("b", "int")]
+        given = {name: argument(kind, name) for name, kind in asked if name != "alpha" and rng.random() < 0.95}
+        inputs = [{"name": name, "arg": value} for name, value in given.items() if value]
+        nodes.append({"target": target, "inputs": inputs, "outputs": [{"as_tensor": {"name": f"v{number}"}}]})
+        names.append(f"v{number}")
+    last = rng.choice([each for each in names if each != "w"])
+    flat = [{"name": "self", "arg": {"as_tensor": {"name": last}}}, {"name": "start_dim", "arg": {"as_int": 1}}]
+    head = [
+        {"name": "input", "arg": {"as_tensor": {"name": "f"}}},
+        {"name": "weight", "arg": {"as_tensor": {"name": "w"}}},
+    ]
+    nodes += [
+        {"target": "torch.ops.aten.flatten.using_ints", "inputs": flat, "outputs": [{"as_tensor": {"name": "f"}}]},
+        {"target": "torch.ops.aten.linear.default", "inputs": head, "outputs": [{"as_tensor": {"name": "y"}}]},
+    ]
+    about = {"format": PROGRAM, "inputs": ["w"], "pixels": "x", "output": "y", "features": "f"}
+    return about | {"nodes": nodes}
+
+
+def read_program(seed: int, folder: Path) -> None:
+    """In a process of its own, as programs are read: within the ceiling of time and memory, whatever it asks for.
+
+    Some operators of torch end the process on absurd arguments; then that is the sentence.
+    """
+    started = time.monotonic()
+    try:
+        grown = _reading().ask(f"{__name__}:program_fits", [seed], size=0, what="The program")
+        assert grown < 200e6, f"{grown / 1e6:.0f} MB"
+    finally:
+        assert time.monotonic() - started < 35
+
+
+def program_fits(seed: int) -> float:
+    """Look at a program as an audit does; how many bytes that took."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with torch.no_grad():
+        fits(Exported(a_program(seed), [torch.zeros(4, 64)]), (1, 8, 8), 4)
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024.0
+
+
+@lru_cache(maxsize=1)
+def _reading() -> Reading:
+    with contextlib.suppress(RurkError):
+        program_fits(0)  # once here, so that the process has what torch loads for this
+    return Reading()
+
+
+def read_list(drawn: tuple[str, Any], folder: Path) -> None:
+    """A forget list of another tool, damaged."""
+    suffix, how = drawn
+    found = indices_of(f"list{suffix}", damaged(_list(suffix), how), len(_digits().train_labels))
+    assert all(type(index) is int for index in found)
+
+
+@lru_cache(maxsize=4)
+def _list(suffix: str) -> bytes:
+    buffer = io.BytesIO()
+    if suffix == ".npy":
+        np.save(buffer, np.arange(40))
+        return buffer.getvalue()
+    numbers = list(range(40))
+    return json.dumps({"indices": numbers}).encode() if suffix == ".json" else "\n".join(map(str, numbers)).encode()
+
+
+def read_archive(drawn: tuple[float, Any], folder: Path) -> None:
+    """An exported experiment in which one value of one JSON file is another, every hash put right."""
+    at, value = drawn
+    forge_archive(_archive(), folder / "a.rurk", at, value)
+    import_file(Store(folder / "store"), folder / "a.rurk")
+
+
+@lru_cache(maxsize=1)
+def _archive() -> bytes:
+    few = {"references": 1, "taus": "0,0.1", "draws": 3, "relearn": 0, "train": {"epochs": 1}}
+    with tempfile.TemporaryDirectory() as folder:
+        store = Store(Path(folder, "store"))
+        key = run(make_spec("iris", "indices:0-9", methods="gd:epochs=1", **few), store)["key"]
+        export(store, key, Path(folder, "a.rurk"))
+        return Path(folder, "a.rurk").read_bytes()
+
+
+def forge_archive(source: bytes, target: Path, at: float, value: Any) -> None:
+    """Put ``value`` in the place of one of all values in the JSON files of an archive, and hashes right."""
+    with zipfile.ZipFile(io.BytesIO(source)) as file:
+        held = {name: file.read(name) for name in file.namelist()}
+    documents = {name: json.loads(data) for name, data in held.items() if name.endswith(".json")}
+    places = [(name, path) for name, document in documents.items() for path in _paths(document)]
+    name, path = places[int(at * (len(places) - 1))]
+    inner = documents[name]
+    for part in path[:-1]:
+        inner = inner[part]
+    inner[path[-1]] = value
+    held[name] = json.dumps(documents[name]).encode()
+    spec = f"{name.split('/')[0]}/spec.json"
+    if "/" in name and name != spec:
+        documents[spec]["files"][name.split("/")[1]] = {
+            "bytes": len(held[name]),
+            "sha256": hashlib.sha256(held[name]).hexdigest(),
+        }
+        held[spec] = json.dumps(documents[spec]).encode()
+    if name != "rurk.json":
+        hashes = {each: hashlib.sha256(data).hexdigest() for each, data in held.items() if each != "rurk.json"}
+        held["rurk.json"] = json.dumps(documents["rurk.json"] | {"files": hashes}).encode()
+    with zipfile.ZipFile(target, "w") as file:
+        for each, data in held.items():
+            file.writestr(each, data)
+
+
+def _paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, held in items:
+        yield (*at, key)
+        yield from _paths(held, (*at, key))
+
+
 FORGET = JSON | st.builds(
     lambda changes: json.loads(forget_set(_digits(), "indices:1-5").to_json()) | changes,
     st.dictionaries(st.sampled_from(["indices", "rule", "fingerprint", "format", "dataset"]), JSON, max_size=2),
@@ -278,6 +442,9 @@ TARGETS: dict[str, tuple[Any, Callable[[Any, Path], None]]] = {
     "Parquet files": (DAMAGE, read_parquet),
     "pictures": (DAMAGE, read_pictures),
     "stored entries": (DAMAGE, read_entry),
+    "exported programs": (st.integers(0, 2**32), read_program),
+    "forget lists": (st.tuples(st.sampled_from([".npy", ".json", ".txt"]), DAMAGE), read_list),
+    "exported experiments": (st.tuples(st.floats(0, 1), JSON), read_archive),
 }
 
 

@@ -65,8 +65,10 @@ class Reading:
             raise UsageError(f"{what} ended the process that read it; it is given up.") from None
         if "value" in found:
             return found["value"]
+        if found["refused"]:
+            raise UsageError(found["refused"])
         self._end()  # what it had allocated goes with it
-        raise UsageError(found["refused"] or f"{what} takes more memory than {GROWTH} times its size; it is given up.")
+        raise UsageError(f"{what} takes more memory than {GROWTH} times its size; it is given up.")
 
     def _start(self) -> Connection:
         # forked where that can be, since libraries are loaded then; bytes go through the pipe, never objects
