@@ -101,7 +101,7 @@ def indices_of(name: str, data: bytes, count: int) -> list[int]:
 def _array(name: str, data: bytes) -> Any:
     try:
         return np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError, MemoryError):
+    except Exception:  # numpy reads a header as Python text, and says what that says
         raise UsageError(
             f"The list {name} is damaged or holds pickled objects; write whole numbers: numpy.save('list.npy', "
             "numpy.asarray(indices, dtype='int64'))."

@@ -58,13 +58,11 @@ class Guard:
             )
 
     def _known(self, host: str) -> bool:
-        name = urlsplit(f"//{host}").hostname if host else None
-        return "*" in self.hosts or (name or "").lower() in self.hosts
+        return "*" in self.hosts or _split(host)[0] in self.hosts
 
     def _name(self, headers: Mapping[str, str]) -> str:
         """Of the cookie: browsers do not tell ports of one host apart."""
-        port = urlsplit(f"//{headers.get('host', '')}").port
-        return f"rurk-{port or 'app'}"
+        return f"rurk-{_split(headers.get('host', ''))[1] or 'app'}"
 
     def _has_cookie(self, headers: Mapping[str, str]) -> bool:
         try:
@@ -89,6 +87,15 @@ class Guard:
         answer = [(name.encode(), text.encode("latin-1", "replace")) for name, text in given.items()]
         await send({"type": "http.response.start", "status": 303, "headers": answer})
         await send({"type": "http.response.body", "body": b""})
+
+
+def _split(host: str) -> tuple[str, int | None]:
+    """Name and port of a Host header; an empty name for what is none."""
+    try:
+        found = urlsplit(f"//{host}")
+        return (found.hostname or "").lower() or "?", found.port
+    except ValueError:
+        return "?", None
 
 
 async def _refuse(scope: Any, receive: Any, send: Any, status: int, sentence: str) -> None:
