@@ -17,7 +17,7 @@ from ui.text import duration, escape, percent, plain
 def finished_runs() -> None:
     entries = state.runs()
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Experiments", anchor=False)
+        st.header("Experiments", anchor=False)
         st.page_link("compare.py", label="Compare methods", icon=":material/table_chart:")
     if not entries:
         st.caption("None yet: start one above.")
