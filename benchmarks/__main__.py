@@ -2,7 +2,8 @@
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
 ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``), ``gpu --out
-DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten minutes in a browser); nor is ``exported`` made unless it is named, whose second half needs timm.
+DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten minutes in a browser); nor is ``exported`` made unless it is
+named, whose second half needs timm.
 """
 
 from __future__ import annotations
