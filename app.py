@@ -64,9 +64,9 @@ PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
 from ui.components import assets  # noqa: E402
-from ui.session import served  # noqa: E402
+from ui.session import served, stages  # noqa: E402
 
-routes = [*served.ROUTES, *assets.ROUTES]
+routes = [*served.ROUTES, *stages.ROUTES, *assets.ROUTES]
 if base := st.get_option("server.baseUrlPath").strip("/"):  # Streamlit puts its own under it, but not these
-    routes += [Route(f"/{base}{route.path}", route.endpoint) for route in routes]
+    routes += [Route(f"/{base}{route.path}", route.endpoint, methods=route.methods) for route in routes]
 app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(ContentSecurity)])

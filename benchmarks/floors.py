@@ -18,6 +18,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 
 FLOORS = (
     "ground",
+    "apart",
     "data",
     "models",
     "device",

@@ -13,6 +13,7 @@ from ui.jobs.runs import empty_state
 from ui.sections.counts import say, table, taken_for
 from ui.sections.distances import distances_box
 from ui.sections.recognition import show_curve
+from ui.sections.sharing import share_box
 from ui.sections.whole_set import stayed
 from ui.session import state
 from ui.session.evidence import findings_of
@@ -88,10 +89,15 @@ def show_stage(run: str, result: dict[str, Any], dataset: Any, method: str, atta
         return
     if sample not in result["forget"]["indices"]:
         about["samples"] = [[sample, scene.label(sample), ""], *about["samples"]]
-    places = {"place": f"stages/{name}", "pictures": f"{images_at(dataset)}/train", "live": True}
+    places = {
+        "place": f"stages/{name}",
+        "pictures": f"{images_at(dataset)}/train",
+        "live": True,
+        "hand": dataset.train_images.dim() == 4,
+    }
     stage("stage", {**about, **places, "start": start})
     box = st.expander(
-        "Numbers, curves, distances, reports", icon=":material/table_chart:", key="drawer", on_change="rerun"
+        "Numbers, curves, distances, files to hand on", icon=":material/table_chart:", key="drawer", on_change="rerun"
     )
     if box.open:
         with box:
@@ -125,6 +131,8 @@ def drawer(
     if dataset is not None:
         distances_box(view, shown, "distance_box")
     report_buttons(run, sample if view.forgotten else None)
+    if scene is not None:
+        share_box(scene, sample)
     for text in result.get("notes", []):
         st.caption(plain(text))
 

@@ -17,6 +17,7 @@ FILES = (
     "audit",
     "residual",
     "report",
+    "share",
     "store",
     "doctor",
     "evidence",

@@ -41,7 +41,7 @@ def audit_flags(parser: argparse.ArgumentParser, *, references: str) -> None:
     )
     parser.add_argument("--attack", default="gaussian", help="of 'rurk attacks', with commas (default: gaussian)")
     parser.add_argument("--tau", default="", help="radii, as for 'rurk run'")
-    parser.add_argument("--draws", default="100", help="copies of a sample at each radius (default: 100)")
+    parser.add_argument("--draws", default="20", help="copies of a sample at each radius (default: 20)")
     parser.add_argument("--seed", default="7", help="keys the draws (default: 7)")
 
 

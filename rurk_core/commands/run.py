@@ -38,7 +38,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--members", help="M, further Originals: they tell memory of a very sample (default: 0)")
     add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
-    add("--draws", help="copies of a sample at each radius (default: 100)")
+    add("--draws", help="copies of a sample at each radius (default: 20)")
     add("--recipe", help="how models are trained: quick, paper or fast (default: quick)")
     add("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
     add("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")

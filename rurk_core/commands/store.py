@@ -132,11 +132,11 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _import(options: argparse.Namespace) -> int:
-    from ..run.archive import import_file
+    from ..run.archive import import_apart
     from ..run.signing import own_key
 
     trust = own_key() if options.trust == "own" else options.trust
-    found = import_file(_open(options), options.file, trust=trust)
+    found = import_apart(_open(options), options.file, trust=trust)
     lines = [f"{found.key}: {found.new} new entries."]
     if not trust:
         lines.append("Nobody vouches for it: it can be looked at and compared, and no run builds on it (--trust KEY).")

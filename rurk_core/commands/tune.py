@@ -25,7 +25,7 @@ def register(command: Command) -> None:
     tune.add_argument("--attack", dest="attacks", help="of random copies: gaussian (default), shift, jpeg, ...")
     tune.add_argument("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
     tune.add_argument("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
-    tune.add_argument("--draws", help="copies of a sample at each radius (default: 100)")
+    tune.add_argument("--draws", help="copies of a sample at each radius (default: 20)")
     tune.add_argument("--recipe", help="how models are trained: quick, paper or fast (default: quick)")
     tune.add_argument("--seed", help="of models, draws and the search (default: 7)")
     where(tune)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,6 +26,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"RIFF")
 """How images of :data:`FORMATS` begin."""
 MAX_PIXELS = 50_000_000
+SMALL, PIXELS_PER_BYTE = 8_000_000, 50
+"""Larger images than this must have a byte for so many pixels: photographs have one for ten at most."""
+AT_A_TIME = 25_000_000
+"""Pixels that are decoded side by side: up to eight bytes each."""
+STRIP = 256
 WHITE = 65_535
 ROTATED = 274
 """The number of the EXIF entry that says how a camera was held."""
@@ -42,11 +48,34 @@ class Encoded:
     white: int = WHITE
 
 
-def decode(image: Encoded, size: int | None = None) -> np.ndarray:
+class Gate:
+    """Lets threads decode side by side as long as their images have :data:`AT_A_TIME` pixels in all."""
+
+    def __init__(self) -> None:
+        self._free, self._inside = threading.Condition(), 0
+
+    @contextlib.contextmanager
+    def through(self, pixels: int) -> Iterator[None]:
+        with self._free:
+            self._free.wait_for(lambda: not self._inside or self._inside + pixels <= AT_A_TIME)
+            self._inside += pixels
+        try:
+            yield
+        finally:
+            with self._free:
+                self._inside -= pixels
+                self._free.notify_all()
+
+
+def decode(image: Encoded, size: int | None = None, gate: Gate | None = None) -> np.ndarray:
     """One image as uint8 H×W (grey) or H×W×3.
 
+    Args:
+        gate: shared by threads that decode at the same time.
+
     Raises:
-        RurkError: it is not a readable image of :data:`FORMATS`, or larger than :data:`MAX_PIXELS`.
+        RurkError: it is not a readable image of :data:`FORMATS`, larger than :data:`MAX_PIXELS`, or far larger than
+            its bytes.
     """
     try:
         data = image.read()
@@ -56,16 +85,13 @@ def decode(image: Encoded, size: int | None = None) -> np.ndarray:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
-            if picture.width * picture.height > MAX_PIXELS:
-                raise RurkError(
-                    f"The image {image.name} has {picture.width}×{picture.height} pixels; "
-                    f"the limit is {MAX_PIXELS // 1_000_000} million."
-                )
-            picture.load()
-            picture = _plain(ImageOps.exif_transpose(picture), image.white)
-            if size:
-                picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
-            return np.asarray(picture)
+            pixels = _pixels(picture, image.name, len(data))
+            with (gate or Gate()).through(pixels):
+                picture.load()
+                picture = _plain(ImageOps.exif_transpose(picture), image.white)
+                if size:
+                    picture = ImageOps.fit(picture, (size, size), Image.Resampling.BILINEAR)
+                return np.asarray(picture)
     except RurkError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
@@ -74,11 +100,32 @@ def decode(image: Encoded, size: int | None = None) -> np.ndarray:
         raise RurkError(f"The image {image.name} is damaged or is not a PNG, JPEG, WebP or BMP image.") from None
 
 
+def _pixels(picture: Image.Image, name: str, held: int) -> int:
+    """How many pixels a picture has, of which only the header is read.
+
+    Raises:
+        RurkError: more than any photograph, or than so few bytes are worth decoding.
+    """
+    pixels = picture.width * picture.height
+    if pixels > MAX_PIXELS:
+        raise RurkError(
+            f"The image {name} has {picture.width}×{picture.height} pixels; "
+            f"the limit is {MAX_PIXELS // 1_000_000} million."
+        )
+    if pixels > max(SMALL, PIXELS_PER_BYTE * held):
+        raise RurkError(f"The image {name} claims {pixels:,} pixels in {held:,} bytes; it was not decoded.")
+    return pixels
+
+
 def _plain(picture: Image.Image, most: int) -> Image.Image:
     """An 8-bit grey or RGB picture."""
     if _deep(picture):
-        values = np.asarray(picture, dtype=np.float64)
-        return Image.fromarray(np.clip(values * 255 / most, 0, 255).round().astype(np.uint8))
+        values = np.asarray(picture)
+        out = np.empty(values.shape, np.uint8)
+        for at in range(0, len(values), STRIP):  # in parts, since there are eight bytes a pixel in between
+            part = values[at : at + STRIP].astype(np.float64)
+            out[at : at + STRIP] = np.clip(part * 255 / most, 0, 255).round()
+        return Image.fromarray(out)
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
@@ -105,11 +152,13 @@ def looked_at(splits: Splits) -> tuple[int, list[str]]:
     rotated, other, whites = 0, 0, [0]
     for image in (image for images, _ in splits.values() for image in images):
         with contextlib.suppress(Exception):  # what is wrong with an image is said when it is decoded
-            picture = Image.open(io.BytesIO(image.read()), formats=FORMATS)
+            data = image.read()
+            picture = Image.open(io.BytesIO(data), formats=FORMATS)
             rotated += picture.getexif().get(ROTATED, 1) in range(2, 9)
             suffix = Path(image.name).suffix.lower()
             other += suffix in SUFFIXES and Image.registered_extensions().get(suffix) != picture.format
-            if _deep(picture) and picture.width * picture.height <= MAX_PIXELS:
+            if _deep(picture):
+                _pixels(picture, image.name, len(data))
                 whites.append(int(np.asarray(picture).max()))
     bits = next((bits for bits in (8, 10, 12) if max(whites) < 2**bits), 16)
     notes = [f"The camera's rotation (EXIF) was applied to {_images(rotated)}."] if rotated else []

@@ -168,6 +168,8 @@ def parse_indices(text: str, *, limit: int) -> list[int]:
         UsageError: not written like this, or reaching ``limit`` or beyond.
     """
     found: list[int] = []
+    if text.count(",") > limit:
+        raise UsageError(f"There are {limit} samples, and more than so many indices are named.")
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?\s*", part, re.ASCII)
         if not match:
@@ -178,6 +180,8 @@ def parse_indices(text: str, *, limit: int) -> list[int]:
             raise UsageError(f"The range {part.strip()} runs backwards.")
         if high >= limit:
             raise UsageError(f"There is no sample {high}; samples run from 0 to {limit - 1}.")
+        if len(found) + high - low >= limit:
+            raise UsageError(f"There are {limit} samples, and more than so many indices are named.")
         found += range(low, high + 1)
     return found
 

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ..errors import RurkError
 from .dataset import Progress, fingerprint_of
-from .decoding import Encoded, Splits, decode, looked_at, with_white
+from .decoding import Encoded, Gate, Splits, decode, looked_at, with_white
 from .stream import Images, Kept, Streamed, budget, gigabytes
 
 CHUNK = 512
@@ -33,10 +33,11 @@ def decode_all(
     images: Sequence[Encoded], *, size: int | None = None, progress: Progress | None = None
 ) -> Iterator[np.ndarray]:
     """All images in order, decoded in parallel (the library lets go of the interpreter while it decodes)."""
+    gate = Gate()
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(images), CHUNK):
             chunk = images[start : start + CHUNK]
-            yield from pool.map(lambda image: decode(image, size), chunk)
+            yield from pool.map(lambda image: decode(image, size, gate), chunk)
             if progress:
                 progress(start + len(chunk), len(images), "Decoding images")
 
@@ -111,11 +112,11 @@ class Compressed:
     size: int | None
 
     def read(self, index: np.ndarray) -> Tensor:
-        out = np.empty((len(index), *self.shape[1:]), np.uint8)
+        out, gate = np.empty((len(index), *self.shape[1:]), np.uint8), Gate()
 
         def one(at: int) -> None:
             image = self.images[index[at]]
-            pixels = decode(image, self.size)
+            pixels = decode(image, self.size, gate)
             _check_size(image.name, pixels, self.images[0].name, self.shape[2:])  # type: ignore[arg-type]
             if pixels.ndim == 3 and self.shape[1] == 1:
                 raise _ColourFound

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 
@@ -25,6 +26,11 @@ from .splits import configuration, in_words, split_of, train_and_test
 
 GROUPS = 8
 """Row groups that are kept in memory."""
+BYTES_PER_ROW, SPARE_ROWS = 32, 10_000
+"""A row takes so many bytes of a file at least, but for so many."""
+GROWTH, SPARE = 5, 50e6
+"""Unpacked, a file may be so many times as large, and so many bytes on top."""
+MAX_NAME = 1000
 TEST_SHARE = 0.2
 """Share of a set without a test split that is held out."""
 
@@ -140,7 +146,7 @@ def read_parquet(files: Sequence[Path], columns: Columns) -> Read:
     groups = _RowGroups()
     for file in files:
         with _readable(file):
-            shard = pq.ParquetFile(file)
+            shard = open_parquet(file)
             schema = shard.schema_arrow
             image = _image_column(schema, file, columns.image)
             if label not in schema.names:
@@ -149,7 +155,7 @@ def read_parquet(files: Sequence[Path], columns: Columns) -> Read:
         names = names or _class_names(schema, label)
         if column.null_count:
             raise RurkError(_lacking(file))
-        labels.append(_values(column))
+        labels.append(_values(column, file))
         row = 0
         for group in range(shard.num_row_groups):
             for at in range(shard.metadata.row_group(group).num_rows):
@@ -180,14 +186,47 @@ def columns_of(table: Table, file: Path) -> tuple[str, str, np.ndarray, list[str
     """(image column, label column, labels, class names) of a table; raises RurkError as :func:`read_parquet` does."""
     image = _image_column(table.schema_arrow, file, None)
     label, _ = _label_column(table, file, None)
-    return image, label, _values(table.read(columns=[label]).column(label)), _class_names(table.schema_arrow, label)
+    values = _values(table.read(columns=[label]).column(label), file)
+    return image, label, values, _class_names(table.schema_arrow, label)
 
 
-def _values(column: Any) -> np.ndarray:
-    """A column as numbers, or as text in an array of objects."""
+def open_parquet(file: Path) -> Any:
+    """A Parquet file, once its own description promises no more than its size allows.
+
+    Values that are stored once and named often stay so in memory.
+
+    Raises:
+        RurkError: it has more rows than its bytes could be images, or unpacks to far more than it holds.
+    """
+    shard = pq.ParquetFile(file)
+    about, size = shard.metadata, file.stat().st_size
+    if about.num_rows > SPARE_ROWS + size / BYTES_PER_ROW:
+        raise RurkError(f"The Parquet file {file} claims {about.num_rows:,} rows in {size:,} bytes, and is not read.")
+    groups = [about.row_group(at) for at in range(about.num_row_groups)]
+    unpacked = sum(group.column(at).total_uncompressed_size for group in groups for at in range(group.num_columns))
+    if unpacked > GROWTH * size + SPARE:
+        raise RurkError(f"The Parquet file {file} unpacks to far more than it holds, and is not read.")
+    columns = [about.schema.column(at) for at in range(about.num_columns)]
+    texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+    return pq.ParquetFile(file, read_dictionary=texts)
+
+
+def _values(column: Any, file: Path) -> np.ndarray:
+    """A column as numbers, or as text in an array of objects.
+
+    Raises:
+        RurkError: it holds texts that are no names of classes.
+    """
     if pa.types.is_dictionary(column.type):
+        for chunk in column.chunks:
+            if len(chunk.dictionary) and _is_text(column.type) and _longest(chunk.dictionary) > MAX_NAME:
+                raise RurkError(f"The Parquet file {file} has labels of more than {MAX_NAME:,} letters.")
         column = column.cast(column.type.value_type)
     return np.asarray(column.to_numpy())
+
+
+def _longest(values: Any) -> int:
+    return pc.max(pc.binary_length(values)).as_py() or 0
 
 
 class _RowGroups:
@@ -211,9 +250,15 @@ class _RowGroups:
 
 def _read_group(file: Path, column: str, group: int) -> Any:
     with _readable(file):
-        values = pq.ParquetFile(file).read_row_group(group, columns=[column], use_threads=False).column(column)
+        values = open_parquet(file).read_row_group(group, columns=[column], use_threads=False).column(column)
         whole = values.combine_chunks()
-    return whole.field("bytes") if pa.types.is_struct(whole.type) else whole
+        whole = whole.field("bytes") if pa.types.is_struct(whole.type) else whole
+        whole = whole.combine_chunks() if isinstance(whole, pa.ChunkedArray) else whole
+        if pa.types.is_dictionary(whole.type) and len(whole.dictionary):
+            total = pc.sum(pc.take(pc.binary_length(whole.dictionary), whole.indices)).as_py() or 0
+            if total > GROWTH * file.stat().st_size + SPARE:
+                raise RurkError(f"The Parquet file {file} holds few images many times over, and is not read.")
+    return whole
 
 
 @contextmanager
@@ -235,7 +280,8 @@ def _image_column(schema: Any, file: Path, wanted: str | None) -> str:
         for field in schema
         if pa.types.is_struct(field.type) and any(child.name == "bytes" for child in field.type)
     ]
-    plain = [f.name for f in schema if pa.types.is_binary(f.type) or pa.types.is_large_binary(f.type)]
+    kinds = {f.name: f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in schema}
+    plain = [name for name, kind in kinds.items() if pa.types.is_binary(kind) or pa.types.is_large_binary(kind)]
     if wanted:
         if wanted not in structs + plain:
             raise RurkError(f"The Parquet file {file} has no image column '{wanted}', but {_listed(structs + plain)}.")
@@ -268,7 +314,7 @@ def _label_column(shard: Any, file: Path, wanted: str | None) -> tuple[str, list
     declared = [name for name in usable if _class_names(schema, name)]
     if first or len(declared) == 1:
         return first or declared[0], []
-    words = [name for name in usable if _is_text(schema.field(name).type) and _comes_back(shard, name)]
+    words = [name for name in usable if _is_text(schema.field(name).type) and _comes_back(shard, name, file)]
     if len(words) == 1 and not declared:
         return words[0], [f"The column '{words[0]}' was taken for the labels: the only text that comes back."]
     if not usable:
@@ -289,9 +335,9 @@ def _is_text(kind: Any) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
-def _comes_back(shard: Any, name: str) -> bool:
+def _comes_back(shard: Any, name: str, file: Path) -> bool:
     """Whether a column of text has few values for its length, as names of classes do and file names do not."""
-    values = _values(shard.read(columns=[name]).column(name))
+    values = _values(shard.read(columns=[name]).column(name), file)
     return 1 < len(set(values.tolist())) <= len(values) / _FEW
 
 

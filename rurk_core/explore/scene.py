@@ -123,11 +123,14 @@ class Scene:
         return self.model(name)
 
     def pixels(self, sample: int) -> Tensor:
-        if not 0 <= sample < len(self.data.train_labels):
-            raise UsageError(f"There is no training sample {sample}; they are numbered from 0.")
+        """The sample, float32 in [0, 1]; raises UsageError where there is none."""
+        self.label(sample)
         return to_pixels(self.data.train_images[[sample]])[0]
 
     def label(self, sample: int) -> int:
+        """The class of a training sample; raises UsageError where there is none."""
+        if not 0 <= sample < len(self.data.train_labels):
+            raise UsageError(f"There is no training sample {sample}; they are 0 to {len(self.data.train_labels) - 1}.")
         return int(self.data.train_labels[sample])
 
     def place(self, sample: int) -> int | None:

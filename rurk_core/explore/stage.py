@@ -16,6 +16,7 @@ the plane is the field under it the model's answer to it; what each copy is take
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,7 +31,7 @@ from ..measure.verdicts import LOG_ODDS_BOUND, log_odds
 from ..perturb.copies import ATTACKS
 from ..perturb.planes import Plane, ball_outline, beliefs
 from .packing import pack
-from .scene import Scene
+from .scene import REACH, Scene
 
 SIDE = 96
 """Pixels of the longer side of a picture, at most; larger ones are shown reduced to that."""
@@ -47,6 +48,8 @@ LIGHT, HEAVY = (21, 41), (11, 21, 41)
 SMALL = 1000
 ZOOMS = 5
 """Fields of a plane: the whole of it, half as far, a quarter, and so on, for small radii."""
+NEAR = 2.2
+"""A field that suits a radius reaches at least so many times as far."""
 FLOOR = -8.0
 """Log-probabilities below this are kept as this: far from every border."""
 
@@ -54,6 +57,14 @@ FLOOR = -8.0
 def sides(scene: Scene) -> tuple[int, ...]:
     """Nodes along a side of a field, level by level."""
     return LIGHT if scene.data.train_images[0].numel() <= SMALL else HEAVY
+
+
+def zoom_of(scene: Scene, at: int) -> int:
+    """Which zoom suits radius number ``at``."""
+    tau = scene.taus[at]
+    if not tau:
+        return 0
+    return max(0, min(ZOOMS - 1, math.floor(math.log2(REACH / NEAR * max(scene.taus) / tau))))
 
 
 def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -> bytes:
@@ -69,7 +80,7 @@ def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -
     if scene.measured and place is not None:
         judging = [name for name in scene.models if name in scene.like.models]
         known = {name: scene.like.recognised(name)[place].tolist() for name in judging}
-    arrays: dict[str, NDArray[Any]] = {"picture": _picture(scene.pixels(sample))}
+    arrays: dict[str, NDArray[Any]] = {"picture": shown_picture(scene.pixels(sample))}
     step = 0.0
     if _on_rays(scene):
         arrays["noise"], step = _stepped(_shown(scene.noise(sample)[: _pictured(scene, room)]), levels)
@@ -93,7 +104,8 @@ def field(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int 
 
     ``shades`` uint8 [k, side, side]: byte b of a class stands for the log-probability (1 − b/255)·``floor``; classes in
     the order of ``base``, the last for the likeliest of all further ones. Rows go up, columns across, from −``extent``
-    to ``extent``, the plane's own over 2^``zoom``. ``outline`` float32 [a, 2] is the ball of τ = 1.
+    to ``extent``, the plane's own over 2^``zoom``. What is written are differences along both, modulo 256: they are
+    small, and so the bytes pack well. ``outline`` float32 [a, 2] is the ball of τ = 1.
 
     Raises:
         UsageError: no such level, zoom, plane or model.
@@ -103,10 +115,17 @@ def field(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int 
     on, extent, about = scene.cut(sample, cut)
     header = {"kind": "field", "sample": sample, "cut": cut, "model": name, "level": level, "zoom": zoom}
     arrays: dict[str, NDArray[Any]] = {
-        "shades": shades(scene, sample, cut, name, level, zoom),
+        "shades": differences(shades(scene, sample, cut, name, level, zoom)),
         "outline": ball_outline(on, ATTACKS[scene.attack].ball, 1.0, 73),
     }
     return pack({**header, "extent": extent / 2**zoom, "floor": FLOOR, **about}, arrays)
+
+
+def differences(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Differences along the last two axes, modulo 256; two cumulative sums undo them."""
+    for axis in (-1, -2):
+        values = np.diff(values, axis=axis, prepend=np.uint8(0))
+    return values
 
 
 def shades(scene: Scene, sample: int, cut: str, name: str, level: int, zoom: int) -> NDArray[np.uint8]:
@@ -144,8 +163,8 @@ def copies(scene: Scene, sample: int, cut: str, at: Sequence[int], names: Sequen
     on, own = scene.cut(sample, cut)[0], scene.label(sample)
     parts: dict[str, list[Any]] = {"places": [], "own": [], "top": [], "share": [], "margin": []}
     for t in at:
-        parts["places"].append(_places(on, scene.moved(sample, t)))
-        found = [_answer(scene.logits(sample, t, name), own) for name in names]
+        parts["places"].append(place_of(on, scene.moved(sample, t)))
+        found = [answer(scene.logits(sample, t, name), own) for name in names]
         for name in ("own", "top", "share", "margin"):
             parts[name].append([each[name] for each in found])
     arrays = {name: np.asarray(value) for name, value in parts.items()}
@@ -169,14 +188,14 @@ def _pictured(scene: Scene, room: int) -> int:
     return max(1, min(scene.copies_each, room // (radii * _shown(scene.pixels(0)[None]).numel())))
 
 
-def _places(cut: Plane, moved: Tensor) -> NDArray[np.float32]:
+def place_of(cut: Plane, moved: Tensor) -> NDArray[np.float32]:
     """Where copies stand on a plane: at their distance from the sample, in the direction of their projection [n, 2]."""
     at = cut.coordinates(moved)
     far = (moved - cut.origin).flatten(1).square().mean(1).sqrt()
     return (at * (far / at.norm(dim=1).clamp(min=1e-12))[:, None]).numpy()
 
 
-def _answer(logits: Floats, own: int) -> dict[str, NDArray[Any]]:
+def answer(logits: Floats, own: int) -> dict[str, NDArray[Any]]:
     """What one model says of n copies, small: see :func:`copies`."""
     found = torch.from_numpy(logits)
     chances, order = found.softmax(1), np.argsort(-logits, axis=1, kind="stable")[:, :TOP]
@@ -208,7 +227,8 @@ def _shown(images: Tensor) -> Tensor:
     return images[:, : 3 if images.shape[1] >= 3 else 1].permute(0, 2, 3, 1)
 
 
-def _picture(pixels: Tensor) -> NDArray[np.uint8]:
+def shown_picture(pixels: Tensor) -> NDArray[np.uint8]:
+    """An image as it is shown: uint8 [H, W, channels]."""
     return _byte(_shown(pixels[None])[0].clamp(0, 1))
 
 

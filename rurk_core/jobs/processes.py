@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import secrets
@@ -14,17 +13,12 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from ..apart.reading import die_with_parent
 from ..errors import RurkError
 from ..store.names import explain
 
 POLL = 0.05
 """Seconds between two looks at a lock that another process holds."""
-
-
-def die_with_parent() -> None:
-    """Have the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing happens)."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def tie_children() -> None:

@@ -144,7 +144,7 @@ def load_checkpoint(
 def read_apart(path: str, folder: str, input_shape: list[int], classes: int) -> None:
     """Read a checkpoint and leave it in ``folder`` as plain tensors, and the graph of a program as plain JSON.
 
-    For a process of its own (:mod:`rurk_core.jobs.bounded`); :func:`load_apart` reads what it leaves.
+    For a process of its own (:mod:`rurk_core.apart.reading`); :func:`load_apart` reads what it leaves.
 
     Raises:
         UsageError: as in :func:`load_checkpoint`.

@@ -31,5 +31,7 @@ def load_weights(model: Classifier, weights: dict[str, Tensor], name: str) -> Cl
             )
         if weights[key].is_floating_point() and not torch.isfinite(weights[key]).all():
             raise UsageError(f"The checkpoint '{name}' holds NaN or infinite numbers in '{key}'.")
-    model.load_state_dict(weights)
+    # a model without storage takes the weights themselves, another one copies them
+    cast = {key: weights[key].to(value.dtype) for key, value in own.items()}
+    model.load_state_dict(cast, assign=all(value.is_meta for value in own.values()))
     return model.eval()

@@ -6,7 +6,7 @@ from typing import Any
 
 from ..evidence.findings import SAID
 from ..explore.scene import CUTS, REACH, Scene
-from ..explore.stage import FILLED, ZOOMS, sides
+from ..explore.stage import FILLED, NEAR, ZOOMS, sides
 from .looks import FILLS, REFERENCES, REST, Look, looks_of
 
 LIGHT = 40_000
@@ -38,6 +38,7 @@ def described(scene: Scene, version: str) -> dict[str, Any]:
         "levels": len(sides(scene)),
         "zooms": ZOOMS,
         "reach": REACH,
+        "near": NEAR,
         "light": scene.copies_each * len(scene.taus) * len(scene.models) * numel <= 1000 * LIGHT,
         "cuts": CUTS,
         "findings": SAID,

@@ -19,18 +19,20 @@ import os
 import secrets
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ..apart.reading import Reading
 from ..data import load_dataset
 from ..errors import Damaged, RurkError, UsageError
 from ..models.container import stored_archive
 from ..store.names import FILE_NAME, KEY, clean_title, explain
 from ..store.store import OWN_FILES, Store
-from .checking import Reader, contradictions, recount
+from .checking import contradictions, recount, runs
 from .signing import sign, vouched
+from .stored import Reader
 
 FORMATS = ("rurk-experiment/1", "rurk-experiment/2")
 """The first had neither hashes nor signatures."""
@@ -159,6 +161,20 @@ def import_file(store: Store, path: Path, *, trust: str = "") -> Imported:
         raise UsageError(f"The file {path} cannot be read as an exported experiment ({error}).") from None
 
 
+def import_apart(store: Store, path: Path, *, trust: str = "") -> Imported:
+    """:func:`import_file` in a process of its own, bounded in time and memory by the size of the file."""
+    if not path.is_file():
+        raise UsageError(f"There is no file {path}.")
+    with Reading() as reading:
+        arguments = [store.url, str(path), trust]
+        size = path.stat().st_size
+        return Imported(**reading.ask(f"{__name__}:_import", arguments, size=size, what=f"The file {path}"))
+
+
+def _import(url: str, path: str, trust: str) -> dict[str, Any]:
+    return asdict(import_file(Store(url), Path(path), trust=trust))
+
+
 def _origin(path: Path, signer: str) -> dict[str, Any]:
     """Where an entry comes from: file, hash of it, when and by whom it was taken in, and who vouched."""
     try:
@@ -203,6 +219,7 @@ class Packed:
         for entry in keys:
             for name in self.document(entry)["files"]:
                 self.read(entry, name)
+        runs(self, keys)
         if key.startswith("run-"):
             for sentence in contradictions(self, key):
                 raise UsageError(f"The file {self.path} contradicts itself: {sentence}")

@@ -16,11 +16,11 @@ from typing import Any
 
 import torch
 
+from ..apart.reading import Reading
 from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
 from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
-from ..jobs.bounded import Reading
 from ..models import parse_model
 from ..models.checkpoints import Checkpoint, constants_of, file_fingerprint, find_checkpoint, load_apart
 from ..models.exported import EXPORTED, Exported
@@ -34,7 +34,7 @@ from .experiment import expect
 from .misfit import misfits
 from .plan import Stage, Work, peer_stages, scores_stage, verdict_stages
 from .result import gather
-from .spec import MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
+from .spec import DRAWS, MAX_DRAWS, MAX_REFERENCES, Spec, asked_radii, parse_attacks, parse_taus, whole
 from .stored import load_model, role_of, stored_scores, versions
 
 MAX_UNLEARNED = 32
@@ -52,7 +52,7 @@ def audit(
     normalise: str = "",
     attacks: Any = ("gaussian",),
     taus: Any = "",
-    draws: Any = 100,
+    draws: Any = DRAWS,
     seed: Any = 7,
     title: str = "",
     root: str | None = None,

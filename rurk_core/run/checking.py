@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import torch
 
@@ -12,9 +12,11 @@ from ..data import Dataset, ForgetSet, held
 from ..errors import RurkError
 from ..measure.residual import Verdicts, summarise
 from ..measure.verdicts import count_verdicts, verdicts_from_bytes
+from ..models.exported import Exported
+from ..models.exported_file import fits
 from ..store.store import Store
 from .plan import forget_digest
-from .stored import load_model, role_of
+from .stored import Reader, described, load_model, role_of
 
 CLOSE = 1e-9
 """Relative: the same sums in another order."""
@@ -24,12 +26,17 @@ ROUNDING = 0.02
 """Share of copies that another device or another release of torch may take for another class."""
 
 
-class Reader(Protocol):
-    """A store, or a file of an exported experiment."""
+def runs(reader: Reader, keys: Iterable[str]) -> None:
+    """Load every model among entries; programs go through the same dry run as when they are audited.
 
-    def read(self, key: str, name: str) -> bytes: ...
-    def read_json(self, key: str, name: str) -> dict[str, Any]: ...
-    def document(self, key: str) -> dict[str, Any]: ...
+    Raises:
+        RurkError: one is damaged, or takes too much.
+    """
+    for key in keys:
+        if "info.json" in reader.document(key)["files"]:
+            model, (_, shape, classes) = load_model(reader, key), described(reader, key)
+            if isinstance(model, Exported):
+                fits(model, shape, classes)
 
 
 def contradictions(reader: Reader, run: str) -> Iterator[str]:

@@ -38,7 +38,8 @@ def canonical_json(spec: dict[str, Any]) -> str:
 
 def clean_title(title: Any) -> str:
     """One line of printable text of at most ``MAX_TITLE`` characters."""
-    plain = "".join(c if c.isprintable() else " " for c in str("" if title is None else title))
+    start = ("" if title is None else title if isinstance(title, str) else str(title))[: 20 * MAX_TITLE]
+    plain = "".join(c if c.isprintable() else " " for c in start)
     return " ".join(plain.split())[:MAX_TITLE].strip()
 
 

@@ -208,3 +208,32 @@ def test_it_stands_still_where_less_motion_is_asked_for(server, browser):
     )
     assert moving == [True, 0]
     context.close()
+
+
+def test_a_sample_is_changed_by_hand_and_every_model_answers(stage):
+    fetched(stage)
+    stage.get_by_role("tab", name="Change it yourself").click()
+    stage.wait_for_function("document.querySelector('.rks-said').textContent.includes('re-trained models')")
+    rows = stage.locator(".rks-hand .rks-rows")
+    before = rows.inner_text()
+    assert rows.locator(".rks-row").count() == 3
+    stage.get_by_label("Brighter").focus()
+    for _ in range(30):
+        stage.keyboard.press("ArrowLeft")
+    was = f"document.querySelector('.rks-hand .rks-rows').innerText !== {before!r}"
+    stage.wait_for_function(was, timeout=20_000)
+    assert in_view(stage) == order(stage)[0], "a key on a knob is no step to another sample"
+    canvas = stage.locator(".rks-hand canvas").bounding_box()
+    pixels = "[...document.querySelector('.rks-hand canvas').getContext('2d').getImageData(0, 0, 28, 28).data].join()"
+    drawn = stage.evaluate(pixels)
+    stage.mouse.move(canvas["x"] + 20, canvas["y"] + 20)
+    stage.mouse.down()
+    stage.mouse.move(canvas["x"] + 60, canvas["y"] + 60, steps=6)
+    stage.mouse.up()
+    stage.wait_for_function(f"{pixels} !== {drawn!r}", timeout=20_000)
+    stage.get_by_role("button", name="Find the strongest").click()
+    said = "document.querySelector('.rks-said').textContent"
+    stage.wait_for_function(f"{said}.startsWith('The strongest change')", timeout=60_000)
+    stage.get_by_role("button", name="Undo all").click()
+    stage.wait_for_function(f"!{said}.startsWith('The strongest') && !{said}.startsWith('Trying')", timeout=20_000)
+    assert rows.inner_text() == before

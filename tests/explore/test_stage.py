@@ -43,6 +43,12 @@ MODELS = {
 ROLES = {"original": "original", "gd": "unlearned"}
 
 
+def field(*about) -> tuple[dict, np.ndarray]:
+    """A field as a browser reads it: header and shades."""
+    header, found = unpack(stage.field(*about))
+    return header, found["shades"].cumsum(-1, dtype=np.uint8).cumsum(-2, dtype=np.uint8)
+
+
 @pytest.fixture(scope="module")
 def data():
     images = torch.full((7, 1, 2, 2), 0.5)
@@ -116,15 +122,15 @@ def test_copies_can_be_drawn_from_what_is_sent(make_scene, attack):
 
 
 def test_the_field_of_a_linear_model_is_its_half_plane(scene):
-    header, found = unpack(stage.field(scene, 0, "adversarial", "gd", 1))
+    header, shades = field(scene, 0, "adversarial", "gd", 1)
     side = stage.sides(scene)[1]
-    assert found["shades"].shape == (3, side, side) and header["extent"] == pytest.approx(1.3 * 0.2)
+    assert shades.shape == (3, side, side) and header["extent"] == pytest.approx(1.3 * 0.2)
     cut = scene.cut(0, "adversarial")[0]
     line = torch.linspace(-header["extent"], header["extent"], side)
     at = torch.cartesian_prod(line, line).flip(1)
     z = 4 * (cut.images(at).flatten(1) @ MODELS["gd"].w - 0.95)
     belief = torch.stack([z, -z, torch.full_like(z, -9.0)], 1).log_softmax(1).view(side, side, 3)
-    read = (1 - found["shades"].astype(float) / 255) * header["floor"]
+    read = (1 - shades.astype(float) / 255) * header["floor"]
     assert np.abs(read - belief.clamp(min=header["floor"]).permute(2, 0, 1).numpy()).max() < 0.5 * 8 / 255 + 1e-3
     # FGSM's direction is minus the sign of the gradient of z: along it, and up to clipping, z falls by 4·τ·Σ|w|
     middle = side // 2
@@ -133,14 +139,14 @@ def test_the_field_of_a_linear_model_is_its_half_plane(scene):
 
 def test_a_finer_field_keeps_the_nodes_of_the_coarser_one(scene):
     for zoom in (0, 2):
-        levels = [unpack(stage.field(scene, 0, "copies", "original", level, zoom))[1]["shades"] for level in range(2)]
+        levels = [field(scene, 0, "copies", "original", level, zoom)[1] for level in range(2)]
         for coarse, fine in pairwise(levels):
             assert (fine[:, ::2, ::2] == coarse).all()
-    whole, half = (unpack(stage.field(scene, 0, "copies", "gd", 0, zoom)) for zoom in (0, 1))
+    whole, half = (field(scene, 0, "copies", "gd", 0, zoom) for zoom in (0, 1))
     assert half[0]["extent"] == whole[0]["extent"] / 2
-    n = whole[1]["shades"].shape[1]
-    inner = whole[1]["shades"][:, n // 4 : n - n // 4, n // 4 : n - n // 4]
-    assert np.abs(half[1]["shades"][:, ::2, ::2].astype(int) - inner).max() <= 1
+    n = whole[1].shape[1]
+    inner = whole[1][:, n // 4 : n - n // 4, n // 4 : n - n // 4]
+    assert np.abs(half[1][:, ::2, ::2].astype(int) - inner).max() <= 1
 
 
 def test_a_copy_stands_at_its_distance_in_the_direction_of_its_projection(make_scene):

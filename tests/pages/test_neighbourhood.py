@@ -114,6 +114,32 @@ def test_the_drawer_holds_what_the_stage_rests_on(app, tiny_run):
     assert {"report_sample", "report_run"} <= {getattr(e, "key", None) for e in test.get("download_button")}
 
 
+def test_a_page_to_hand_on_begins_with_the_sample_in_view(app, tiny_run):
+    store, result = tiny_run
+    sample = result["forget"]["indices"][7]
+    test = app(store=store.url, run=result["key"], method="rurk", sample=str(sample))
+    test.session_state["drawer"] = True
+    fine(test.run())
+    test.number_input(key="share_count").set_value(2)
+    fine(test.button(key="share_make").click().run())
+    assert "share_save" in {getattr(e, "key", None) for e in test.get("download_button")}
+
+
+def test_a_sample_changed_by_hand_is_judged_and_nonsense_is_a_sentence(app, tiny_run):
+    store, result = tiny_run
+    about = told(fine(app(store=store.url, run=result["key"], method="rurk")))
+    assert about["hand"]
+    wanted = {"name": about["place"].split("/")[1], "sample": about["start"]["sample"], "cut": "adversarial"}
+    header, found = unpack(stages._answer_hand(wanted, b'{"changes": {"blur": [0.4]}}').body)
+    assert header["models"] == about["judges"] and found["picture"].shape == (8, 8, 1)
+    searched, _ = unpack(stages._answer_hand(wanted, b'{"find": true}').body)
+    assert len(searched["changes"]) == 1
+    for said in (b"", b"[", b"[]", b'{"changes": {"blur": [9]}}', b"[" * 100_000, b"\xff"):
+        answer = stages._answer_hand(wanted, said)
+        assert answer.status_code == 422 and answer.body.endswith(b".")
+    assert stages._answer_hand({**wanted, "name": "other"}, b"{}").status_code == 404
+
+
 def test_parts_that_are_not_there_are_a_sentence(app, tiny_run):
     store, result = tiny_run
     place = told(fine(app(store=store.url, run=result["key"])))["place"]

@@ -191,6 +191,7 @@ def test_without_references_the_pages_say_so(tiny_run, tmp_path, monkeypatch):
     assert desk_of(app)["cards"] and "references" not in desk_of(app)["curve"]["looks"]
     app.toggle(key="peers").set_value(True).run()
     assert not app.exception and not app.error and "Weaker evidence" in text_of(app)
+    app.session_state["drawer"] = True
     app.switch_page("neighbourhood.py").run()
     assert not app.exception and not app.error and "no re-trained model to compare with" in text_of(app)
     app.segmented_control(key="curve_what").set_value("ratio").run()

@@ -9,6 +9,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ from rurk_core.data import load_dataset
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.measure.verdicts import verdicts_from_bytes, verdicts_to_bytes
 from rurk_core.run import archive
-from rurk_core.run.archive import Imported, entries_of, export, import_file, unused, verify, verify_deep
+from rurk_core.run.archive import Imported, entries_of, export, import_apart, import_file, unused, verify, verify_deep
 from rurk_core.run.checking import contradictions, recount
 from rurk_core.run.experiment import run
 from rurk_core.run.provenance import makers, words
@@ -368,3 +369,68 @@ def test_an_export_that_fails_leaves_no_file(tiny_run, tmp_path):
     with pytest.raises(RurkError):
         export(tiny_run[0], tiny_run[1]["key"], tmp_path / "no" / "folder.rurk")
     assert list(tmp_path.iterdir()) == []
+
+
+def hostile_model(**about):
+    def change(name, data):
+        if not (name.startswith("original-") and name.endswith("info.json")):
+            return data
+        return json.dumps(json.loads(data) | about).encode()
+
+    return change
+
+
+HOSTILE_MODELS = {
+    "a network of 400 GB": {"model": "resnet50:4096"},
+    "10^12 classes": {"classes": 10**12},
+    "a side of 90,000": {"input_shape": [1, 90_000, 90_000], "model": "linear"},
+    "a shape of a million sides": {"input_shape": [1] * 10**6},
+    "no network": {"model": None},
+    "an unknown network": {"model": "../x"},
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE_MODELS)
+def test_a_model_that_is_not_what_it_says_allocates_nothing(what, exported, tmp_path):
+    """Its description promises far more than its file holds."""
+    path = forged(exported, tmp_path / "forged.rurk", hostile_model(**HOSTILE_MODELS[what]))
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(RurkError) as refusal:
+        import_file(Store(tmp_path / "store"), path)
+    assert "\n" not in str(refusal.value) and psutil.Process().memory_info().rss - before < 200e6
+
+
+def test_an_import_is_read_in_a_process_of_its_own(exported, tiny_run, tmp_path):
+    store = Store(tmp_path / "store")
+    assert import_apart(store, exported) == Imported(tiny_run[1]["key"], len(tiny_run[0].list()))
+    bad = rewritten(exported, tmp_path / "bad.rurk", lambda name, data: None if "result" in name else data)
+    with pytest.raises(UsageError, match="damaged or was changed"):
+        import_apart(store, bad)
+    with pytest.raises(UsageError, match="There is no file"):
+        import_apart(store, tmp_path / "none.rurk")
+
+
+def test_members_that_overlap_are_refused(exported, tmp_path):
+    """Ten thousand names for one megabyte: 1.4 MB that unpack to gigabytes."""
+    path = tmp_path / "overlap.rurk"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("original-0000000000000000/a", bytes(10**6))
+        (info,) = file.infolist()
+        for number in range(5000):
+            other = zipfile.ZipInfo(f"original-0000000000000000/b{number}")
+            for name in ("header_offset", "CRC", "compress_size", "file_size", "external_attr", "create_system"):
+                setattr(other, name, getattr(info, name))
+            file.filelist.append(other)
+        file._didModify = True
+    with pytest.raises(UsageError, match="damaged"):
+        import_file(Store(tmp_path / "store"), path)
+
+
+def test_a_zip64_directory_counts(tmp_path):
+    """The plain end says little, the record that readers believe says gigabytes."""
+    record = b"PK\6\6" + (44).to_bytes(8, "little") + bytes(28) + (3 * 10**9).to_bytes(8, "little") + bytes(8)
+    locator = b"PK\6\7" + bytes(4) + (4).to_bytes(8, "little") + (1).to_bytes(4, "little")
+    end = b"PK\5\6" + bytes(8) + (46).to_bytes(4, "little") + bytes(6)
+    (tmp_path / "a.rurk").write_bytes(b"PK\3\4" + record + locator + end)
+    with pytest.raises(UsageError, match="enormous table of contents"):
+        import_file(Store(tmp_path / "store"), tmp_path / "a.rurk")

@@ -75,7 +75,7 @@ def test_the_same_method_twice_gets_two_labels():
         ({"taus": [float("nan")]}, "from 0 to 100"),
         ({"draws": 0}, "'draws' must be"),
         ({"recipe": "slow"}, "no recipe 'slow'"),
-        ({"recipe": "paper"}, "no recipe for 'digits'"),
+        ({"recipe": "paper"}, "no paper recipe for 'digits'"),
         ({"train": {"epochs": -1}}, "'epochs' must be"),
         ({"train": {"warp": 9}}, "no setting 'warp'"),
         ({"seed": -1}, "'seed' must be"),

@@ -8,7 +8,7 @@ import streamlit as st
 
 from rurk_core.data import DATASETS, RECIPES, dataset_entry
 from rurk_core.run.presets import presets_of
-from rurk_core.run.spec import MAX_REFERENCES, likely_preset
+from rurk_core.run.spec import DRAWS, MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
 from ui.sections.forms import config_form, network_form, perturbation_form
@@ -20,15 +20,15 @@ RECIPE_WORDS = {
     "paper": "as in the paper, for a GPU",
     "fast": "fast, by another optimiser",
 }
-FULL = {"references": 8, "draws": 100, "steps": 11}
+FULL = {"references": 8, "draws": DRAWS, "steps": 11}
 EVERY = FULL | {"methods": list(METHODS)}
-PAPER = EVERY | {"attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
+PAPER = EVERY | {"draws": 100, "attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {
         "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
         "methods": ["gd", "rurk"],
         "references": 1,
-        "draws": 30,
+        "draws": 10,
         "steps": 6,
     },
     "Thorough": FULL

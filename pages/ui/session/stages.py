@@ -6,20 +6,26 @@ Only what a page has shown since the server started can be had, and only by the 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from rurk_core.errors import RurkError
-from rurk_core.explore import stage
+from rurk_core.explore import hand, stage
 from rurk_core.explore.scene import Scene, open_scene
 from ui.session import state
 from ui.session.evidence import findings_of
 
 MOST = 16
+LARGEST = 200_000
+"""Bytes of a change by hand: the paint on a picture of 96 × 96, and more."""
 _shown: OrderedDict[str, Scene] = OrderedDict()
 GONE = "The server was started again since; reload the page."
 
@@ -86,4 +92,43 @@ def answer(request: Request) -> Response:
     return Response(found, media_type="application/octet-stream", headers=headers)
 
 
-ROUTES = [Route("/stages/{name}/{sample:int}/{part:path}", answer)]
+def judged(scene: Scene, sample: int, cut: str, said: bytes) -> bytes:
+    """What models say of a sample changed by hand, or by the strongest change that is found where that is asked for.
+
+    Raises:
+        RurkError: no such change, plane or sample.
+        ValueError: it is no JSON.
+    """
+    asked = json.loads(said)
+    height, width = stage.shown_picture(scene.pixels(sample)).shape[:2]
+    found = isinstance(asked, dict) and asked.get("find") is True
+    made = hand.strongest(scene, sample) if found else hand.read_hand(asked, height, width)
+    return hand.judged(scene, sample, cut, made)
+
+
+async def by_hand(request: Request) -> Response:
+    said = bytearray()
+    async for piece in request.stream():
+        said += piece
+        if len(said) > LARGEST:
+            return Response("That is more than a picture.", status_code=413)
+    return await run_in_threadpool(_answer_hand, request.path_params, bytes(said))
+
+
+def _answer_hand(wanted: Mapping[str, Any], said: bytes) -> Response:
+    scene = _shown.get(wanted["name"])
+    if scene is None:
+        return Response(GONE, status_code=404)
+    try:
+        found = judged(scene, wanted["sample"], wanted["cut"], said)
+    except (ValueError, RecursionError):
+        return Response("A change by hand is written as JSON.", status_code=422)
+    except RurkError as error:
+        return Response(str(error), status_code=422)
+    return Response(found, media_type="application/octet-stream", headers={"X-Content-Type-Options": "nosniff"})
+
+
+ROUTES = [
+    Route("/stages/{name}/{sample:int}/hand/{cut}", by_hand, methods=["POST"]),
+    Route("/stages/{name}/{sample:int}/{part:path}", answer),
+]

@@ -2,7 +2,8 @@
 import { beside, drawBlocks, tileAt } from "./stage_blocks.js";
 import { Copies, tauOf } from "./stage_copies.js";
 import { drawPanel } from "./stage_field.js";
-import { build, controlsOf, namesIn, panelsOf } from "./stage_frame.js";
+import { build, controlsOf, namesIn, panelsOf, tabsOf } from "./stage_frame.js";
+import { Hand } from "./stage_hand.js";
 import { Parts, wishesOf, zoomOf } from "./stage_parts.js";
 import { drawn, saidAt } from "./stage_shades.js";
 import { percentOf, showCopy } from "./stage_side.js";
@@ -18,6 +19,7 @@ export class Stage {
     this.host = host;
     this.still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.pointed = {};
+    this.byHand = false;
     this.frame = build(root);
     this.begin(data);
     this.listen();
@@ -48,6 +50,8 @@ export class Stage {
     this.sort();
     panelsOf(this);
     controlsOf(this);
+    tabsOf(this);
+    this.hand = data.hand ? new Hand(this, this.frame.hand) : null;
     this.touch();
   }
 
@@ -228,6 +232,7 @@ export class Stage {
       this.close = close;
       showCopy(frame.side, copies, this.shown, data.tauWords[copies.k]);
     }
+    if (this.byHand) this.hand.begin(my.sample);
     frame.side.root.hidden = !copies.at;
     this.root.dataset.sample = my.sample;
     this.root.dataset.drawn = [frame.panels.every((panel) => panel.part), !!copies.at].join(" ");
@@ -270,6 +275,8 @@ export class Stage {
         if (i === this.shown) rings.push({ x: place[0], y: place[1], colour: "#4A4AC8" });
       }
     }
+    const own = this.byHand ? this.hand.place : null;
+    if (own) rings.push({ x: own[0], y: own[1], colour: "#14171D" });
     panel.dots = dots;
     drawPanel(panel.canvas, {
       part,

@@ -5,7 +5,7 @@ const HEAD = 46; // pixels of the words above a block
 const GAP = 14;
 const LEAST = 124; // pixels a block is wide at least
 const LARGEST = 76; // pixels of a copy, at most
-const NARROW = 560; // below, blocks stand one under the other
+const NARROW = 420; // below, blocks stand one under the other
 
 /** Every copy at the radius in view in one picture, ten in a row. */
 function sheetOf(blocks, copies) {

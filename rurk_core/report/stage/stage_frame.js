@@ -25,8 +25,11 @@ const MARKUP = `
 </div>
 <div class="rks-lower"><div class="rks-blocks"><canvas tabindex="0" role="application"
  aria-label="Copies, in blocks by who recognises them; arrow keys go from copy to copy"></canvas></div>
-<section class="rks-copy" aria-label="One copy close up"><h3></h3><div class="rks-pictures"></div>
-<div class="rks-rows"></div><p class="rks-key"></p></section></div></div></div>
+<section class="rks-copy" aria-label="One copy close up"><div class="rks-tabs" role="tablist">
+<button type="button" role="tab" aria-selected="true">Copy</button>
+<button type="button" role="tab" aria-selected="false">Change it yourself</button></div>
+<div class="rks-one"><h3></h3><div class="rks-pictures"></div>
+<div class="rks-rows"></div><p class="rks-key"></p></div><div class="rks-hand" hidden></div></section></div></div></div>
 <div class="rks-live" aria-live="polite"></div>`;
 
 /** Put the elements of a stage into `root`; returns them by what they are for. */
@@ -58,6 +61,7 @@ export function build(root) {
       rows: part("rows"),
       key: part("key"),
     },
+    hand: part("hand"),
     radius: { show: () => {} },
     say: (stage) => sentence(part, stage),
   };
@@ -77,6 +81,25 @@ function sentence(part, stage) {
   part("rests").lastElementChild.textContent = said.slice(1).join(" ");
 }
 
+/** The copy close up, or the sample changed by hand. */
+export function tabsOf(stage) {
+  const { part } = stage.frame;
+  const [one, own] = part("tabs").children;
+  part("tabs").hidden = !stage.data.hand;
+  const show = (byHand) => {
+    stage.byHand = byHand;
+    one.setAttribute("aria-selected", String(!byHand));
+    own.setAttribute("aria-selected", String(byHand));
+    part("one").hidden = byHand;
+    part("hand").hidden = !byHand;
+    part("lower").classList.toggle("rks-by-hand", byHand);
+    stage.draw();
+  };
+  one.onclick = () => show(false);
+  own.onclick = () => show(true);
+  show(Boolean(stage.data.hand && stage.byHand));
+}
+
 /** A panel a model in view. */
 export function panelsOf(stage) {
   const { data, my, frame } = stage;
@@ -92,7 +115,7 @@ export function panelsOf(stage) {
     const title = made("span", "rks-name", look.title);
     title.prepend(tagOf(look));
     head.append(title, panel.number, panel.more);
-    if (data.references.length > 1 && data.references.includes(data.names[model]))
+    if (data.live && data.references.length > 1 && data.references.includes(data.names[model]))
       title.append(otherReference(stage, model));
     const plane = made("div", "rks-plane");
     plane.append(canvas, panel.says);

@@ -99,6 +99,7 @@ export class Parts {
     const found = this.of(part.sample);
     if (part.kind === "base") found.base = part;
     if (part.kind === "field") {
+      summed(part.shades);
       const key = `${part.cut}/${part.model}`;
       found.fields[key] ||= [];
       const zooms = found.fields[key];
@@ -121,6 +122,13 @@ export class Parts {
   }
 }
 
+/** Undo the differences of a field along its last two axes; bytes wrap round by themselves. */
+function summed(shades) {
+  const side = shades.shape[2];
+  for (let at = 0; at < shades.length; at++) if (at % side) shades[at] += shades[at - 1];
+  for (let at = 0; at < shades.length; at++) if (at % (side * side) >= side) shades[at] += shades[at - side];
+}
+
 /** Row i of an array along its first axis. */
 function row(array, i) {
   const shape = array.shape.slice(1);
@@ -132,7 +140,7 @@ function row(array, i) {
 export function zoomOf(data, cut, t) {
   const [tau, most] = [data.taus[Math.round(t)], data.taus.at(-1)];
   if (!tau || cut.startsWith("samples")) return 0;
-  return Math.max(0, Math.min(data.zooms - 1, Math.floor(Math.log2((data.reach / 2.2) * (most / tau)))));
+  return Math.max(0, Math.min(data.zooms - 1, Math.floor(Math.log2((data.reach / data.near) * (most / tau)))));
 }
 
 /**

@@ -102,6 +102,11 @@ export function answersOf(copies, i) {
   return rows;
 }
 
+/** Put a picture [height, width, channels] of bytes on a canvas. */
+export function paintPixels(canvas, picture, height, width) {
+  paint(canvas, plainPixels(picture), height, width);
+}
+
 /** Show copy i at the radius in view, in pictures and rows. */
 export function showCopy(side, copies, i, tau) {
   const { base, data } = copies;

@@ -10,17 +10,18 @@ becomes of it, the caller has a value or one sentence.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import multiprocessing
 import os
+import signal
 from multiprocessing.connection import Connection
 from typing import Any
 
 import psutil
 
 from ..errors import RurkError, UsageError
-from .processes import die_with_parent
 
 GROWTH, SPARE = 10, 200e6
 """Bytes that reading may take: so many times the file's, and as many on top."""
@@ -70,7 +71,7 @@ class Reading:
     def _start(self) -> Connection:
         # forked where that can be, since libraries are loaded then; bytes go through the pipe, never objects
         kind = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-        context = multiprocessing.get_context(kind)
+        context: Any = multiprocessing.get_context(kind)
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         try:
@@ -89,6 +90,12 @@ class Reading:
             process.join()
         if pipe is not None:
             pipe.close()
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when the thread that started it ends (Linux; elsewhere nothing happens)."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _limit(memory: int) -> None:

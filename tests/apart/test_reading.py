@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from rurk_core.apart import reading as bounded
+from rurk_core.apart.reading import Reading
 from rurk_core.errors import UsageError
-from rurk_core.jobs import bounded
-from rurk_core.jobs.bounded import Reading
 from rurk_core.models.checkpoints import load_apart, load_checkpoint
 
 READ = "rurk_core.models.checkpoints:read_apart"

@@ -1,0 +1,60 @@
+"""``rurk share``: the stages of some samples as one HTML file, for lectures, supplements and colleagues."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..errors import UsageError
+from . import Command
+from .output import console, live, print_json, where
+
+
+def register(command: Command) -> None:
+    share = command("share", _share, "Write one HTML file in which samples can be explored without Python or network.")
+    share.add_argument("run", help="the key of a run or audit, or 'latest'")
+    share.add_argument("--out", type=Path, default=Path("stage.html"), help="the file to write (default: stage.html)")
+    share.add_argument("--method", help="the model in question (default: the first unlearned one)")
+    share.add_argument("--attack", default="", help="one the run was measured under (default: its first)")
+    share.add_argument("--samples", help='training indices, as "3, 5-9" (default: those most beyond a re-training)')
+    share.add_argument("--count", type=int, default=20, help="how many of those (default: 20)")
+    where(share, device=False)
+
+
+def _share(options: argparse.Namespace) -> int:
+    from ..data import load_dataset
+    from ..data.forget import parse_indices
+    from ..progress import Tracker
+    from ..report.document import latest_run
+    from ..report.share import scene_for, share
+    from ..run.result import load_result
+    from ..store.store import Store
+
+    store = Store(options.store)
+    result = load_result(store, latest_run(store) if options.run == "latest" else options.run)
+    methods = [entry["method"] for entry in result["residual"]]
+    method = options.method or next((name for name in methods if name != "original"), methods[0])
+    with live(quiet=options.json) as progress:
+        tracker = Tracker(progress)
+        with tracker.stage("Reading data"):
+            data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), options.data)
+        scene = scene_for(store, result, data, method, options.attack)
+        order = [one.sample for one in scene.found.samples] if scene.found else result["forget"]["indices"]
+        samples = order[: max(0, options.count)]
+        if options.samples:
+            samples = [int(i) for i in parse_indices(options.samples, limit=len(data.train_labels))]
+            if strange := sorted(set(samples) - set(result["forget"]["indices"])):
+                raise UsageError(f"Sample {strange[0]} is not one of those that the run was to forget.")
+        with tracker.stage("Asking the models"):
+            page = share(scene, samples, on_sample=tracker.step)
+    try:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{options.out} cannot be written ({error.strerror}); name another file.") from None
+    said = {"file": str(options.out), "bytes": options.out.stat().st_size, "samples": samples, "method": method}
+    if options.json:
+        print_json(said)
+    else:
+        console().print(f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} samples)", highlight=False)
+    return 0

@@ -1,0 +1,147 @@
+"""The stages of some samples as one HTML file: it moves as in the app, needs no server, and fetches nothing."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import zlib
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+from markupsafe import Markup
+from torch import nn
+
+from .. import __version__
+from ..data import Dataset
+from ..errors import UsageError
+from ..evidence.case import open_case
+from ..evidence.findings import find
+from ..explore.packing import pack
+from ..explore.scene import Scene, open_scene
+from ..explore.stage import LEVELS, ROOM, base, copies, field, zoom_of
+from ..measure.frozen import frozen_copy
+from ..run.stored import load_model
+from ..store.store import Store
+from . import STAGE
+from .page import environment
+from .stages import described
+
+MOST = 200
+"""Samples in a file, at most."""
+SHARED = ("adversarial", "copies")
+"""The planes that are in a file; the others need the models."""
+LEVEL = 1
+"""Of the fields in a file."""
+COARSE = 12
+"""Steps of the noise where it is much: Gaussian noise takes half the bytes then, and is off by a tenth of τ (RMS)."""
+MUCH = 100_000
+"""Bytes of a sample's noise that are much."""
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; "
+    "form-action 'none'"
+)
+SCRIPT = "stage_page.js"
+STYLES = ("stage_copies.css", "stage.css", "stage_page.css")
+
+
+def scene_for(store: Store, result: dict[str, Any], data: Dataset, method: str, attack: str) -> Scene:
+    """The scene of a run's model under an attack, with models of its own.
+
+    Raises:
+        UsageError: no such model or attack in the run, or the data are not those of the run.
+    """
+    case = open_case(store, result["key"], method=method, attack=attack)
+
+    @cache
+    def model(name: str) -> nn.Module:
+        return frozen_copy(load_model(store, case.keys[name]), torch.device("cpu"), data.train_images[:1])
+
+    return open_scene(store, result, case.of(data), method=method, attack=case.attack, found=find(case), model=model)
+
+
+def share(
+    scene: Scene, samples: Sequence[int], *, on_sample: Callable[[int, int], None] = lambda done, total: None
+) -> str:
+    """The file.
+
+    Args:
+        samples: training indices, the one to begin with first; on_sample: called as ``on_sample(done, in all)``, and
+            raising in it stops.
+
+    Raises:
+        UsageError: no samples, too many, or one that there is not.
+    """
+    if not 0 < len(samples) <= MOST:
+        raise UsageError(f"A file holds 1 to {MOST} samples, not {len(samples)}.")
+    about = described(scene, "file")
+    rows = {row[0]: row for row in about["samples"]}
+    about["samples"] = [rows.get(i, [i, scene.label(i), ""]) for i in dict.fromkeys(samples)]
+    about["cuts"] = {key: title for key, title in about["cuts"].items() if key in SHARED}
+    first = about["samples"][0][0]
+    start = {"sample": first, "t": scene.telling(first), "chosen": False, "copy": None, "cut": SHARED[0]}
+    parts = {}
+    for done, (sample, *_) in enumerate(about["samples"]):
+        on_sample(done, len(rows))
+        parts[sample] = base64.b64encode(_packed(scene, sample)).decode()
+    told = {**about, "live": False, "levels": 1, "light": True, "start": start}
+    return (
+        environment()
+        .get_template("stage.html.jinja")
+        .render(
+            title=scene.result["spec"].get("title") or scene.data.name,
+            about=_about(scene, about),
+            policy=POLICY,
+            style=Markup("".join((STAGE / name).read_text(encoding="utf-8") for name in STYLES)),
+            script=Markup(bundle(SCRIPT)),
+            told=Markup(json.dumps(told, ensure_ascii=False).replace("<", "\\u003c")),
+            parts=parts,
+            version=__version__,
+        )
+    )
+
+
+def _about(scene: Scene, about: dict[str, Any]) -> str:
+    """What the file is of, in a line."""
+    title, many, k = about["looks"][scene.method]["title"], len(about["samples"]), len(scene.references)
+    return (
+        f"{many} of {len(scene.result['forget']['indices'])} samples of {scene.data.name} that {title} was to forget, "
+        f"beside {k} re-trained model{'s' * (k != 1)}; run {scene.result['key']}"
+    )
+
+
+def _packed(scene: Scene, sample: int) -> bytes:
+    """All parts of one sample, deflated: a pack of packs under the names that the scripts ask for."""
+    names, panels = scene.names, ["original", *scene.references[:1], scene.method]
+    some = {name: names.index(name) for name in dict.fromkeys(panels) if name in names}
+    much = scene.copies_each * scene.data.train_images[0].numel() > MUCH
+    found = {f"{sample}/base": base(scene, sample, levels=COARSE if much else LEVELS)}
+    radii = range(len(scene.taus))
+    for cut in SHARED:
+        for zoom in sorted({0, zoom_of(scene, scene.telling(sample))}):
+            for name, at in some.items():
+                found[f"{sample}/field/{cut}/{at}/{zoom}"] = field(scene, sample, cut, name, LEVEL, zoom)
+        found[f"{sample}/copies/{cut}"] = copies(scene, sample, cut, radii, scene.models, room=ROOM // 4)
+    arrays = {name: np.frombuffer(part, np.uint8) for name, part in found.items()}
+    squeeze = zlib.compressobj(9, wbits=-15)
+    return squeeze.compress(pack({}, arrays)) + squeeze.flush()
+
+
+def bundle(script: str) -> str:
+    """A script of the stage and all that it imports, as one."""
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        text = (STAGE / name).read_text(encoding="utf-8")
+        for other in re.findall(r'from "\./([^"]+)";', text):
+            if other not in ordered:
+                visit(other)
+        ordered.append(name)
+
+    visit(script)
+    texts = [(STAGE / name).read_text(encoding="utf-8") for name in ordered]
+    imports, exports = re.compile(r'^import [^;]*? from "\./[^"]+";\n', re.M), re.compile(r"^export ", re.M)
+    return "\n".join(exports.sub("", imports.sub("", text)) for text in texts)
