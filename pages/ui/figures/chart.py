@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from rurk_core.compare.texts import to_csv
 from ui.figures.look import GREEN, LEVEL, Look, faded
 from ui.text import escape, number
 
@@ -144,15 +145,7 @@ def download(rows: Sequence[dict[str, Any]] | Callable[[], Sequence[dict[str, An
     """A button that saves the numbers of a figure; rows that a function returns are made when it is pressed."""
 
     def text() -> bytes:
-        import csv
-        import io
-
-        found = rows() if callable(rows) else rows
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(found[0]))
-        writer.writeheader()
-        writer.writerows(found)
-        return out.getvalue().encode()
+        return to_csv(rows() if callable(rows) else rows).encode()
 
     st.download_button(
         "Data (CSV)",
