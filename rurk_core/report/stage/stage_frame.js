@@ -36,10 +36,11 @@ const MARKUP = `
 export function build(root) {
   root.innerHTML = MARKUP;
   const part = (name) => root.querySelector(`.rks-${name}`);
-  const pictures = ["sample", "copy", "change"].map(() => {
+  const pictures = ["sample", "copy", "change"].map((words) => {
     const figure = document.createElement("figure");
     const canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", words);
     const caption = document.createElement("figcaption");
     figure.append(canvas, caption);
     part("pictures").append(figure);
