@@ -34,6 +34,9 @@ LETTERS = {
     "fisher": "FI",
     "ntk": "NT",
     "retrain": "RT",
+    "msg": "MS",
+    "ct": "CT",
+    "amun": "AM",
 }
 """The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
 FINDING_HUES = {
