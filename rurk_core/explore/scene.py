@@ -230,7 +230,7 @@ class Scene:
             return self._through(sample, numbers or self._others(sample))
         if kind == "copies":
             across, up = self._telling_apart(sample)
-            words = ("the unlearned model knows the copies →", "re-trained models know them →")
+            words = ("what the model recognises", "what re-trained models recognise")
             return plane(x, across, up), self._extent(sample), {"across": words[0], "up": words[1], "marks": []}
         turn = numbers[0] if numbers else 0
         across, words = adversarial_direction(self.judge(self.method), x, self.label(sample)), ("adversarial", "random")

@@ -258,8 +258,9 @@ class Store(Place):
         """An entry as it is listed; none where it is not there."""
         holder = self._holder(check_key(key))
         found = holder._entry(key) if holder else None
-        marks = {"bundled": holder in self.bundled, "imported": holder is self.shelf}
-        return [replace(found, **marks)] if found else []
+        if found is None:
+            return []
+        return [replace(found, bundled=holder in self.bundled, imported=holder is self.shelf)]
 
     def kin(self, key: str, newest: int) -> builtins.list[str]:
         """Entries that differ from one in nothing but :data:`LOOSE`: the newest, newest first, itself among them."""

@@ -191,7 +191,7 @@ def test_a_tapped_copy_answers_within_a_phone(server, browser):
     tile = page.evaluate(f"{STAGE}.frame.blocks.tiles.at(-1)")
     blocks.tap(position={"x": tile["x"] + 8, "y": tile["y"] + 8})
     page.wait_for_function(f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {tile['i'] + 1} of')")
-    box = page.locator(".rks-copy .rks-rows").bounding_box()
+    box = page.locator(".rks-one .rks-rows").bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 845
     context.close()
 

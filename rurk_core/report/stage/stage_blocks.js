@@ -1,5 +1,5 @@
 // The copies as pictures, in blocks by who recognises them; they glide from block to block as the radius moves.
-import { wordsOf } from "./stage_copies.js";
+import { isTelling, wordsOf } from "./stage_copies.js";
 
 const HEAD = 46; // pixels of the words above a block
 const GAP = 14;
@@ -55,8 +55,7 @@ function headOf(blocks, { group, left, top, width }, data) {
     blocks.root.append(head);
     blocks.heads.set(group.key, head);
   }
-  const names = group.who.map((one) => one.name);
-  head.classList.toggle("rks-telling", names.includes(data.method) && !names.includes("references"));
+  head.classList.toggle("rks-telling", isTelling(group, data.method));
   head.style.cssText = `left:${left}px;top:${top}px;width:${width}px;--rks-own:${data.looks[data.method].colour}`;
   const [count, words] = head.children;
   if (count.textContent !== String(group.copies.length)) count.textContent = group.copies.length;
