@@ -149,16 +149,6 @@ def tau_slider(taus: Sequence[float], tau: float) -> None:
         )
 
 
-def step_buttons(samples: Sequence[int], here: int) -> None:
-    """Previous and next sample, by button or arrow key; goes round at the ends."""
-
-    def go(by: int) -> None:
-        state.choose("sample", samples[(here + by) % len(samples)])
-
-    st.button("Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous")
-    st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
-
-
 # --- what they show -----------------------------------------------------------------------------------------
 
 
