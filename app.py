@@ -5,6 +5,7 @@ script would switch on Streamlit's legacy navigation, which breaks the first dee
 """
 
 import gc
+import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -64,9 +65,12 @@ PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
 from ui.components import assets  # noqa: E402
-from ui.session import served, stages  # noqa: E402
+from ui.session import guard, served, stages  # noqa: E402
 
 routes = [*served.ROUTES, *stages.ROUTES, *assets.ROUTES]
 if base := st.get_option("server.baseUrlPath").strip("/"):  # Streamlit puts its own under it, but not these
     routes += [Route(f"/{base}{route.path}", route.endpoint, methods=route.methods) for route in routes]
-app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(ContentSecurity)])
+let_in = Middleware(
+    guard.Guard, token=os.environ.get(guard.TOKEN, ""), hosts=st.get_option("server.allowedHosts") or ["*"]
+)
+app = st.App(PAGES / "frame.py", lifespan=warm, routes=routes, middleware=[Middleware(ContentSecurity), let_in])

@@ -23,6 +23,9 @@ from rurk_core.compare.reproduce import PAPER_SEEDS
 from rurk_core.compare.table import compare, group_key
 from rurk_core.errors import RurkError
 
+MOST = 50
+"""Runs that are compared, the newest: more seeds than any table needs."""
+
 
 @st.cache_resource(max_entries=1024, show_spinner=False)
 def kin_of(url: str, key: str) -> str:
@@ -47,7 +50,7 @@ def compared(url: str, keys: tuple[str, ...]) -> tuple[list[dict[str, Any]], dic
 
 def choose_view(run: str) -> View:
     url = state.store().url
-    keys = tuple(entry.key for entry in state.runs() if kin_of(url, entry.key) == kin_of(url, run))
+    keys = tuple(key for key in state.store().kin(run, MOST) if kin_of(url, key) == kin_of(url, run))
     results, comparison, looks = compared(url, keys)
     names = [row["name"] for row in comparison["rows"]]
     return View(results, comparison, looks, state.choice("method", "", state.one_of(names)))
@@ -112,9 +115,9 @@ def main() -> None:
     highlight(view)
     attack = choose_attack(view)
     if attack:
-        st.subheader("What the evidence says", anchor=False)
+        st.header("What the evidence says", anchor=False)
         show_findings(view, attack)
-    st.subheader("How far from Re-train", anchor=False)
+    st.header("How far from Re-train", anchor=False)
     show_dots(view)
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)

@@ -16,6 +16,8 @@ from ui.text import plain
 
 from rurk_core.run.again import as_command, as_python, view_as_command, view_as_python, view_of
 
+OFFERED = 200
+"""Experiments to choose from beside a page: more would be sent to the browser at every click."""
 ASSETS = Path(__file__).parents[1] / "assets"
 
 # the icon comes before the pages are known: a page's own would be fetched from the network as the icon of the tab
@@ -62,8 +64,10 @@ def made_by() -> None:
 
 
 def sidebar() -> None:
-    names = state.names_of(state.runs())
-    current = state.run_in_view()
+    entries, current = state.runs(newest=OFFERED), state.run_in_view()
+    if current and current not in {entry.key for entry in entries}:
+        entries += state.store().entry(current)
+    names = state.names_of(entries)
     if current:
         state.bound(
             st.selectbox,
@@ -72,7 +76,8 @@ def sidebar() -> None:
             current,
             options=list(names),
             format_func=lambda key: names.get(key, key),
-            help="Finished experiments of your store, newest first, then the one that came with the app.",
+            help="Finished experiments of your store, newest first, then the one that came with the app. Of very many "
+            f"the newest {OFFERED} are offered; Unlearn lists all.",
         )
         made_by()
         copied()

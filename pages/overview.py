@@ -84,7 +84,7 @@ def main() -> None:
         st.html(finding_key())
         figures.download(lambda: rows_of(story), f"overview-{run[4:12]}", "overview_csv")
     what_it_rests_on(run, result, view)
-    st.subheader("Where to go next", anchor=False)
+    st.header("Where to go next", anchor=False)
     for start in range(0, len(NEXT), 3):
         for column, (page, title, icon, words) in zip(st.columns(3), NEXT[start : start + 3], strict=True):
             with column, st.container(border=True, gap="xsmall", height="stretch"):

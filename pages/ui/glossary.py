@@ -99,6 +99,6 @@ def term(name: str, shown: str = "") -> str:
 
 def listed() -> None:
     """All terms, folded away in the sidebar."""
-    with st.expander("Words", icon=":material/menu_book:"):
+    with st.expander("Glossary", icon=":material/menu_book:"):
         rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in sorted(TERMS.items()))
         st.html(f'<dl class="rk-words">{rows}</dl>')

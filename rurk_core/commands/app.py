@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import ipaddress
+import os
 import runpy
 import socket
 import sys
+import threading
+import time
+import urllib.request
+import webbrowser
 from pathlib import Path
+from secrets import token_urlsafe
 
 from ..errors import RurkError, UsageError, need
 from . import Command
@@ -32,6 +39,11 @@ def register(command: Command) -> None:
     )
     app.add_argument("--base-path", default="", metavar="PATH", help="path it is reached by behind a proxy: /rurk")
     app.add_argument("--headless", action="store_true", help="open no browser")
+    app.add_argument(
+        "--no-token",
+        action="store_true",
+        help="let in whoever reaches it: for a proxy before it that asks who somebody is",
+    )
 
 
 def _app(options: argparse.Namespace) -> int:
@@ -41,10 +53,42 @@ def _app(options: argparse.Namespace) -> int:
         need(package, "The app")
     script = find_script()
     free_port(options.address or LOCAL[1], options.port)
+    told, link = flags(options), link_of(options)
+    os.environ["RURK_TOKEN"] = token = "" if options.no_token else os.environ.get("RURK_TOKEN") or token_urlsafe(24)
+    link += f"?token={token}" if token else ""
+    # nobody sits at a server; Streamlit itself would open a link without the token
+    seen = not options.headless and not options.host
+    threading.Thread(target=_announce, args=(options, link, seen), daemon=True).start()
     # runs as `python -m streamlit run` does: the core itself never imports Streamlit
-    sys.argv = ["streamlit", "run", str(script), *flags(options)]
+    sys.argv = ["streamlit", "run", str(script), *told]
     runpy.run_module("streamlit", run_name="__main__")
     return 0
+
+
+def link_of(options: argparse.Namespace) -> str:
+    """Where the app is found by a browser of this machine."""
+    base = options.base_path.strip("/")
+    return f"http://{LOCAL[0]}:{options.port}/{f'{base}/' if base else ''}"
+
+
+def _announce(options: argparse.Namespace, link: str, seen: bool) -> None:
+    """Say the link, once somebody listens there, and open it."""
+    address = options.address if options.address not in ("", "0.0.0.0", "::") else LOCAL[1]
+    health = link.partition("?")[0].replace(LOCAL[0], f"[{address}]" if ":" in address else address, 1)
+    asked = urllib.request.Request(f"{health}_stcore/health", headers={"Host": f"{LOCAL[0]}:{options.port}"})
+    for _ in range(600):
+        with contextlib.suppress(OSError):
+            urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=5).close()
+            break
+        time.sleep(0.1)
+    print(f"\nRURK Explorer: {link}", flush=True)
+    if "?token=" in link:
+        print(
+            "Whoever has this link is let in; the token is new at every start, unless RURK_TOKEN names one.", flush=True
+        )
+    if seen:
+        with contextlib.suppress(webbrowser.Error):
+            webbrowser.open(link)
 
 
 def find_script() -> Path:
@@ -100,9 +144,7 @@ def flags(options: argparse.Namespace) -> list[str]:
         told += [f"--server.corsAllowedOrigins=http://{host}" for host in options.host]
     if options.base_path:
         told.append(f"--server.baseUrlPath={options.base_path.strip('/')}")
-    if options.headless or options.host:  # nobody sits at a server
-        told.append("--server.headless=true")
-    return told
+    return [*told, "--server.headless=true", "--logger.hideWelcomeMessage=true"]
 
 
 def _is_everywhere(host: str) -> bool:

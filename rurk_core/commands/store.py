@@ -11,6 +11,9 @@ from ..errors import UsageError
 from . import Command
 from .output import console, print_json, print_list, where
 
+SHOWN = 50
+"""Entries that a list shows unless asked for all."""
+
 
 def register(command: Command) -> None:
     store = command("store", lambda options: options.act(options), "List, check, clean, export and import results.")
@@ -23,7 +26,9 @@ def register(command: Command) -> None:
         where(parser, data=False)
         return parser
 
-    act("ls", _ls, "List entries, newest first.").add_argument("--kind", help="only of this kind, for example run")
+    ls = act("ls", _ls, "List entries, newest first.")
+    ls.add_argument("--kind", help="only of this kind, for example run")
+    ls.add_argument("--all", action="store_true", help=f"all of them, not the newest {SHOWN} (JSON always has all)")
     rm = act("rm", _rm, "Delete entries.")
     rm.add_argument("keys", nargs="+", metavar="KEY", help="as 'rurk store ls' names them")
     gc = act("gc", _gc, "Delete stages that no finished experiment rests on.")
@@ -62,15 +67,18 @@ def _open(options: argparse.Namespace) -> Any:
 
 
 def _ls(options: argparse.Namespace) -> int:
+    store, newest = _open(options), -1 if options.all or options.json else SHOWN
     rows = [
         {"key": entry.key, "kind": entry.kind, "created": entry.created, "bytes": entry.bytes, "title": entry.title}
         | ({"imported": True} if entry.imported else {})
-        for entry in _open(options).list(options.kind)
+        for entry in store.list(options.kind, newest=newest)
     ]
     if not rows and not options.json:
         console().print("The store holds nothing yet." if not options.kind else f"There is no '{options.kind}'.")
         return 0
-    return print_list(options, f"{len(rows)} entries", rows)
+    count = store.count(options.kind)
+    title = f"{len(rows)} entries" if len(rows) >= count else f"The newest {len(rows)} of {count:,} entries (--all)"
+    return print_list(options, title, rows)
 
 
 def _rm(options: argparse.Namespace) -> int:

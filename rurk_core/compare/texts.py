@@ -65,13 +65,15 @@ def to_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     """
 
     def harmless(value: Any) -> Any:
-        return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        # spreadsheets look past blanks, and take what a line break begins for a cell of its own
+        risky = isinstance(value, str) and value.lstrip()[:1] in ("=", "+", "-", "@", "|", "%", "＝", "＋", "－", "＠")
+        return f"'{value}" if risky or (isinstance(value, str) and value[:1] in "\t\r\n" and value) else value
 
     out = io.StringIO()
     if lines:
-        writer = csv.DictWriter(out, list(lines[0]))
-        writer.writeheader()
-        writer.writerows({name: harmless(value) for name, value in line.items()} for line in lines)
+        writer = csv.writer(out)
+        writer.writerow(harmless(str(name)) for name in lines[0])
+        writer.writerows([harmless(line[name]) for name in lines[0]] for line in lines)
     return out.getvalue()
 
 

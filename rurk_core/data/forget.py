@@ -213,7 +213,8 @@ def _class_parts(dataset: Dataset, rest: str) -> tuple[int, str | None, str | No
     if len(parts) <= 5 and re.fullmatch(r"[0-9]{1,6}", parts[0], re.ASCII) and int(parts[0]) < len(dataset.classes):
         return int(parts[0]), parts[1], parts[2]
     known = ", ".join(dataset.classes[:12]) + (", ..." if len(dataset.classes) > 12 else "")
-    raise UsageError(f"There is no class '{rest[:40]}'; name one of 0 to {len(dataset.classes) - 1} or of {known}.")
+    asked = parts[0] if re.fullmatch(r"[0-9]+", parts[0], re.ASCII) else rest
+    raise UsageError(f"There is no class '{asked[:40]}'; name one of 0 to {len(dataset.classes) - 1} or of {known}.")
 
 
 def _count(rest: str, rule: str, limit: int) -> tuple[int, int]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..errors import RurkError
+from ..errors import Damaged, RurkError
 from ..measure.cost import cost_share
 from ..measure.layers import similarities
 from ..measure.metrics import average_gap, others
@@ -24,6 +24,9 @@ def load_result(store: Store, key: str) -> dict[str, Any]:
     verdicts; where those are damaged, from what the document says of each reference.
     """
     result = store.read_json(key, "result.json")
+    wrong = next(_no_numbers(result), "")
+    if wrong:
+        raise Damaged(f"The stored result {key} is damaged: '{wrong[:60]}' in it is no number.", key)
     for entry in result.get("residual", ()):
         if all("among_references" in row for row in entry["taus"]):
             continue
@@ -35,6 +38,34 @@ def load_result(store: Store, key: str) -> dict[str, Any]:
                 row["prevalence"] = sum(each) / len(each) if each else None
                 row["among_references"] = {name: [] for name in ("ratio_of_means", "r_mean", "prevalence")}
     return result
+
+
+NUMBERS = frozenset(
+    (
+        *("train", "test", "indices", "seconds", "seed", "passes", "cka", "taus", "tau", "reference_band"),
+        *("retain_accuracy", "unlearn_accuracy", "test_accuracy", "mia_accuracy", "mia_samples", "avg_gap"),
+        *("cost_share", "peak_memory_mb", "epochs", "limit", "target", "losses", "numerator", "denominator", "trials"),
+        *("r_mean", "r_undefined", "ratio_of_means", "prevalence", "disagreement", "among_references"),
+    )
+)
+"""What of a result document is a number or holds nothing else, by name: pages and reports rely on it."""
+TEXTS = ("reference", "models", "blocks")
+"""What is text all the same among those."""
+FREE = ("spec", "config", "audit", "auto")
+"""What has names and values of its own."""
+
+
+def _no_numbers(value: Any, name: str = "", inside: bool = False) -> Iterator[str]:
+    """Names in a result document under which something else stands than the numbers that belong there."""
+    if isinstance(value, dict):
+        for key, held in value.items():
+            if key not in FREE and not (inside and key in TEXTS):
+                yield from _no_numbers(held, key, inside or key in NUMBERS)
+    elif isinstance(value, list):
+        for held in value:
+            yield from _no_numbers(held, name, inside)
+    elif inside and not (value is None or isinstance(value, int | float)):
+        yield name
 
 
 def gather(work: Work, stages: Sequence[Stage], about: dict[str, dict[str, Any]]) -> dict[str, Any]:

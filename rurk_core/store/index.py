@@ -18,7 +18,7 @@ from .atomic import FILE
 
 T = TypeVar("T")
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -129,5 +129,13 @@ def create_table(db: sqlite3.Connection) -> None:
         if db.execute("PRAGMA user_version").fetchone()[0] == INDEX_VERSION:
             return  # another process was first
         db.execute("DROP TABLE IF EXISTS entries")
-        db.execute("CREATE TABLE entries (key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT)")
+        db.execute(
+            "CREATE TABLE entries "
+            "(key TEXT PRIMARY KEY, kind TEXT, created TEXT, bytes INTEGER, title TEXT, family TEXT)"
+        )
+        db.execute("CREATE INDEX by_kind ON entries (kind, created DESC, key DESC)")
+        db.execute("CREATE INDEX by_family ON entries (family, created DESC)")
+        db.execute("CREATE INDEX by_time ON entries (created DESC, key DESC)")
+        db.execute("DROP TABLE IF EXISTS synced")
+        db.execute("CREATE TABLE synced (stamp INTEGER)")
         db.execute(f"PRAGMA user_version = {INDEX_VERSION}")

@@ -116,6 +116,13 @@ class Place:
         except Exception as error:
             self._fail(error, "The list of entries", "read")
 
+    def _stamp(self) -> int:
+        """When entries came or went, in ns; 0 where that is not known."""
+        try:
+            return os.stat(self._runs).st_mtime_ns if self.local else 0
+        except OSError:
+            return 0
+
     def _file(self, key: str, name: str) -> bytes:
         """A file of an entry; raises FileNotFoundError, IsADirectoryError, or what the file system has to say."""
         path = self._path(key, name)

@@ -12,12 +12,14 @@ last). Nothing stored is ever unpickled; every file is checked against the hash 
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import hashlib
 import importlib.metadata
 import json
 import platform
 import sqlite3
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -34,6 +36,10 @@ OWN_FILES = ("spec.json", "title.txt")
 FORMAT = 2
 """Of an entry's spec.json. 1 had neither "format" nor "origin"."""
 SHELF = "imported"
+LOOSE = ("seed", "title", "methods", "code")
+"""What runs that can be compared may differ in."""
+RACY = 200_000_000
+"""Nanoseconds within which a folder may change again without its time telling so."""
 
 
 class Store(Place):
@@ -227,28 +233,78 @@ class Store(Place):
 
     # --- the list ---
 
-    def list(self, kind: str | None = None) -> Entries:
-        """All entries, newest first, those of bundled stores and of the shelf included."""
+    def list(self, kind: str | None = None, *, newest: int = -1) -> Entries:
+        """All entries, newest first, those of bundled stores and of the shelf included.
+
+        Args:
+            newest: only so many.
+        """
         found: dict[str, Entry] = {}
         if self.shelf:
-            found = {entry.key: replace(entry, imported=True) for entry in self.shelf.own(kind)}
+            found = {entry.key: replace(entry, imported=True) for entry in self.shelf.own(kind, newest=newest)}
         for store in reversed(self.bundled):
-            found |= {entry.key: replace(entry, bundled=True) for entry in store.own(kind)}
-        found |= {entry.key: entry for entry in self.own(kind)}
-        return sorted(found.values(), key=lambda entry: (entry.created, entry.key), reverse=True)
+            found |= {entry.key: replace(entry, bundled=True) for entry in store.own(kind, newest=newest)}
+        found |= {entry.key: entry for entry in self.own(kind, newest=newest)}
+        ordered = sorted(found.values(), key=lambda entry: (entry.created, entry.key), reverse=True)
+        return ordered[:newest] if newest >= 0 else ordered
 
-    def own(self, kind: str | None = None) -> Entries:
-        """The entries of this very place, in no order."""
-        return self._index.use(lambda db: self._listed(db, kind))
+    def own(self, kind: str | None = None, *, newest: int = -1) -> Entries:
+        """The entries of this very place, newest first."""
+        where, order = "WHERE kind = ?2" if kind else "", "ORDER BY created DESC, key DESC LIMIT ?1"
+        rows = self._select(f"SELECT key, kind, created, bytes, title FROM entries {where} {order}", newest, kind)
+        return [Entry(*row) for row in rows]
+
+    def entry(self, key: str) -> Entries:
+        """An entry as it is listed; none where it is not there."""
+        holder = self._holder(check_key(key))
+        found = holder._entry(key) if holder else None
+        if found is None:
+            return []
+        return [replace(found, bundled=holder in self.bundled, imported=holder is self.shelf)]
+
+    def kin(self, key: str, newest: int) -> builtins.list[str]:
+        """Entries that differ from one in nothing but :data:`LOOSE`: the newest, newest first, itself among them."""
+        text = "SELECT key, created FROM entries WHERE family = ?2 ORDER BY created DESC LIMIT ?1"
+        family, found = self._held(key)._family(key), dict[str, str]()
+        for place in reversed(self._places()):
+            found |= dict(place._select(text, newest, family))
+        ordered = sorted(found, key=lambda each: (found[each], each), reverse=True)
+        return ordered[:newest] if key in ordered[:newest] else [*ordered[: newest - 1], key]
+
+    def _family(self, key: str) -> str:
+        try:
+            spec = self._document(key)["spec"]
+        except RurkError:
+            return ""
+        return self.key("family", {name: value for name, value in spec.items() if name not in LOOSE})
 
     def size(self) -> int:
         """Bytes of all entries here, without bundled ones."""
-        return sum(entry.bytes for entry in self.own())
+        return self._select("SELECT coalesce(sum(bytes), 0) FROM entries WHERE ?1 AND ?2 IS NULL", 1, None)[0][0]
 
-    def _listed(self, db: sqlite3.Connection, kind: str | None) -> Entries:
-        self._sync(db, self._keys(), complete=True)
-        rows = db.execute("SELECT key, kind, created, bytes, title FROM entries WHERE ?1 IS NULL OR kind = ?1", (kind,))
-        return [Entry(*row) for row in rows]
+    def count(self, kind: str | None = None) -> int:
+        """How many entries there are here, on the shelf and in bundled stores; what is in several counts twice."""
+        text = "SELECT count(*) FROM entries WHERE ?1 AND (?2 IS NULL OR kind = ?2)"
+        return sum(place._select(text, 1, kind)[0][0] for place in self._places())
+
+    def _places(self) -> builtins.list[Store]:
+        return [self, *self.bundled, *([self.shelf] if self.shelf else [])]
+
+    def _select(self, text: str, first: int, second: str | None) -> Any:
+        """Rows of the index, once it holds what the folder does."""
+
+        def look(db: sqlite3.Connection) -> Any:
+            # a folder that has not changed since it was listed need not be listed: a store may have 50,000 entries
+            stamp = self._stamp()
+            if not stamp or (stamp,) != db.execute("SELECT stamp FROM synced").fetchone():
+                self._sync(db, self._keys(), complete=True)
+                db.execute("DELETE FROM synced")
+                if stamp and stamp == self._stamp() and time.time_ns() - stamp > RACY:
+                    db.execute("INSERT INTO synced VALUES (?)", (stamp,))
+            given = (first, second) if "?2" in text else (first,)
+            return db.execute(text, given).fetchall()
+
+        return self._index.use(look)
 
     def _sync(self, db: sqlite3.Connection, keys: set[str], *, complete: bool) -> None:
         """Make the index hold ``keys``: all of them afresh, or, where ``keys`` is complete, what differs."""
@@ -258,8 +314,9 @@ class Store(Place):
         for key in keys - known:
             entry = self._entry(key)
             if entry:
-                row = (entry.key, entry.kind, entry.created, entry.bytes, entry.title)
-                db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?)", row)
+                family = self._family(key) if entry.kind == "run" else ""
+                row = (entry.key, entry.kind, entry.created, entry.bytes, entry.title, family)
+                db.execute("INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?)", row)
 
     def _entry(self, key: str) -> Entry | None:
         """An entry as its files tell it; None where it does not exist (yet)."""
@@ -280,8 +337,7 @@ class Store(Place):
     # --- files ---
 
     def _holder(self, key: str) -> Store | None:
-        places = (self, *self.bundled, *([self.shelf] if self.shelf else []))
-        return next((store for store in places if store._present(key)), None)
+        return next((store for store in self._places() if store._present(key)), None)
 
     def _held(self, key: str) -> Store:
         holder = self._holder(check_key(key))

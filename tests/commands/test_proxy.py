@@ -57,7 +57,19 @@ def test_the_example_of_the_docs_behind_nginx(tmp_path):
     outside, inside = some_port(), some_port()
     file = configuration(tmp_path, outside, inside)
     env = {**os.environ, "PYTHONPATH": str(ROOT), "RURK_STORE": str(tmp_path / "store")}
-    command = [sys.executable, "-m", "rurk_core", "app", "--port", str(inside), "--host", HOST, "--base-path", "/rurk"]
+    command = [
+        sys.executable,
+        "-m",
+        "rurk_core",
+        "app",
+        "--port",
+        str(inside),
+        "--host",
+        HOST,
+        "--base-path",
+        "/rurk",
+        "--no-token",
+    ]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     app = subprocess.Popen(command, cwd=tmp_path, env=env, **quiet)
     proxy = subprocess.Popen([NGINX, "-c", str(file), "-p", str(tmp_path)], **quiet)

@@ -10,6 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
+from rurk_core.compare.texts import to_csv
 from ui.figures.look import GREEN, LEVEL, Look, faded
 from ui.text import escape, number
 
@@ -46,7 +47,7 @@ def curve(
     # made of plain dictionaries in one call: adding trace by trace costs the server three times as long
     traces: list[dict[str, Any]] = []
     if band is not None and not np.isnan(band[0]).all():
-        area = between(taus, *band, faded(GREEN, 0.2), band_name)
+        area = between(taus, *band, faded(GREEN, 0.3), band_name)
         traces = [trace | {"legendgroup": "band"} for trace in area]
     traces += [
         {
@@ -144,15 +145,7 @@ def download(rows: Sequence[dict[str, Any]] | Callable[[], Sequence[dict[str, An
     """A button that saves the numbers of a figure; rows that a function returns are made when it is pressed."""
 
     def text() -> bytes:
-        import csv
-        import io
-
-        found = rows() if callable(rows) else rows
-        out = io.StringIO()
-        writer = csv.DictWriter(out, list(found[0]))
-        writer.writeheader()
-        writer.writerows(found)
-        return out.getvalue().encode()
+        return to_csv(rows() if callable(rows) else rows).encode()
 
     st.download_button(
         "Data (CSV)",
@@ -171,6 +164,7 @@ def shared(hovermode: str) -> dict[str, Any]:
     return {
         "hovermode": hovermode,
         "height": 390,
+        "font": {"size": 13},
         "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import streamlit as st
@@ -62,8 +63,10 @@ def start_digits() -> None:
     from rurk_core.run.spec import make_spec
 
     try:
-        seeds = {state.result_of(entry.key)["seed"] for entry in state.runs()}
-        seed = next(number for number in range(7, 10_000) if number not in seeds)
+        recent = {found["seed"] for entry in state.runs(RECENT) if (found := _readable(entry.key))}
+        # with no more runs than numbers below it, a seed beyond them all is free, or one of the next
+        first = 7 if len(recent) < RECENT else 7 + state.store().count("run")
+        seed = next(number for number in itertools.count(first) if number not in recent)
         title = f"Handwritten digits, half of the zeros forgotten (seed {seed})"
         start(make_spec("digits", seed=seed, title=title).to_dict())
     except RurkError as error:
@@ -192,6 +195,8 @@ def job_card(job: JobStatus) -> None:
                         st.code(log, language=None, wrap_lines=True)
 
 
+RECENT = 60
+"""Runs that are looked into for what this machine does."""
 UNITS = {"Verdicts": "copies", "Radii": "searches"}
 """What a stage counts, by how its name begins."""
 
@@ -302,7 +307,7 @@ def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple
     from rurk_core.run.estimate import measured_speeds
 
     device = default_device()
-    own = (found for entry in state.runs() if not entry.bundled and (found := _readable(entry.key)))
+    own = (found for entry in state.runs(RECENT) if not entry.bundled and (found := _readable(entry.key)))
     if speeds := measured_speeds(own, model, device_name(device)):
         return speeds, "from your finished runs of this network"
     if device.type == "cuda":

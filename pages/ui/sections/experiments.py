@@ -15,9 +15,10 @@ from ui.text import duration, escape, percent, plain
 
 
 def finished_runs() -> None:
-    entries = state.runs()
+    shown = st.session_state.setdefault("runs_shown", STEP)
+    entries, count = state.runs(shown), state.store().count("run")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Experiments", anchor=False)
+        st.header("Experiments", anchor=False)
         st.page_link("compare.py", label="Compare methods", icon=":material/table_chart:")
     if not entries:
         st.caption("None yet: start one above.")
@@ -25,7 +26,17 @@ def finished_runs() -> None:
     with st.container(border=True, key="experiments", gap="small"):
         for entry in entries:
             run_row(entry)
+    if len(entries) < count and len(entries) >= shown:
+        st.button(f"Show {STEP} more of {count:,}", key="more_runs", on_click=_more, icon=":material/expand_more:")
     st.caption(f"Your store {plain(state.store().url)} takes {state.store().size() / 1e6:.1f} MB.")
+
+
+STEP = 20
+"""Experiments that are shown at first, and at each wish for more."""
+
+
+def _more() -> None:
+    st.session_state["runs_shown"] += STEP
 
 
 def run_row(entry: Entry) -> None:

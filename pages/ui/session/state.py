@@ -34,9 +34,9 @@ def _store(url: str, bundled: tuple[str, ...]) -> Store:
     return Store(url, bundled=bundled)
 
 
-def runs() -> list[Entry]:
-    """Finished experiments: the user's own, newest first, then the bundled one."""
-    return sorted(store().list("run"), key=lambda entry: entry.bundled)
+def runs(newest: int = -1) -> list[Entry]:
+    """Finished experiments, all or the newest: the user's own, newest first, then the bundled one."""
+    return sorted(store().list("run", newest=newest), key=lambda entry: entry.bundled)
 
 
 def names_of(entries: Sequence[Entry]) -> dict[str, str]:
@@ -221,10 +221,17 @@ def nearest(options: Sequence[float]) -> Callable[[str], float]:
 
 def run_in_view() -> str | None:
     """The key of the experiment in view, or None while there is none."""
-    keys = [entry.key for entry in runs()]
     before = st.session_state.get("written", {}).get("run")  # a run that ends meanwhile does not push itself into view
-    first = before if before in keys else keys[0] if keys else None
-    return choice("run", first, one_of(keys), always=True)
+    if before is None or not store().has(before):
+        latest = store().own("run", newest=1) or runs(newest=1)
+        before = latest[0].key if latest else None
+    return choice("run", before, _finished, always=True)
+
+
+def _finished(key: str) -> str:
+    if key.startswith("run-") and store().has(key):
+        return key
+    raise ValueError(key)
 
 
 def result_in_view() -> dict[str, Any] | None:
