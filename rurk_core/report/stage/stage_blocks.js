@@ -72,10 +72,11 @@ export function drawBlocks(blocks, copies, { chosen, pointed, still }) {
   const { canvas, root } = blocks;
   const groups = copies.groups();
   const wide = root.clientWidth;
-  const { found, height } = arranged(groups, wide, root.dataset.grows ? 1e4 : root.clientHeight);
-  if (root.dataset.grows) canvas.style.height = `${height}px`;
+  const grows = wide < NARROW; // as high as the blocks are, where they stand one under the other
+  const { found, height } = arranged(groups, wide, root.clientHeight);
+  canvas.style.height = grows ? `${height}px` : "";
   const ratio = devicePixelRatio || 1;
-  const size = [Math.round(wide * ratio), Math.round((root.dataset.grows ? height : root.clientHeight) * ratio)];
+  const size = [Math.round(wide * ratio), Math.round(height * ratio)];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);

@@ -47,6 +47,15 @@ export class Copies {
     return sum;
   }
 
+  /** How the copies here are not those that the numbers over the panels are of; "" where they are. */
+  get apart() {
+    if (!Object.keys(this.base.counts).length) return "";
+    if (this.count < this.base.draws)
+      return ` The first ${this.count} of ${this.base.draws} copies are here; numbers are of all.`;
+    if (this.at?.same !== false) return "";
+    return " The experiment ran on a machine with other random numbers: these copies are drawn anew, numbers are its own.";
+  }
+
   get of() {
     return Object.keys(this.base.counts).length ? this.base.draws : this.count;
   }

@@ -200,8 +200,8 @@ export function controlsOf(stage) {
   show();
   const order = frame.part("order");
   const words = () => {
-    order.textContent = my.order === "index" ? "By index" : "Most first";
-    order.title = my.order === "index" ? "Ordered by index" : "Most beyond a re-training first";
+    order.textContent = my.order === "index" ? "By index" : "By evidence";
+    order.title = my.order === "index" ? "Ordered by index" : "What is most beyond a re-training comes first";
   };
   order.onclick = () => {
     my.order = my.order === "index" ? "evidence" : "index";

@@ -126,6 +126,6 @@ export function showCopy(side, copies, i, tau) {
     picture.setAttribute("aria-label", side.captions[at].textContent);
   });
   side.title.textContent = `Copy ${i + 1} of ${copies.count} at τ = ${tau}`;
-  side.key.textContent = `Bars: probability of ${data.classes[base.label]}, its own class.`;
+  side.key.textContent = `Bars: probability of ${data.classes[base.label]}, its own class.${copies.apart}`;
   side.rows.replaceChildren(...answersOf(copies, i));
 }
