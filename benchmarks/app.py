@@ -96,19 +96,17 @@ def first_paint(browser, url: str) -> None:
 
 def interactions(browser, url: str, what: str) -> None:
     with opened(browser, url) as page:
-        slider = page.locator(".st-key-view_tau input[type=range]")
+        page.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+        slider = page.locator(".rks-tau input")
 
         def move(turn: int) -> None:
             slider.focus()
             page.keyboard.press("ArrowRight" if turn % 16 < 8 else "ArrowLeft")
 
-        print(f"  radius slider, {what}: {words(waits(page, '.rk-head', move, 20))} (bars 300 and 700 ms)")
+        print(f"  radius slider, {what}: {words(waits(page, '.rks-tau span', move, 20))} (bars 300 and 700 ms)")
         page.evaluate("document.activeElement.blur()")
-        times = waits(page, ".st-key-strip_bar", lambda turn: page.keyboard.press("ArrowRight"), 20)
+        times = waits(page, ".rks-finding", lambda turn: page.keyboard.press("ArrowRight"), 20)
         print(f"  next sample, {what}: {words(times)} (bars 300 and 700 ms)")
-        pill = page.locator("[class*=st-key-models-] button").first
-        times = waits(page, ".st-key-verdict", lambda turn: pill.click(), 20)
-        print(f"  model shown or not, {what}: {words(times)} (bars 300 and 700 ms)")
 
 
 def gallery(browser, url: str, data: str) -> None:
@@ -190,8 +188,8 @@ def sessions(browser, url: str, pid: int) -> None:
         settled(page)
 
     def act(page, turn: int) -> None:
-        page.evaluate(PROBE, ".rk-head")
-        page.locator(".st-key-view_tau input[type=range]").focus()
+        page.evaluate(PROBE, ".rks-tau span")
+        page.locator(".rks-tau input").focus()
         page.keyboard.press("ArrowRight" if turn % 16 < 8 else "ArrowLeft")
 
     def waited(acted: list) -> list[float]:

@@ -1,10 +1,11 @@
 """A bank of real models on which the law of evidence is measured: trained once, kept, and taken up where it was left.
 
 ``python -m benchmarks evidence_bank 40 c5`` trains and measures (40 honest re-trainings) under ``RURK_STORE``, or in a
-folder of the user's cache. Two experiments:
+folder of the user's cache. The experiments:
 
     c5       small CIFAR-5 without pre-training, cnn:8, 25 epochs; to forget: 100 of the 200 airplanes
     fashion  500 images a class of Fashion-MNIST, cnn, 12 epochs; to forget: 250 of the 500 of class 0
+    digits   8×8 digits, cnn, 15 epochs; to forget: half of the zeros, of which there is nothing to remember
 
 Roles of models, each with a number that is its seed:
 
@@ -89,6 +90,14 @@ EXPERIMENTS = {
         "class:0:0.5",
         (0.12,),
         (0.02,),
+    ),
+    "digits": Experiment(
+        lambda: load_dataset("digits"),
+        "cnn",
+        TrainConfig(epochs=15, lr=0.1, batch=64, precision="float32"),
+        "class:0:0.5",
+        (0.2,),
+        (0.05,),
     ),
 }
 

@@ -41,7 +41,7 @@ def choose_files(group: str) -> list[str]:
     )
     found = [line.strip() for line in text.splitlines() if line.strip()]
     sent = st.file_uploader(
-        "Or upload safetensors",
+        f"{title.partition(' ')[0]}: or upload safetensors",
         type="safetensors",
         accept_multiple_files=most > 1,
         key=f"upload-{group}",

@@ -115,9 +115,9 @@ def main() -> None:
     highlight(view)
     attack = choose_attack(view)
     if attack:
-        st.subheader("What the evidence says", anchor=False)
+        st.header("What the evidence says", anchor=False)
         show_findings(view, attack)
-    st.subheader("How far from Re-train", anchor=False)
+    st.header("How far from Re-train", anchor=False)
     show_dots(view)
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)

@@ -43,9 +43,10 @@ def head(result: dict[str, Any]) -> None:
     if words:
         st.warning(plain(" ".join(words)), icon=":material/info:")
     else:
-        st.caption(
-            f"Held against {k} re-trained models that never saw the samples; false-discovery rate {RATE:.0%}. Keys: ← "
-            "→ step, 1 to 4 decide, n writes a note, Esc leaves it."
+        st.html(
+            f'<div class="rk-see">Held against {k} re-trained models that never saw the samples; false-discovery rate '
+            f'{RATE:.0%}. <span class="rk-keys">Keys: ← → step, 1 to 4 decide, n writes a note, Esc leaves it.</span>'
+            "</div>"
         )
 
 

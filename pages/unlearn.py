@@ -59,7 +59,7 @@ def main() -> None:
     )
     with st.container(border=True, key="new_run"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.subheader("New experiment", anchor=False)
+            st.header("New experiment", anchor=False)
             digits_button("run_digits")
         new_run()
     jobs_panel()

@@ -8,9 +8,7 @@ import torch
 from rurk_core.errors import UsageError
 from rurk_core.models import MODELS, create_model, parse_model
 
-SMALL = {"linear": "linear", "mlp": "mlp:8"} | {
-    name: f"{name}:4" for name in ("cnn", "resnet9", "resnet18", "vgg11", "resnet50")
-}
+SMALL = {name: f"{name}:4" if about.width else name for name, about in MODELS.items()}
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -53,8 +53,8 @@ TERMS: dict[str, str] = {
     "fgsm": "Fast gradient sign method: every pixel moves by τ in the direction that changes the loss most.",
     "pgd": "Projected gradient descent: many small gradient steps that stay within τ.",
     "targeted": "The attack pulls towards a wrong class drawn by chance, not just away from the right one.",
-    "decision map": "A flat cut through the space of images around the sample, coloured by the class a model gives "
-    "each point.",
+    "decision field": "What a model believes on a flat cut through the space of images around the sample: each colour "
+    "is a class, and colours mix where the model is unsure.",
     "adversarial direction": "The direction in which the loss of the model in question rises fastest.",
     "epoch": "One pass over all training samples.",
     "seed": "The number all chance is derived from: equal settings with an equal seed give equal results.",
@@ -99,6 +99,6 @@ def term(name: str, shown: str = "") -> str:
 
 def listed() -> None:
     """All terms, folded away in the sidebar."""
-    with st.expander("Words", icon=":material/menu_book:"):
+    with st.expander("Glossary", icon=":material/menu_book:"):
         rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in sorted(TERMS.items()))
         st.html(f'<dl class="rk-words">{rows}</dl>')

@@ -65,7 +65,7 @@ TABLE = alike(TrainConfig(epochs=100, lr=0.1, batch=32))
 GREY = alike(TrainConfig(epochs=20, lr=0.1, batch=64))
 FAST = alike(
     TrainConfig(
-        epochs=5, optimizer="muon", lr=0.24, momentum=0.6, schedule="linear", batch=500, label_smoothing=0.2,
+        epochs=7, optimizer="muon", lr=0.1, momentum=0.6, schedule="linear", batch=250, label_smoothing=0.1,
         augment="alternating", grow=0.4,
     )
 )  # fmt: skip

@@ -78,10 +78,10 @@ class Map:
     def axes(self) -> tuple[str, str]:
         """Titles of the two axes."""
         if self.method == "umap":
-            return "UMAP 1 (arbitrary units)", "UMAP 2 (arbitrary units)"
-        unit = "logits" if self.layer == "scores" else "feature units"
+            return tuple(f"UMAP {n} of {LAYERS[self.layer]} (arbitrary units)" for n in (1, 2))  # type: ignore[return-value]
+        of = f"{LAYERS[self.layer]}{' (logits)' if self.layer == 'scores' else ''}"
         one, two = (100 * share for share in self.explained[:2].tolist())
-        return f"PCA 1 ({unit}, {one:.0f}% of the variance)", f"PCA 2 ({unit}, {two:.0f}% of the variance)"
+        return f"PCA 1 of {of}, {one:.0f}% of variance", f"PCA 2 of {of}, {two:.0f}%"
 
 
 def shepard(points: Tensor, anchors: Tensor, values: Tensor, neighbours: int = NEIGHBOURS) -> Tensor:

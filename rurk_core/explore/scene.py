@@ -34,6 +34,8 @@ SHOWN = 100
 """Copies on a stage, at most; of a run with more draws the first are."""
 REACH = 1.3
 """How far a plane goes, in distances of the farthest copies."""
+ROOM = 32_000_000
+"""Bytes of copies, of answers, and of fields that are kept, each."""
 CUTS = {"adversarial": "adversarial × random", "copies": "what tells the copies apart", "samples": "two other samples"}
 """The planes there are; ``adversarial:2`` has another random direction, ``samples:3:8`` goes through those two."""
 
@@ -41,27 +43,38 @@ T = TypeVar("T")
 
 
 class Once:
-    """Results by key, the last ``size`` of them; who asks for one that is being made waits for it."""
+    """Results by key, the last ``size`` of them and no more than ``room`` bytes of arrays, but always the last one.
 
-    def __init__(self, size: int) -> None:
-        self._size, self._kept, self._lock = size, OrderedDict[Hashable, Future](), threading.Lock()
+    Who asks for one that is being made waits for it.
+    """
+
+    def __init__(self, size: int, room: float = float("inf")) -> None:
+        self._size, self._room, self._lock = size, room, threading.Lock()
+        self._kept: OrderedDict[Hashable, Future] = OrderedDict()
+        self._bytes: dict[Hashable, int] = {}
 
     def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
         with self._lock:
-            found, mine = self._kept.get(key), key not in self._kept
-            if found is None:
-                found = self._kept[key] = Future()
+            mine = key not in self._kept
+            found = self._kept.setdefault(key, Future())
             self._kept.move_to_end(key)
-            while len(self._kept) > self._size:
-                self._kept.popitem(last=False)
         if mine:
             try:
-                found.set_result(make())
+                made = make()
             except BaseException as error:
                 with self._lock:
                     self._kept.pop(key, None)
                 found.set_exception(error)
+            else:
+                found.set_result(made)
+                self._make_room(key, int(getattr(made, "nbytes", 0)))
         return found.result()
+
+    def _make_room(self, key: Hashable, size: int) -> None:
+        with self._lock:
+            self._bytes[key] = size
+            while len(self._kept) > 1 and (len(self._kept) > self._size or sum(self._bytes.values()) > self._room):
+                self._bytes.pop(self._kept.popitem(last=False)[0], None)
 
 
 @dataclass(frozen=True)
@@ -82,10 +95,10 @@ class Scene:
     measured: bool
     found: Findings | None
     model: Callable[[str], nn.Module]
-    _moved: Once = field(default_factory=lambda: Once(48), repr=False)
-    _answers: Once = field(default_factory=lambda: Once(6000), repr=False)
-    _planes: Once = field(default_factory=lambda: Once(200), repr=False)
-    fields: Once = field(default_factory=lambda: Once(400), repr=False)
+    _moved: Once = field(default_factory=lambda: Once(48, ROOM), repr=False)
+    _answers: Once = field(default_factory=lambda: Once(6000, ROOM), repr=False)
+    _planes: Once = field(default_factory=lambda: Once(24), repr=False)
+    fields: Once = field(default_factory=lambda: Once(400, ROOM), repr=False)
 
     # --- what it is about ---------------------------------------------------------------------------------------
 
@@ -230,7 +243,7 @@ class Scene:
             return self._through(sample, numbers or self._others(sample))
         if kind == "copies":
             across, up = self._telling_apart(sample)
-            words = ("the unlearned model knows the copies →", "re-trained models know them →")
+            words = ("what the model recognises", "what re-trained models recognise")
             return plane(x, across, up), self._extent(sample), {"across": words[0], "up": words[1], "marks": []}
         turn = numbers[0] if numbers else 0
         across, words = adversarial_direction(self.judge(self.method), x, self.label(sample)), ("adversarial", "random")

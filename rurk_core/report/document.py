@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import Dataset, load_dataset, to_pixels
+from ..data import Dataset, load_dataset
+from ..device import logits_of
 from ..errors import RurkError, UsageError
 from ..evidence.acceptance import against, declared_words
 from ..evidence.case import Case, open_case
@@ -32,8 +33,8 @@ from ..evidence.tables import moving
 from ..evidence.whole_set import find_whole_set
 from ..evidence.words import caveats, not_measured, sample_words, set_words, share_words, short_words
 from ..measure.frozen import frozen_copy
+from ..measure.judged import drawn
 from ..measure.residual import Verdicts
-from ..perturb.copies import copies
 from ..run.provenance import makers, words
 from ..run.result import load_result
 from ..run.stored import load_model, load_verdicts, role_of, versions
@@ -323,19 +324,9 @@ def _copies_of(
         apart[(v.taus == 0) & (len(v.taus) > 1)] = -1  # without a radius all copies are alike
         at = int(np.argmax(apart))
         models = {name: frozen_copy(load_model(store, keys[name]), torch.device("cpu")) for name in v.models}
-        with torch.no_grad():
-            moved = copies(
-                v.attack,
-                to_pixels(data.train_images[[sample]]),
-                torch.from_numpy(v.labels[[place]]),
-                ids=[sample],
-                tau=float(v.taus[at]),
-                draws=min(v.draws, 100),
-                seed=v.seed,
-                classes=len(data.classes),
-                model=models.get(v.source),
-            )[0][:COPIES]
-            right = torch.stack([model(moved).argmax(1) == v.labels[place] for model in models.values()])
+        moved = drawn(v, data.train_images[sample], place, float(v.taus[at]), models.get(v.source), len(data.classes))
+        moved = moved[:COPIES]
+        right = torch.stack([logits_of(model, moved).argmax(1) == int(v.labels[place]) for model in models.values()])
         found[key] = Copies(float(v.taus[at]), moved, right.numpy())
     return found
 

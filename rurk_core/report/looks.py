@@ -34,6 +34,9 @@ LETTERS = {
     "fisher": "FI",
     "ntk": "NT",
     "retrain": "RT",
+    "msg": "MS",
+    "ct": "CT",
+    "amun": "AM",
 }
 """The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
 FINDING_HUES = {
@@ -132,11 +135,12 @@ def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
     title = f"Re-trained (mean of {count})" if count > 1 else "Re-trained"
     looks[REFERENCES] = Look(REFERENCES, title, "R", "#009E73", "square", "dash")
     unlearned = [row for row in rows if row["role"] == "unlearned"]
+    stems = Counter(Path(row["file"]).stem for row in unlearned if "file" in row)
     taken: Counter[str] = Counter()
     # the model that bears the method's own name has its plain look
     for row in sorted(unlearned, key=lambda row: row["name"] != row.get("method")):
         letter = method_look(row["method"])[0] if row.get("method") else ""
-        looks[row["name"]] = _unlearned(row, unlearned.index(row), taken[letter])
+        looks[row["name"]] = _unlearned(row, unlearned.index(row), taken[letter], stems)
         taken[letter] += 1
     ordered = {name: looks[name] for name in ("original", REFERENCES, *(row["name"] for row in unlearned))}
     for row in rows:
@@ -146,11 +150,16 @@ def looks_of(rows: Sequence[dict[str, Any]]) -> dict[str, Look]:
     return ordered
 
 
-def _unlearned(row: dict[str, Any], at: int, turn: int) -> Look:
-    """The look of the ``at``-th unlearned model, before which ``turn`` others of the run have the same letters."""
+def _unlearned(row: dict[str, Any], at: int, turn: int, stems: Counter[str]) -> Look:
+    """The look of the ``at``-th unlearned model, before which ``turn`` others of the run have the same letters.
+
+    Args:
+        stems: how many files of an audit are called what.
+    """
     key, name = row.get("method", ""), row["name"]
     if not key:  # an audit: nobody said how it was made, and what the file is called says more than its number
-        title = Path(row["file"]).stem if "file" in row else name
+        stem = Path(row.get("file", name)).stem
+        title = f"{stem} · {name}" if stems[stem] > 1 else stem
         return Look(name, title, f"U{at + 1}", *_drawn(at))
     letter, colour, symbol, dash = method_look(key)
     title = METHODS[key].title + name.removeprefix(key).replace("-", " ") if key in METHODS else name

@@ -36,8 +36,8 @@ SHARED = ("adversarial", "copies")
 """The planes that are in a file; the others need the models."""
 LEVEL = 1
 """Of the fields in a file."""
-COARSE = 12
-"""Steps of the noise where it is much: Gaussian noise takes half the bytes then, and is off by a tenth of τ (RMS)."""
+COARSE = 9
+"""Steps of the noise where it is much: Gaussian noise takes 3 bits a value then, and is off by a seventh of τ (RMS)."""
 MUCH = 100_000
 """Bytes of a sample's noise that are much."""
 POLICY = (

@@ -258,7 +258,7 @@ class Store(Place):
         """An entry as it is listed; none where it is not there."""
         holder = self._holder(check_key(key))
         found = holder._entry(key) if holder else None
-        if not found:
+        if found is None:
             return []
         return [replace(found, bundled=holder in self.bundled, imported=holder is self.shelf)]
 

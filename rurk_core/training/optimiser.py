@@ -14,7 +14,7 @@ from .loop import learning_rate
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic whose iteration drives all singular values to about 1 (Jordan 2024, Muon)."""
 STEPS = 3
-REST = 1.25
+REST = 0.3
 """Peak rate of what is not orthogonalised, as a multiple of the peak rate of convolutions."""
 
 

@@ -40,7 +40,7 @@ def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     page.keyboard.press("ArrowRight")  # at once: the note must not be lost
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("2")
-    page.get_by_text("1 of 71 decided").first.wait_for()
+    page.locator(".stMarkdown", has_text="1 of 71 decided").wait_for()  # the server's own count
     assert f"Sample {first}," not in who.inner_text(), "deciding goes on to the next one"
     (judgement,) = history(store, run)
     assert (judgement.sample, judgement.verdict) == (first, "residual")
@@ -92,6 +92,6 @@ def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, v
     forge(store, document["key"], "wholeset.json", document)
     page = visit(f"{url}/review?run={run}&method=rurk&more=whole")
     page.get_by_role("group", name="Retained samples that changed").get_by_role("button").click()
-    page.get_by_text("A sample that stays").wait_for()
+    page.get_by_text("This sample stays").first.wait_for()
     page.wait_for_url(re.compile(rf"/neighbourhood\?.*sample={first['sample']}\b"))
     page.get_by_role("heading", name="Neighbourhood").wait_for()

@@ -64,6 +64,16 @@ def test_blocks_hold_every_copy_and_say_who_knows_them(stage):
     assert number == stage.evaluate(f"{STAGE}.copies.base.counts.gd[Math.round({STAGE}.my.t)]")
 
 
+def test_copies_that_are_not_those_that_were_counted_are_said_to_be_so(stage):
+    fetched(stage)
+    note = stage.locator(".rks-key")
+    assert "drawn anew" not in note.inner_text()
+    shown = "s.close = ''; s.paint(); return document.querySelector('.rks-key').textContent;"
+    again = f"(() => {{ const s = {STAGE}; %s; {shown} }})()"
+    assert "drawn anew" in stage.evaluate(again % "s.copies.at.same = false")
+    assert "The first 20 of 500 copies" in stage.evaluate(again % "s.copies.base.draws = 500")
+
+
 def drag(page) -> float:
     """Move the radius to and fro with the mouse; returns the frames drawn a second."""
     knob = page.locator(".rks-tau input").bounding_box()
@@ -191,7 +201,7 @@ def test_a_tapped_copy_answers_within_a_phone(server, browser):
     tile = page.evaluate(f"{STAGE}.frame.blocks.tiles.at(-1)")
     blocks.tap(position={"x": tile["x"] + 8, "y": tile["y"] + 8})
     page.wait_for_function(f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {tile['i'] + 1} of')")
-    box = page.locator(".rks-copy .rks-rows").bounding_box()
+    box = page.locator(".rks-one .rks-rows").bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 845
     context.close()
 

@@ -249,3 +249,21 @@ def test_who_asks_for_what_is_being_made_waits_for_it():
     assert once("b", lambda: 2) == 2  # what failed is tried again
     once("c", lambda: 3)
     assert once("a", make) == 2  # the oldest was forgotten
+
+
+def test_what_is_kept_is_bounded_in_bytes_but_the_last_is_there():
+    once, made = Once(100, room=1000), []
+
+    def make(size: int):
+        made.append(size)
+        return np.zeros(size, np.uint8)
+
+    for key in "abc":
+        once(key, lambda: make(400))
+    once("c", lambda: make(1))
+    once("b", lambda: make(2))
+    assert made == [400] * 3
+    once("a", lambda: make(3))  # it had to go
+    once("d", lambda: make(5000))
+    once("d", lambda: make(4))
+    assert made == [400, 400, 400, 3, 5000]

@@ -67,7 +67,7 @@ def test_a_slow_map_is_made_in_the_background(opened, tiny_run, tmp_path, monkey
     assert runner == "rurk_core.explore.maps:embedding_job" and job["spec"]["method"] == "umap"
     job["spec"]["retain"] = 1000
     embedding_job(job, Store(tmp_path / "store"), lambda event: None, lambda: False)
-    assert "UMAP 1 (arbitrary units)" in sent(opened(**query))["axes"]
+    assert "UMAP 1 of last features (arbitrary units)" in sent(opened(**query))["axes"]
 
 
 def test_what_is_drawn_around_joins_the_set_and_can_be_undone(opened):

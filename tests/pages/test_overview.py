@@ -37,9 +37,9 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     own = 100 * np.mean(case.verdicts.recognised("gd")[:, 1:]) / case.verdicts.draws
     each = 100 * np.mean(case.verdicts.reference_recognised()[:, :, 1:]) / case.verdicts.draws
     text = words(app)
-    assert f"2 re-trained models <b>{each:.1f}</b> on average" in text and f"GD (<b>{own:.1f}</b>)" in text
+    assert f"2 re-trained models <b>{each:.1f}%</b> on average" in text and f"GD (<b>{own:.1f}%</b>)" in text
     found = find(case)
-    assert short_words(found) in text.partition("Of 100 copies")[2]
+    assert short_words(found) in text.partition("Copies of the forgotten samples")[2]
     assert any(set_words(found) in item.value.replace("\\", "") for item in app.markdown)
 
 
@@ -61,7 +61,7 @@ def test_without_the_data_curve_and_verdict_stay(opened, monkeypatch, tmp_path):
     monkeypatch.setattr(state, "dataset", gone)
     app = opened()
     assert any("not there" in warning.value for warning in app.warning)
-    assert "Of 100 copies" in words(app) and "Who still knows it?" in words(app)
+    assert "Copies of the forgotten samples" in words(app) and "Who still knows it?" in words(app)
 
 
 def test_the_four_beats_say_what_the_evidence_says(app):

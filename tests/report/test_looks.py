@@ -43,3 +43,11 @@ def test_letters_can_be_read_on_every_colour():
     for look in looks_of([row(f"{name}-{n}", name) for name in METHODS for n in range(2)]).values():
         high, low = sorted((luminance(look.colour), 1.0 if look.ink == "#fff" else 0.0), reverse=True)
         assert (high + 0.05) / (low + 0.05) >= 4.5, look
+
+
+def test_models_of_an_audit_are_called_as_their_files_and_told_apart_where_those_are_alike():
+    files = {"unlearned-1": "a/model.pt", "unlearned-2": "b/model.pt", "unlearned-3": "other.pt"}
+    looks = looks_of([{"name": name, "role": "unlearned", "file": file} for name, file in files.items()])
+    titles = [looks[name].title for name in files]
+    assert titles == ["model · unlearned-1", "model · unlearned-2", "other"]
+    assert len({drawn(looks[name]) for name in files}) == 3

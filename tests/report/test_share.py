@@ -7,13 +7,19 @@ import json
 import re
 import zlib
 
+import numpy as np
 import pytest
+import torch
+from torch import nn
 
 from rurk_core.cli import main
 from rurk_core.data import load_dataset
+from rurk_core.data.dataset import make_dataset
 from rurk_core.errors import UsageError
 from rurk_core.explore import stage
 from rurk_core.explore.packing import unpack
+from rurk_core.explore.scene import Scene
+from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.report import STAGE
 from rurk_core.report.share import SCRIPT, bundle, scene_for, share
 
@@ -78,6 +84,34 @@ def test_twenty_small_samples_are_far_below_five_megabytes(page):
     largest = max(len(text) for text in re.findall(r'id="rks-\d+">([^<]+)<', page))
     rest = len(page) - sum(len(text) for text in re.findall(r'id="rks-\d+">([^<]+)<', page))
     assert rest + 20 * largest < 5_000_000
+
+
+class Dots(nn.Module):
+    """Ten classes by ten random directions, on inputs of the size of CIFAR's."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        weights = torch.randn(10, 3 * 32 * 32, generator=torch.Generator().manual_seed(seed))
+        self.weights = nn.Parameter(0.3 * weights, requires_grad=False)
+
+    def forward(self, x):
+        return x.flatten(1) @ self.weights.T
+
+
+def test_twenty_photographs_with_a_hundred_copies_are_below_five_megabytes():
+    images = torch.rand(20, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(20) % 10
+    data = make_dataset("noise", (images, labels), (images, labels), list("abcdefghij"), licence="", source="")
+    models = {name: Dots(i) for i, name in enumerate(("original", "gd", "reference-1", "reference-2"))}
+    about = {"attack": "gaussian", "taus": np.linspace(0, 0.2, 11).tolist(), "draws": 100, "seed": 1, "classes": 10}
+    references = ["reference-1", "reference-2"]
+    table = count_verdicts(models, references, images[:1], labels[:1], [0], **about)
+    roles = {"original": "original", "gd": "unlearned"}
+    rows = [{"name": name, "key": name, "role": roles.get(name, "reference")} for name in models]
+    result = {"models": rows, "forget": {"indices": [0]}, "spec": {}, "key": "run-0"}
+    page = share(Scene(result, data, "gd", "gaussian", table, True, None, models.__getitem__), [0])
+    one = len(re.search(r'id="rks-0">([^<]+)<', page)[1])
+    assert one > 100_000 and len(page) + 19 * one < 5_000_000
 
 
 def test_samples_that_are_none_are_one_sentence(scene):

@@ -19,6 +19,7 @@ from rurk_core.unlearning import METHODS, Samples, method_config
 from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
 from rurk_core.unlearning.conformance import Subject, small_setting
 from rurk_core.unlearning.loop import reinitialised
+from rurk_core.unlearning.methods.amun import DOUBLINGS, nearest_adversarial
 from rurk_core.unlearning.methods.random_label import random_labels
 from rurk_core.unlearning.methods.salun import saliency_masks
 from rurk_core.unlearning.methods.unsir import learnt_noise
@@ -291,11 +292,58 @@ def test_l1_sparse_empties_more_weights_than_gd(plain):
     assert "below 0.001" in notes[0]
 
 
+def test_ct_only_mirrors_kernels_where_nothing_is_trained(with_bn):
+    original = with_bn[0]
+    model = run("ct", with_bn, epochs=0)
+    for name, value in original.state_dict().items():
+        expected = value.transpose(2, 3) if value.dim() == 4 else value
+        assert torch.equal(model.state_dict()[name], expected), name
+
+
+def test_msg_starts_anew_the_weights_whose_gradients_cancel(with_bn):
+    original = with_bn[0]
+    model = run("msg", with_bn, epochs=0, share=0.25)
+    for (name, before), after in zip(original.named_parameters(), model.parameters(), strict=True):
+        moved = (before != after).sum().item()
+        assert moved == (round(0.25 * before.numel()) if before.dim() == 4 else 0), name
+    # nothing anew and nothing slowed down is fine-tuning at the same rates
+    full = run("msg", with_bn, epochs=1, share=0.0, slow=1.0, lr=0.02, momentum=0.0, weight_decay=0.0, batch=32)
+    gd = run("gd", with_bn, epochs=1, lr=0.02, momentum=0.0, weight_decay=0.0, batch=32)
+    for name, value in gd.named_parameters():
+        assert torch.allclose(value, dict(full.named_parameters())[name], atol=1e-6), name
+    held = run("msg", with_bn, epochs=1, share=0.0, slow=0.0, weight_decay=0.0)
+    kernel = next(iter(original.state_dict()))
+    moved = {n for n, v in held.named_parameters() if not torch.equal(v, dict(original.named_parameters())[n])}
+    assert moved and not [n for n in moved if dict(original.named_parameters())[n].dim() == 4], kernel
+
+
+def test_the_nearest_adversarial_example_of_a_linear_model_lies_just_beyond_the_plane():
+    """z = (x₁, x₂): the border of (0.7, 0.5) lies 0.2/√2 away, along (−1, 1)."""
+    model = create_model("linear", (2,), 2).eval()
+    with torch.no_grad():
+        model.head.weight.copy_(torch.eye(2))
+        model.head.bias.zero_()
+    config = METHODS["amun"].config(radius=0.02, steps=50)
+    found, said = nearest_adversarial(model, torch.tensor([[0.7, 0.5], [0.1, 0.9]]), torch.tensor([0, 0]), config)
+    assert said.tolist() == [1, 1]
+    assert torch.equal(found[1], torch.tensor([0.1, 0.9])), "taken for another class as it is"
+    distance = (found[0] - torch.tensor([0.7, 0.5])).norm().item()
+    assert 0.2 / math.sqrt(2) <= distance <= 1.15 * 0.2 / math.sqrt(2)
+    with torch.no_grad():
+        model.head.weight.zero_()
+        model.head.bias.copy_(torch.tensor([1.0, 0.0]))
+    found, said = nearest_adversarial(model, torch.rand(3, 2), torch.zeros(3, dtype=torch.int64), config)
+    assert said.tolist() == [0, 0, 0], "a model that always says the same has none"
+
+
 # --- on digits ----------------------------------------------------------------------------------------------
 
 STAYS = ("gd", "cf_k", "neggrad_plus")
 """Methods that leave what was known of the forget set, in the paper and here."""
-MOVES = ("ngd", "ga", "eu_k", "scrub", "ssd", "cr", "fisher", "random_label", "salun", "bad_teacher", "l1_sparse")
+MOVES = (
+    *("ngd", "ga", "eu_k", "scrub", "ssd", "cr", "fisher", "random_label", "salun", "bad_teacher", "l1_sparse"),
+    *("msg", "ct", "amun"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -353,6 +401,8 @@ def test_a_method_takes_the_passes_that_plans_count_with(key):
     taken = found.forward + 2 * found.backward
     # frozen blocks that run once a sample leave through another door than the one they are counted at
     most = len(setting.retain) if key in ("eu_k", "cf_k") else 0
+    if key == "amun":  # its attack ends for a sample when the class changes
+        most = 3 * DOUBLINGS * config.steps * len(setting.forget)
     assert taken <= planned <= taken + most
 
 

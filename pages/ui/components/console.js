@@ -138,8 +138,15 @@ function buttons(desk, card) {
     return Object.assign(button, { type: "button", title: help, value: name });
   });
   if (verdict) all.push(Object.assign(make("button", "back", "Take back"), { type: "button", value: "" }));
-  for (const button of all) button.setAttribute("aria-pressed", button.className === "on");
-  part("decide").replaceChildren(...all);
+  for (const button of all) button.setAttribute("aria-pressed", String(button.className === "on"));
+  const step = (text, name, by) => {
+    const button = Object.assign(make("button", "", text), { type: "button", title: name });
+    button.setAttribute("aria-label", name);
+    button.dataset.by = by;
+    return button;
+  };
+  const steps = [step("←", "Previous sample", "-1"), step("→", "Next sample", "1")];
+  part("decide").replaceChildren(...steps, ...all);
 }
 
 function show(desk) {
@@ -201,7 +208,8 @@ export default function ({ parentElement, data, setStateValue }) {
   };
   desk.part("decide").onclick = (event) => {
     const button = event.target.closest("button");
-    if (button) decide(desk, button.value);
+    if (button?.dataset.by) go(desk, place(desk) + Number(button.dataset.by));
+    else if (button) decide(desk, button.value);
   };
   if (my.key) document.removeEventListener("keydown", my.key);
   my.key = (event) => press(desk, event);

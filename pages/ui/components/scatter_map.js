@@ -71,7 +71,9 @@ export class ScatterMap {
     const pw = wide / across;
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     const inner = Math.min(pw - 2.4 * rem, 620);
-    const ph = Math.max(260, M === 1 ? Math.min(560, pw * 0.62) : inner) + 3.6 * rem;
+    // as high as the data are, so that a panel is filled
+    const filled = (inner * this.spanY) / this.spanX;
+    const ph = Math.max(240, Math.min(M === 1 ? 560 : inner * 1.25, filled)) + 3.6 * rem;
     stage.style.height = `${Math.ceil(M / across) * ph}px`;
     my.rem = rem;
     my.boxes = data.panels.map((_, m) => ({

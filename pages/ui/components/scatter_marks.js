@@ -1,5 +1,5 @@
 // What lies above the points: frames, titles, names of classes, rings, the copies of a sample, a lasso.
-import { TEST } from "./scatter_map.js";
+import { FORGET, TEST } from "./scatter_map.js";
 import { trace } from "./shapes.js";
 
 function frame(map, pen, box, panel) {
@@ -46,21 +46,40 @@ function chosen(map, pen, box, m) {
   }
 }
 
-/** The copies of the sample in view, filled where the model still recognises them. */
+/** The copies of the sample in view: filled where the model still recognises them, else an empty outline. */
 function copies(map, pen, box, m) {
   const panel = map.data.panels[m];
   const cloud = map.data.cloud[m];
-  pen.lineWidth = 1.5;
-  pen.strokeStyle = pen.fillStyle = panel.colour;
   cloud.xy.forEach(([x, y], j) => {
-    trace(pen, panel.symbol, map.x(box, x), map.y(box, y), 4);
-    if (cloud.right[j]) pen.fill();
-    else {
-      pen.globalAlpha = 0.9;
-      pen.stroke();
-      pen.globalAlpha = 1;
-    }
+    const [px, py] = [map.x(box, x), map.y(box, y)];
+    trace(pen, panel.symbol, px, py, 5.2);
+    pen.lineWidth = 4;
+    pen.strokeStyle = map.ground;
+    pen.stroke();
+    pen.fillStyle = cloud.right[j] ? panel.colour : map.ground;
+    pen.fill();
+    pen.lineWidth = 2;
+    pen.strokeStyle = panel.colour;
+    pen.stroke();
   });
+  forgotten(map, pen, box, m);
+}
+
+/** The forget set once more, so that no copy covers it. */
+function forgotten(map, pen, box, m) {
+  if (!map.my.on.forget) return;
+  const { starts } = map.points;
+  const r = Math.min(2.6, map.size("forget") / 3); // small: what lies under it can be seen too
+  pen.lineWidth = 1;
+  pen.fillStyle = map.ink("forget");
+  pen.strokeStyle = map.ground;
+  for (let i = starts[FORGET]; i < starts[FORGET + 1]; i++) {
+    const [x, y] = map.at(m, i);
+    pen.beginPath();
+    pen.arc(map.x(box, x), map.y(box, y), r, 0, 7);
+    pen.fill();
+    pen.stroke();
+  }
 }
 
 /** Every class by name, in its middle; names that would lie on each other move down. */

@@ -47,7 +47,7 @@ def curve(
     # made of plain dictionaries in one call: adding trace by trace costs the server three times as long
     traces: list[dict[str, Any]] = []
     if band is not None and not np.isnan(band[0]).all():
-        area = between(taus, *band, faded(GREEN, 0.2), band_name)
+        area = between(taus, *band, faded(GREEN, 0.3), band_name)
         traces = [trace | {"legendgroup": "band"} for trace in area]
     traces += [
         {
@@ -164,6 +164,7 @@ def shared(hovermode: str) -> dict[str, Any]:
     return {
         "hovermode": hovermode,
         "height": 390,
+        "font": {"size": 13},
         "margin": {"l": 8, "r": 8, "t": 34, "b": 8},
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
     }

@@ -82,7 +82,7 @@ def tuned_list() -> None:
     entries = state.store().list("tuning")
     if not entries:
         return
-    st.subheader("Tuned settings", anchor=False)
+    st.header("Tuned settings", anchor=False)
     for entry in entries:
         tuned_card(entry)
 

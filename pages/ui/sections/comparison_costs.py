@@ -44,7 +44,7 @@ def point_names(
 
 def show_trade_off(view: View) -> None:
     """Accuracy against residual knowledge: what a method pays for forgetting."""
-    st.subheader("Accuracy against residual knowledge", anchor=False)
+    st.header("Accuracy against residual knowledge", anchor=False)
     points = [
         (row["name"], row["cells"]["test_accuracy"], row["cells"]["residual"])
         for row in view.rows
@@ -124,7 +124,7 @@ def trade_off_figure(view: View, points: Sequence[Point], retrained: dict[str, A
 
 
 def show_cost(view: View) -> None:
-    st.subheader("What a method costs", anchor=False)
+    st.header("What a method costs", anchor=False)
     rows = [row for row in view.rows if row["role"] == "unlearned" and row["cells"]["seconds"]]
     if not rows:
         st.caption("No run time was measured.")

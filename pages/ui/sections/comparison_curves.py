@@ -111,7 +111,7 @@ def choose_attack(view: View) -> str:
 
 
 def show_curves(view: View, attack: str) -> None:
-    st.subheader("Over all radii", anchor=False)
+    st.header("Over all radii", anchor=False)
     if not attack:
         st.caption("No model of these runs was judged on perturbed copies.")
         return

@@ -79,7 +79,7 @@ def show_dots(view: View) -> None:
         of = next((row["cells"][key] for row in view.rows if row["name"] == RETRAIN), None)
         about = "1, where there is no excess" if key == "residual" else cell_text(key, of) if of else "each other"
         panels.append(
-            f'<section class="rk-dots"><h4>{metric.title} <span class="rk-quiet">{metric.help}</span></h4>'
+            f'<section class="rk-dots"><h3>{metric.title} <span class="rk-quiet">{metric.help}</span></h3>'
             f'<div class="rk-dot-about">difference to Re-train ({escape(about)}), {metric.unit}</div>{lines}</section>'
         )
     st.html(f'<div class="rk-dot-grid">{"".join(panels)}</div>')

@@ -14,7 +14,7 @@ from ui.text import escape
 
 
 def show_layers(view: View) -> None:
-    st.subheader("Layer by layer", anchor=False)
+    st.header("Layer by layer", anchor=False)
     names = [row["name"] for row in view.rows if not (row["failed"] and not any(row["cells"].values()))]
     base = RETRAIN if RETRAIN in names else names[0]
     base = state.choice("layers", base, state.one_of(names))

@@ -18,7 +18,7 @@ def finished_runs() -> None:
     shown = st.session_state.setdefault("runs_shown", STEP)
     entries, count = state.runs(shown), state.store().count("run")
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.subheader("Experiments", anchor=False)
+        st.header("Experiments", anchor=False)
         st.page_link("compare.py", label="Compare methods", icon=":material/table_chart:")
     if not entries:
         st.caption("None yet: start one above.")

@@ -119,8 +119,46 @@ def perturbation_form(dataset: str, mark: str, attacks: list[str], steps: int, d
     }
 
 
+LABELS = {
+    "alpha": "Noise α",
+    "anchor": "Pulls towards",
+    "batch": "Batch size",
+    "beta": "Weight β on forgetting",
+    "bn": "Batch normalisation",
+    "cache": "Keep frozen blocks",
+    "ceiling": "Ceiling q of the forget loss",
+    "clip": "Gradient norm, at most",
+    "dampening": "Dampening λ",
+    "decay": "Learning rate falls",
+    "draw": "Labels are drawn",
+    "forget_batch": "Forget samples a step",
+    "gamma": "Weight γ on cross-entropy",
+    "k": "Blocks that train, k",
+    "l2": "L2 penalty λ",
+    "lambda_a": "Weight λ_a on vulnerable copies",
+    "lambda_f": "Weight λ_f on forgetting",
+    "lr": "Learning rate",
+    "max_iterations": "Steps, at most",
+    "search": "Search for vulnerable copies",
+    "sigma": "Noise σ",
+    "tau": "Radius τ",
+    "temperature": "Temperature T",
+    "v": "Vulnerable copies a step, v",
+}
+"""Settings whose names are too short to say what they set."""
+
+
+def label_of(name: str) -> str:
+    """What a setting is called in a form.
+
+    >>> label_of("lr"), label_of("weight_decay")
+    ('Learning rate', 'Weight decay')
+    """
+    return LABELS.get(name) or name.replace("_", " ").capitalize()
+
+
 def _widget(field: dataclasses.Field, value: Any, key: str) -> Any:
-    meta, label = field.metadata, field.name.replace("_", " ")
+    meta, label = field.metadata, label_of(field.name)
     help = meta.get("help")
     if "options" in meta:
         options = list(meta["options"])

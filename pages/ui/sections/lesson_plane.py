@@ -69,7 +69,7 @@ def moons() -> None:
     from rurk_core.explore.planes import checked_points, find_plane, with_drawn
     from rurk_core.unlearning import METHODS
 
-    st.subheader("Watch a model forget", anchor=False)
+    st.header("Watch a model forget", anchor=False)
     plane = find_plane("moons")
     drawn = state.choice("drawn", (), read_drawn)
     n = len(plane.labels) + len(drawn)
@@ -228,7 +228,7 @@ def iris() -> None:
     from rurk_core.explore.lesson_case import lesson_findings
     from rurk_core.explore.lessons import telling_point
 
-    st.subheader("Figure 1 of the paper: seven irises forgotten by gradient descent", anchor=False)
+    st.header("Figure 1 of the paper: seven irises forgotten by gradient descent", anchor=False)
     lesson = shipped("iris", "gd")
     field(
         "iris",

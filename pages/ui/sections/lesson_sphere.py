@@ -29,7 +29,7 @@ DIMENSIONS = {
 
 
 def sphere() -> None:
-    st.subheader("Why some disagreement is always near", anchor=False)
+    st.header("Why some disagreement is always near", anchor=False)
     d, tau, disagree = choose_sphere()
     exact = float(share_near_disagreement(d, tau, disagree))
     bound = max(0.0, float(share_near_disagreement_bound(d, tau)))

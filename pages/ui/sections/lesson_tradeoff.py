@@ -22,7 +22,7 @@ def grid_of_runs() -> dict[str, Any]:
 
 def tradeoff() -> None:
     found = grid_of_runs()
-    st.subheader("How hard to push, and how far around", anchor=False)
+    st.header("How hard to push, and how far around", anchor=False)
     weight, tau, radius = choose_run(found)
     radii = found["radii"]
     at = radii.index(radius)

@@ -117,9 +117,8 @@ def ready_map(spec: MapSpec, result: dict[str, Any], dataset: Any) -> str | None
             watch("map_job")
             return None
         how = METHODS[spec.method]
-        st.markdown(
-            f"This map is not made yet. {how} of {len(spec.models)} × {spec.retain + spec.test:,} samples, at most."
-        )
+        shown = min(spec.retain, len(dataset.train_labels)) + min(spec.test, len(dataset.test_labels))
+        st.markdown(f"This map is not made yet: {how} of {shown:,} samples under {len(spec.models)} models.")
         if st.button("Make the map", type="primary", icon=":material/play_arrow:", key="make"):
             title = {"title": f"{how} of {result['dataset']['name']}"}
             st.session_state["map_job"] = start(spec.to_dict() | title, kind="embedding")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.measure.residual import reference_band
+from rurk_core.measure.residual import reference_band, residual_knowledge
 from ui import figures
 from ui.figures.look import REFERENCES, Look
 from ui.session.view import View
@@ -71,13 +71,8 @@ def _choose(view: View) -> tuple[bool, bool]:
     return scope == "set", what == "ratio"
 
 
-def _ratio(counts: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """r̂ at every radius; NaN where there is nothing to divide by."""
-    return np.divide(counts, below, out=np.full(counts.shape, np.nan), where=below > 0)
-
-
 def _ratio_line(look: Look, counts: np.ndarray, below: np.ndarray) -> figures.Line:
-    ratio = _ratio(counts, below)
+    ratio = residual_knowledge(counts, below)
     hover = [
         f"{look.letter}: {number(a)} / " + (f"{number(b)} = {r:.2f}" if b > 0 else "0: undefined")
         for a, b, r in zip(counts, below, ratio, strict=True)

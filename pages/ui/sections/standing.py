@@ -15,8 +15,8 @@ from ui.session.view import tables_of
 from ui.text import escape
 
 
-def of_hundred(verdicts: Verdicts, name: str) -> float:
-    """Copies of 100 that a model recognises, over all samples and all radii above 0."""
+def recognised_share(verdicts: Verdicts, name: str) -> float:
+    """Percentage of the copies that a model recognises, over all samples and all radii above 0."""
     at = moving(verdicts.taus)
     return float(100 * verdicts.recognised(name)[:, at].mean() / verdicts.draws)
 
@@ -34,19 +34,19 @@ def verdict(run: str, result: dict[str, Any], looks: dict[str, Look]) -> tuple[s
     attack, methods = questions(result)
     table = case_of(run, methods[0], attack).verdicts
     found = {method: findings_of(run, method, attack) for method in methods}
-    each = [of_hundred(table, name) for name in table.references]
+    each = [recognised_share(table, name) for name in table.references]
     said = [
-        f"{looks[method].label()} (<b>{of_hundred(case_of(run, method, attack).verdicts, method):.1f}</b>): "
+        f"{looks[method].label()} (<b>{recognised_share(case_of(run, method, attack).verdicts, method):.1f}%</b>): "
         f"{escape(short_words(of))}"
         for method, of in found.items()
     ]
     retrained = ""
     if each:
         who = (
-            f"the {len(each)} re-trained models <b>{np.mean(each):.1f}</b> on average"
+            f"the {len(each)} re-trained models <b>{np.mean(each):.1f}%</b> on average"
             if len(each) > 1
-            else (f"the re-trained model <b>{each[0]:.1f}</b>")
+            else (f"the re-trained model <b>{each[0]:.1f}%</b>")
         )
         retrained = f"{who}; "
-    head = f"Of 100 copies of a forgotten sample are recognised, over all radii above 0: {retrained}{'; '.join(said)}."
+    head = f"Copies of the forgotten samples still recognised, over all radii above 0: {retrained}{'; '.join(said)}."
     return head, [*caveats(result), *(f"{looks[method].title}: {set_words(of)}" for method, of in found.items())]

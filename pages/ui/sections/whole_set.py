@@ -23,7 +23,7 @@ def show_whole_set(
     run: str, result: dict[str, Any], dataset: Any, method: str, attack: str, looks: dict[str, Look]
 ) -> None:
     """The section: the document where there is one, the job that makes it, or how to have it made."""
-    st.subheader("The whole forget set", anchor=False, divider="gray")
+    st.header("The whole forget set", anchor=False, divider="gray")
     try:
         document = document_of(run, method, attack)
         if document is not None:

@@ -18,8 +18,6 @@ from ui.session import state
 
 SHOWN = 100
 """Copies drawn as thumbnails; counts are always of all of them."""
-FEW = 20
-"""Copies that are made on demand where each takes many gradients of a large picture."""
 
 
 @dataclass(frozen=True)
@@ -90,20 +88,11 @@ class View:
 
 @dataclass(frozen=True)
 class Copies:
-    """The drawn copies of a sample at a radius.
-
-    Attributes:
-        sheet: their pictures.
-        change: float16 [copies, ...], copy minus sample.
-        probability: float16 [models, copies, C]; taken: int16 [models, copies], the likeliest class.
-        same: whether these are the very copies that were counted (another kind of device draws others).
-    """
+    """The drawn copies of a sample at a radius: ``sheet``, their pictures; ``taken`` int16 [models, copies], what each
+    model takes them for."""
 
     sheet: Sheet
-    change: np.ndarray
-    probability: np.ndarray
     taken: np.ndarray
-    same: bool
 
 
 # --- the choices both pages begin with ----------------------------------------------------------------------
@@ -160,16 +149,6 @@ def tau_slider(taus: Sequence[float], tau: float) -> None:
         )
 
 
-def step_buttons(samples: Sequence[int], here: int) -> None:
-    """Previous and next sample, by button or arrow key; goes round at the ends."""
-
-    def go(by: int) -> None:
-        state.choose("sample", samples[(here + by) % len(samples)])
-
-    st.button("Previous", on_click=go, args=(-1,), shortcut="Left", icon=":material/arrow_back:", key="previous")
-    st.button("Next", on_click=go, args=(1,), shortcut="Right", icon=":material/arrow_forward:", key="next")
-
-
 # --- what they show -----------------------------------------------------------------------------------------
 
 
@@ -192,35 +171,11 @@ def copies_of(view: View) -> Copies:
 
 @st.cache_resource(max_entries=240, show_spinner=False)
 def _copies(url: str, run: str, attack: str, method: str, sample: int, tau: float, draws: int, _view: View) -> Copies:
-    import torch
+    from rurk_core.device import logits_of
+    from rurk_core.measure.judged import drawn
 
-    from rurk_core.data import to_pixels
-    from rurk_core.perturb.copies import copies
-
-    v, images = _view.verdicts, _view.dataset.train_images
-    models = models_of(_view.result, v.models)
-    pixels = to_pixels(images[[sample]])
-    with torch.no_grad():
-        moved = copies(
-            attack,
-            pixels,
-            torch.tensor([_view.label]),
-            ids=[sample],
-            tau=tau,
-            draws=draws if draws <= 1000 else SHOWN,
-            seed=v.seed,
-            classes=len(_view.classes),
-            model=models[v.models.index(v.source)] if v.source else None,
-        )[0]
-        probability = torch.stack([model(moved).softmax(1) for model in models]).numpy()
-    taken = probability.argmax(2).astype(np.int16)
-    counted = v.counts[:, _view.place, _view.at]
-    again = np.stack([np.bincount(row, minlength=counted.shape[1]) for row in taken])
-    change = (moved[:SHOWN] - pixels).numpy().astype(np.float16)
-    return Copies(
-        make_sheet(moved[:SHOWN]),
-        change,
-        probability[:, :SHOWN].astype(np.float16),
-        taken[:, :SHOWN],
-        draws > 1000 or bool((again == counted).all()),
-    )
+    v, image = _view.verdicts, _view.dataset.train_images[sample]
+    models = dict(zip(v.models, models_of(_view.result, v.models), strict=True))
+    moved = drawn(v, image, _view.place, tau, models.get(v.source), len(_view.classes))[:SHOWN]
+    taken = np.stack([logits_of(model, moved).argmax(1).numpy() for model in models.values()])
+    return Copies(make_sheet(moved), taken.astype(np.int16))

@@ -1,5 +1,5 @@
 // The copies as pictures, in blocks by who recognises them; they glide from block to block as the radius moves.
-import { wordsOf } from "./stage_copies.js";
+import { isTelling, wordsOf } from "./stage_copies.js";
 
 const HEAD = 46; // pixels of the words above a block
 const GAP = 14;
@@ -55,8 +55,7 @@ function headOf(blocks, { group, left, top, width }, data) {
     blocks.root.append(head);
     blocks.heads.set(group.key, head);
   }
-  const names = group.who.map((one) => one.name);
-  head.classList.toggle("rks-telling", names.includes(data.method) && !names.includes("references"));
+  head.classList.toggle("rks-telling", isTelling(group, data.method));
   head.style.cssText = `left:${left}px;top:${top}px;width:${width}px;--rks-own:${data.looks[data.method].colour}`;
   const [count, words] = head.children;
   if (count.textContent !== String(group.copies.length)) count.textContent = group.copies.length;
@@ -73,10 +72,11 @@ export function drawBlocks(blocks, copies, { chosen, pointed, still }) {
   const { canvas, root } = blocks;
   const groups = copies.groups();
   const wide = root.clientWidth;
-  const { found, height } = arranged(groups, wide, root.dataset.grows ? 1e4 : root.clientHeight);
-  if (root.dataset.grows) canvas.style.height = `${height}px`;
+  const grows = wide < NARROW; // as high as the blocks are, where they stand one under the other
+  const { found, height } = arranged(groups, wide, root.clientHeight);
+  canvas.style.height = grows ? `${height}px` : "";
   const ratio = devicePixelRatio || 1;
-  const size = [Math.round(wide * ratio), Math.round((root.dataset.grows ? height : root.clientHeight) * ratio)];
+  const size = [Math.round(wide * ratio), Math.round(height * ratio)];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
   const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);

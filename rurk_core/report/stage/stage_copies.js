@@ -47,6 +47,15 @@ export class Copies {
     return sum;
   }
 
+  /** How the copies here are not those that the numbers over the panels are of; "" where they are. */
+  get apart() {
+    if (!Object.keys(this.base.counts).length) return "";
+    if (this.count < this.base.draws)
+      return ` The first ${this.count} of ${this.base.draws} copies are here; numbers are of all.`;
+    if (this.at?.same !== false) return "";
+    return " The experiment ran on a machine with other random numbers: these copies are drawn anew, numbers are its own.";
+  }
+
   get of() {
     return Object.keys(this.base.counts).length ? this.base.draws : this.count;
   }
@@ -131,14 +140,19 @@ export function tauOf(data, t) {
   return data.taus[low] + (t - low) * (data.taus[high] - data.taus[low]);
 }
 
+/** Whether a block holds what the model in question knows and the re-trained ones do not. */
+export function isTelling({ who, asked }, method) {
+  const has = (some, name) => some.some((one) => one.name === name);
+  return has(who, method) && has(asked, "references") && !has(who, "references");
+}
+
 /** What the unlearned model knows and re-trained ones do not comes first, what nobody knows last. */
-function rank({ who, asked }, method) {
-  const names = who.map((one) => one.name);
-  const [mine, theirs] = [names.includes(method), names.includes("references")];
+function rank(block, method) {
+  const { who, asked } = block;
   if (!who.length) return 9;
-  if (mine && !theirs) return names.length > 1 ? 0 : 1;
+  if (isTelling(block, method)) return who.length > 1 ? 0 : 1;
   if (who.length === asked.length) return 2;
-  return mine ? 3 : theirs ? 4 : 5;
+  return who.some((one) => one.name === method) ? 3 : 4;
 }
 
 /** "only Original and RURK": who recognises the copies of a block. */

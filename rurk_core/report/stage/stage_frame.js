@@ -12,7 +12,13 @@ export function namesIn(data, base) {
 
 const MARKUP = `
 <div class="rks-top"><p class="rks-finding"></p>
-<details class="rks-rests"><summary>What this rests on</summary><p></p></details></div>
+<div class="rks-more"><details class="rks-rests"><summary>What this rests on</summary><p></p></details>
+<details><summary>How to read this</summary><p>Each panel is one model on the same flat cut through the space of images,
+the sample in the middle: a colour is the class it gives the images there, mixed where it is unsure, and the thick line is
+the edge of the sample’s own class. The dashed line is the ball of radius τ. Dots are the copies, each at its own distance
+from the sample and in the direction of its projection; one is filled where the panel’s model recognises it, whatever the
+colour under it, for few copies lie in the cut. ▲ residual, ▼ over-forgotten, ✓ clear, · nothing to see, ? cannot be told.
+</p></details></div></div>
 <div class="rks-main">
 <div class="rks-side"><button type="button" class="rks-order"></button>
 <div class="rks-strip" role="listbox" aria-label="Samples to forget"></div></div>
@@ -36,10 +42,11 @@ const MARKUP = `
 export function build(root) {
   root.innerHTML = MARKUP;
   const part = (name) => root.querySelector(`.rks-${name}`);
-  const pictures = ["sample", "copy", "change"].map(() => {
+  const pictures = ["sample", "copy", "change"].map((words) => {
     const figure = document.createElement("figure");
     const canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", words);
     const caption = document.createElement("figcaption");
     figure.append(canvas, caption);
     part("pictures").append(figure);
@@ -193,8 +200,8 @@ export function controlsOf(stage) {
   show();
   const order = frame.part("order");
   const words = () => {
-    order.textContent = my.order === "index" ? "By index" : "Most first";
-    order.title = my.order === "index" ? "Ordered by index" : "Most beyond a re-training first";
+    order.textContent = my.order === "index" ? "By index" : "By evidence";
+    order.title = my.order === "index" ? "Ordered by index" : "What is most beyond a re-training comes first";
   };
   order.onclick = () => {
     my.order = my.order === "index" ? "evidence" : "index";
@@ -232,7 +239,11 @@ function radiusOf(stage) {
 function modelsOf(stage) {
   const { data, my, frame } = stage;
   const box = frame.part("menu").querySelector("div");
-  frame.part("menu").hidden = !data.live || data.names.length < 4;
+  const menu = /** @type {HTMLDetailsElement} */ (frame.part("menu"));
+  stage.root.onpointerdown = (event) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  };
+  menu.hidden = !data.live || data.names.length < 4;
   const several = data.names.filter((name) => !data.references.includes(name));
   box.replaceChildren(
     ...several.map((name) => {

@@ -122,7 +122,10 @@ export function showCopy(side, copies, i, tau) {
   side.captions[0].textContent = "sample";
   side.captions[1].textContent = i < copies.pictured ? `copy ${i + 1}` : `copy ${i + 1} (no picture)`;
   side.captions[2].textContent = full ? `change × ${(1 / full).toPrecision(2)}` : "no change";
+  side.pictures.forEach((picture, at) => {
+    picture.setAttribute("aria-label", side.captions[at].textContent);
+  });
   side.title.textContent = `Copy ${i + 1} of ${copies.count} at τ = ${tau}`;
-  side.key.textContent = `Bars: probability of ${data.classes[base.label]}, its own class.`;
+  side.key.textContent = `Bars: probability of ${data.classes[base.label]}, its own class.${copies.apart}`;
   side.rows.replaceChildren(...answersOf(copies, i));
 }

@@ -21,7 +21,7 @@ def test_what_a_search_found_is_shown(app, tmp_path):
     )
     result = tune(spec, store, trials=2, name="found here")
     test = app("unlearn.py", store)
-    assert "Tuned settings" in [heading.value for heading in test.subheader]
+    assert "Tuned settings" in [heading.value for heading in test.header]
     card = next(box for box in test.expander if "found here" in box.label.replace("\\", ""))
     assert "chosen among 2 settings" in card.label.replace("\\", "")
     table = next(element.body for element in test.get("html") if "judged on the other half" in element.body)
@@ -32,7 +32,7 @@ def test_what_a_search_found_is_shown(app, tmp_path):
 def test_it_starts_in_the_background_and_is_listed(app, tmp_path):
     store = Store(tmp_path / "store")
     test = app("unlearn.py", store)
-    assert not [heading for heading in test.subheader if heading.value == "Tuned settings"]
+    assert not [heading for heading in test.header if heading.value == "Tuned settings"]
     test.number_input(key="tune_trials").set_value(3)
     test.button(key="tune_start").click().run()
     assert not test.exception and not test.error
