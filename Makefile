@@ -4,11 +4,12 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 DOCS := .venv-docs
+TOOLS := .venv-tools
 # a process a core, with a thread each: threads of several processes wait for one another
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
 PIP := -m pip install --disable-pip-version-check --quiet
 
-.PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots clean
+.PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots sbom audit clean
 
 # `make app ARGS="--port 8600"`: what `rurk app --help` lists
 app: $(STAMP)
@@ -65,6 +66,20 @@ teaching: $(STAMP)
 screenshots: $(STAMP)
 	$(BIN)/python -m benchmarks.screenshots
 
+# what is installed, with versions and licences, as CycloneDX: sbom.json
+sbom: $(STAMP) $(TOOLS)/.installed
+	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
+
+# known vulnerabilities of what is pinned; asks the advisory service, and says so where it cannot be reached
+audit: $(TOOLS)/.installed
+	grep -v '^-e' requirements.txt > $(TOOLS)/pinned.txt
+	$(TOOLS)/bin/pip-audit -r $(TOOLS)/pinned.txt --no-deps --disable-pip
+
+$(TOOLS)/.installed: Makefile
+	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/python $(PIP) cyclonedx-bom==7.5.0 pip-audit==2.10.1
+	touch $@
+
 $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python $(PIP) -r requirements.txt -r requirements-dev.txt
@@ -77,4 +92,4 @@ $(DOCS)/.installed: requirements-docs.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(DOCS) docs/_build docs/api mutants .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) $(DOCS) $(TOOLS) sbom.json docs/_build docs/api mutants .mypy_cache .ruff_cache .pytest_cache

@@ -1,9 +1,10 @@
 """``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
-``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings, kept in ``RURK_STORE``), ``gpu --out
-DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten minutes in a browser); nor is ``exported`` made unless it is
-named, whose second half needs timm.
+``kills 1000``, ``many_runs 5000``, ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings,
+kept in ``RURK_STORE``), ``gpu --out DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten
+minutes in a browser); nor is ``exported`` made unless it is named, whose
+second half needs timm.
 """
 
 from __future__ import annotations
@@ -18,7 +19,18 @@ ALL = (
     *("evidence_bars", "threads", "plan", "cifar_original", "app"),
 )
 """Each a module with a ``main``, which is loaded when its turn comes: a GPU node has no browser and no Streamlit."""
-LONG = ("faults", "fuzz", "soak", "gpu", "evidence_bank", "methods_hold", "exported", "random_walk")
+LONG = (
+    "faults",
+    "kills",
+    "fuzz",
+    "many_runs",
+    "soak",
+    "gpu",
+    "evidence_bank",
+    "methods_hold",
+    "exported",
+    "random_walk",
+)
 
 if {"-h", "--help"} & set(sys.argv[1:]):
     print(__doc__, end="")

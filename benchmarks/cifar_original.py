@@ -1,4 +1,7 @@
-"""CIFAR-10 Original (0.4M-parameter resnet9, quick recipe) from the Parquet files: at least 82% within 6 minutes."""
+"""CIFAR-10 Original (0.4M-parameter resnet9) from the Parquet files, by the recipes "quick" and "fast" in turn.
+
+Bars on two cores: at least 82% within 6 minutes, and at least 85% within 200 s.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,22 @@ from rurk_core.device import default_device, fast_bfloat16, logits_of
 from rurk_core.models import create_model
 from rurk_core.training.fit import fit
 
+BARS = {"quick": (360, 82), "fast": (200, 85)}
+
 
 def main() -> None:
     start = time.perf_counter()
-    data, device = load_dataset("cifar10"), default_device()
-    loaded = time.perf_counter()
-    config = find_recipe("quick", "cifar10").train
-    model = create_model("resnet9", data.input_shape, 10, seed=1)
-    fit(model, data.train_images.to(device), data.train_labels.to(device), config, seed=1)
-    trained = time.perf_counter()
-    accuracy = (logits_of(model, data.test_images).argmax(1) == data.test_labels).float().mean().item()
-    print(f"CIFAR-10 Original, resnet9 (0.4M), on {device}, {torch.get_num_threads()} threads")
-    print(f"  data {loaded - start:.1f} s, training {trained - loaded:.0f} s (bar 360 s), ", end="")
-    print(f"test accuracy {100 * accuracy:.1f}% (bar 82%); bfloat16 {'on' if fast_bfloat16(device) else 'off'}")
+    data, device = load_dataset("cifar10?validation=0"), default_device()
+    images, labels = data.train_images.to(device), data.train_labels.to(device)
+    print(f"CIFAR-10 Original, resnet9 (0.4M), on {device}, {torch.get_num_threads()} threads", end="")
+    print(f", data {time.perf_counter() - start:.1f} s, bfloat16 {'on' if fast_bfloat16(device) else 'off'}")
+    for recipe, (seconds, percent) in BARS.items():
+        start = time.perf_counter()
+        model = create_model("resnet9", data.input_shape, 10, seed=1)
+        fit(model, images, labels, find_recipe(recipe, "cifar10").train, seed=1)
+        took = time.perf_counter() - start
+        accuracy = (logits_of(model, data.test_images).argmax(1) == data.test_labels).float().mean().item()
+        print(f"  {recipe}: {took:.0f} s (bar {seconds} s), test accuracy {100 * accuracy:.1f}% (bar {percent}%)")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ NEXT = (
     ("neighbourhood.py", "Neighbourhood", ":material/blur_on:", "All copies of this sample, and of every other one."),
     ("forget.py", "Forget", ":material/ink_eraser:", "Choose your own samples, by eye or by rule."),
     ("unlearn.py", "Unlearn", ":material/play_circle:", "Train, re-train, unlearn and measure in the background."),
-    ("embedding.py", "Embedding", ":material/scatter_plot:", "Where models put the forgotten among the others."),
+    ("evidence.py", "Evidence", ":material/grid_on:", "All samples beside every signal, in linked pictures."),
     ("compare.py", "Compare", ":material/table_chart:", "All methods in one table, beside the paper’s."),
     ("teach.py", "Teach", ":material/school:", "Four moving pictures for a class."),
 )

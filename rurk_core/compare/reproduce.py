@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..data import DATASETS, split_validation, with_validation
+from ..data import DATASETS, plain_name, with_validation
 from ..errors import UsageError
 from ..progress import Progress
 from ..run.experiment import run
@@ -144,7 +144,7 @@ def reproduce(
     results = [
         run(spec, store, root=root, device=device, progress=progress(at, len(specs))) for at, spec in enumerate(specs)
     ]
-    comparison, target, plain = compare(results), TARGETS[name], split_validation(specs[0].dataset)[0]
+    comparison, target, plain = compare(results), TARGETS[name], plain_name(specs[0].dataset)
     found = reported(dataset or target.dataset if target.reported == "cells" else target.reported)
     if target.shows == "cells":
         lines = _cells(comparison, found.get("cells", {}))
@@ -234,7 +234,7 @@ def _ablated(name: str, value: str) -> dict[str, Any]:
 def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
     """What is not as in the paper, in plain sentences."""
     spec, target = specs[0], TARGETS[name]
-    recipe, dataset = spec.training(), split_validation(spec.dataset)[0]
+    recipe, dataset = spec.training(), plain_name(spec.dataset)
     network = {"figure1": "one hidden layer of 100", "table_c5": "ResNet-50"}.get(name, "ResNet-18")
     said = [
         f"Seeds {', '.join(str(s.seed) for s in specs)} (the paper's: {', '.join(map(str, PAPER_SEEDS))}); a seed here "

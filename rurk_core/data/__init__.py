@@ -1,7 +1,7 @@
 """Data sets as tensors, and the choice of what to forget."""
 
 from .dataset import Dataset, Progress, to_pixels
-from .entry import DatasetEntry, data_root, split_validation
+from .entry import DatasetEntry, data_root, plain_name, split_validation
 from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
 from .registry import DATASETS, RECIPES, dataset_entry, find_recipe, load_dataset, with_validation
 from .stream import Images, Streamed, batches, held, joined
@@ -25,6 +25,7 @@ __all__ = [
     "joined",
     "load_dataset",
     "needs_losses",
+    "plain_name",
     "retain_indices",
     "split_validation",
     "to_pixels",

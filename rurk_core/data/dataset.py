@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import RurkError
+from ..errors import RurkError, UsageError
 from .stream import Images, Streamed, held
 
 Progress = Callable[[int, int, str], None]
@@ -34,6 +34,7 @@ class Dataset:
         validation_images, validation_labels: as the training samples, of which :func:`hold_out` has taken them; no
             model trains on them. None where nothing is held out.
         numbers: int64 N, the place of each training sample among all, those held out included; None where none are.
+        canaries: training indices that :func:`plant` has given a wrong label.
         notes: how it was read, in sentences: which files are which split, what had to be converted.
     """
 
@@ -49,6 +50,7 @@ class Dataset:
     validation_images: Images | None = None
     validation_labels: Tensor | None = None
     numbers: Tensor | None = None
+    canaries: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -148,6 +150,33 @@ def hold_out(dataset: Dataset, share: float) -> Dataset:
         numbers=rest,
         source=f"{dataset.source}; {len(validation)} training samples held out for validation",
         fingerprint=hashlib.sha256(f"{dataset.fingerprint}/validation={share:g}".encode()).hexdigest()[:16],
+    )
+
+
+def plant(dataset: Dataset, count: int) -> Dataset:
+    """The data set with ``count`` training samples, always the same ones, under a wrong label, drawn among the others.
+
+    Nobody who has not seen a canary says its label, so what a model knows of it is memory of this very sample: a known
+    truth to hold evidence against. With ``count`` 0, the data set itself.
+
+    Raises:
+        UsageError: more canaries than a tenth of the training samples.
+    """
+    n, classes = len(dataset.train_labels), len(dataset.classes)
+    if not count:
+        return dataset
+    if count > n // 10:
+        raise UsageError(f"At most a tenth of the training samples, {n // 10}, can be canaries, not {count}.")
+    generator = torch.Generator().manual_seed(0)
+    chosen = torch.randperm(n, generator=generator)[:count].sort().values
+    labels = dataset.train_labels.clone()
+    labels[chosen] = (labels[chosen] + torch.randint(1, classes, (count,), generator=generator)) % classes
+    return replace(
+        dataset,
+        train_labels=labels,
+        canaries=tuple(chosen.tolist()),
+        notes=(*dataset.notes, f"{count} training samples are canaries: they carry a wrong label, drawn at random."),
+        fingerprint=hashlib.sha256(f"{dataset.fingerprint}/canaries={count}".encode()).hexdigest()[:16],
     )
 
 

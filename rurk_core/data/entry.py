@@ -13,6 +13,8 @@ from .dataset import Dataset, Progress, make_dataset
 from .images import ImageSet
 from .recipes import Recipe
 
+MAX_CANARIES = 10_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class DatasetEntry:
@@ -59,16 +61,43 @@ def split_validation(name: str) -> tuple[str, float | None]:
     Raises:
         UsageError: the share is no number from 0 to 0.5.
     """
-    match = re.fullmatch(r"(.*)([?&])validation=([^?&]*)(?:&([^?]*))?", name, re.DOTALL)
-    if not match:
+    rest, text = _split_option(name, "validation")
+    if text is None:
         return name, None
     try:
-        share = float(match[3])
+        share = float(text)
     except ValueError:
         share = -1.0
     if not 0 <= share <= 0.5:
-        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{match[3][:20]}'.")
-    return match[1] + (match[2] + match[4] if match[4] else ""), share
+        raise UsageError(f"The share that is held out must be a number from 0 to 0.5, not '{text[:20]}'.")
+    return rest, share
+
+
+def split_canaries(name: str) -> tuple[str, int]:
+    """The name without the number of canaries that are planted, and that number; 0 where the name does not say.
+
+    >>> split_canaries("digits?canaries=20"), split_canaries("digits")
+    (('digits', 20), ('digits', 0))
+
+    Raises:
+        UsageError: the number is none from 1 to 10,000.
+    """
+    rest, text = _split_option(name, "canaries")
+    if text is None:
+        return name, 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= MAX_CANARIES):
+        raise UsageError(f"'canaries' must be a whole number from 1 to {MAX_CANARIES:,}, not '{text[:20]}'.")
+    return rest, int(text)
+
+
+def plain_name(name: str) -> str:
+    """The name without what it says of held-out samples and canaries: a key of the registry, or a path."""
+    return split_canaries(split_validation(name)[0])[0]
+
+
+def _split_option(name: str, key: str) -> tuple[str, str | None]:
+    match = re.fullmatch(rf"(.*)([?&]){key}=([^?&]*)(?:&([^?]*))?", name, re.DOTALL)
+    return (match[1] + (match[2] + match[4] if match[4] else ""), match[3]) if match else (name, None)
 
 
 def from_images(name: str, found: ImageSet, licence: str, source: str) -> Dataset:

@@ -73,7 +73,8 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
 
     Rules: ``class:0`` or ``class:cat`` (a whole class), ``class:0:0.5`` (a seeded random share of it, ``class:0:0.5:3``
     with seed 3), ``indices:0-9,42``, ``random:50`` or ``random:50:3``, ``hardest:50`` (highest loss of the Original),
-    ``memorised:50`` (lowest), ``file:set.json``: a set of :meth:`ForgetSet.to_json`, or a list of indices as
+    ``memorised:50`` (lowest), ``canaries`` (those planted by ``?canaries=20`` behind the data set's name),
+    ``file:set.json``: a set of :meth:`ForgetSet.to_json`, or a list of indices as
     :func:`~rurk_core.data.forget_lists.indices_of` reads it (``.npy``, ``.txt``, ``.csv``, ``.json``, ``.pt``).
 
     Args:
@@ -93,6 +94,12 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
     elif kind == "random":
         count, seed = _count(rest, rule, n)
         chosen = torch.randperm(n, generator=torch.Generator().manual_seed(seed))[:count].tolist()
+    elif rule == "canaries":
+        if not dataset.canaries:
+            raise UsageError(
+                "No canaries are planted; ask for them behind the data set's name, as in digits?canaries=20."
+            )
+        chosen = list(dataset.canaries)
     elif kind in ("hardest", "memorised"):
         count, _ = _count(rest, rule, n)
         if losses is None or len(losses) != n:
@@ -102,7 +109,7 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
     else:
         raise UsageError(
             f"The rule '{rule[:60]}' cannot be read; write class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, "
-            "memorised:50 or file:set.json."
+            "memorised:50, canaries or file:set.json."
         )
     return checked(dataset, rule, chosen)
 

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from ..errors import RurkError, UsageError
-from .dataset import Dataset, Progress, hold_out, make_dataset, split_by_class
-from .entry import DatasetEntry, data_root, from_images, split_validation
+from .dataset import Dataset, Progress, hold_out, make_dataset, plant, split_by_class
+from .entry import DatasetEntry, data_root, from_images, plain_name, split_canaries, split_validation
 from .images import ImageSet
 from .parquet import Columns, load_parquet
 from .recipes import FAST, GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
@@ -22,7 +22,7 @@ from .sources import fetch, load_path, read_cifar_binary, split_path
 
 def dataset_entry(name: str) -> DatasetEntry:
     """The entry of a data set: of a name in :data:`DATASETS`, or one for the images that lie under a path."""
-    return DATASETS.get(split_validation(name)[0], _ELSEWHERE)
+    return DATASETS.get(plain_name(name), _ELSEWHERE)
 
 
 def with_validation(name: str, share: float) -> str:
@@ -58,7 +58,8 @@ def load_dataset(name: str, root: str | Path | None = None, *, progress: Progres
     Args:
         name: a key of :data:`DATASETS`, or a path (``folder?size=32`` brings its images to one size;
             ``?image=`` and ``?label=`` name columns, ``&`` stands between them); with ``?validation=0.2`` behind it,
-            or ``&validation=0.2``, that share is held out and not the entry's.
+            or ``&validation=0.2``, that share is held out and not the entry's; with ``?canaries=20``, so many training
+            samples get a wrong label (:func:`~rurk_core.data.dataset.plant`).
         root: see :func:`data_root`.
         progress: called while images are fetched and decoded, the first time.
 
@@ -69,8 +70,9 @@ def load_dataset(name: str, root: str | Path | None = None, *, progress: Progres
     (1, 8, 8)
     """
     name, share = split_validation(name)
+    name, canaries = split_canaries(name)
     whole = _whole(name, root, progress)
-    return hold_out(whole, dataset_entry(name).validation if share is None else share)
+    return plant(hold_out(whole, dataset_entry(name).validation if share is None else share), canaries)
 
 
 def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dataset:

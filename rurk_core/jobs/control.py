@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import RurkError, UsageError
+from ..store.atomic import FOLDER
 from ..store.names import canonical_json, explain
 from ..store.store import Store
 from .files import (
@@ -99,7 +100,7 @@ def start_job(store: Store, spec: dict[str, Any], *, runner: str = RUNNER) -> st
     }
     folder = store.job_root / new_id(store.job_root)
     try:
-        folder.mkdir(parents=True)
+        folder.mkdir(FOLDER, parents=True)
         append(folder, {"ev": "queued"})
         write_json(folder / "spec.json", about)
     except OSError as error:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..store.atomic import private
 from ..store.store import Store
 
 ID = re.compile(r"[0-9]{8}t[0-9]{12}-[0-9a-f]{6}")
@@ -63,7 +64,7 @@ def append(folder: Path, event: dict[str, Any]) -> None:
     """Add an event as one line, in one write; the half line of a crash before it stays a line of its own."""
     plain = {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in event.items()}
     line = json.dumps(plain, default=str).encode() + b"\n"
-    with (folder / "progress.jsonl").open("ab+", buffering=0) as file:
+    with open(folder / "progress.jsonl", "ab+", buffering=0, opener=private) as file:
         size = file.seek(0, os.SEEK_END)
         if size:
             file.seek(size - 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from ..store.atomic import private
 from .files import finish, read_file, recent_events, time_of
 from .processes import write_json
 
@@ -24,7 +25,7 @@ def launch_worker(folder: Path, runner: str) -> None:
     package = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
     try:
-        with (folder / "log.txt").open("ab") as log:
+        with open(folder / "log.txt", "ab", opener=private) as log:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "rurk_core.jobs.worker", str(folder), runner],
                 stdin=subprocess.DEVNULL,

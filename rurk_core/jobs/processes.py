@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 
 from ..apart.reading import die_with_parent
 from ..errors import RurkError
+from ..store.atomic import private
 from ..store.names import explain
 
 POLL = 0.05
@@ -70,7 +71,8 @@ def write_json(path: Path, value: Any) -> None:
     """Write a file that other processes read: they find the old one or the whole new one; raises OSError."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        fresh.write_text(json.dumps(value))
+        with open(fresh, "w", opener=private) as file:
+            file.write(json.dumps(value))
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from filelock import FileLock, Timeout
 
-from ..errors import Cancelled, RurkError
+from ..errors import Cancelled, RurkError, UsageError
 from ..store.store import Store
 from .files import RUNNER, STOPPED, append, finish, ids_of, read_file
 from .launch import is_alive, last, note_process
@@ -41,8 +41,9 @@ def main(folder: Path, runner: str = RUNNER) -> NoReturn:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     tie_children()
-    _bound_memory()
+    os.umask(0o077)  # what a job writes is its owner's
     try:
+        _bound_memory()
         state, message, result = "done", "", _work(folder, runner, started, stop)
     except Exception as error:
         (state, message), result = _outcome(error), ""
@@ -77,10 +78,16 @@ def _bound_memory() -> None:
 
     The variable RURK_JOB_MEMORY, in GB, sets a limit; allocations beyond it fail. Data read from a memory-mapped
     cache counts too.
+
+    Raises:
+        UsageError: it holds no number; a limit that somebody asked for is never left out silently.
     """
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
-    limit = _finite_text(os.environ.get("RURK_JOB_MEMORY"))
+    text = os.environ.get("RURK_JOB_MEMORY", "").strip()
+    limit = _finite_text(text)
+    if text and not limit:
+        raise UsageError(f"The variable RURK_JOB_MEMORY must be a number of GB above 0, such as 8, not '{text[:40]}'.")
     if limit:
         with contextlib.suppress(ImportError, OSError, ValueError):
             import resource  # not on Windows

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..config import Config
-from ..data import dataset_entry, find_recipe, split_validation
+from ..data import dataset_entry, find_recipe, plain_name
 from ..data.recipes import Recipe, TrainConfig
 from ..errors import UsageError
 from ..models import MODELS, is_library, parse_model
@@ -361,7 +361,7 @@ def _settings(
 
 def likely_preset(presets: Collection[str], dataset: str) -> str:
     """The preset that is taken where none is named: "safe", the one called like the data set, or the default."""
-    return next(name for name in ("safe", split_validation(dataset)[0], "default") if name in presets)
+    return next(name for name in ("safe", plain_name(dataset), "default") if name in presets)
 
 
 def _parse_method(text: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..data import DATASETS
+from ..data import DATASETS, plain_name
 from ..unlearning import METHODS
 
 SHARES = {1.0: "all", 0.5: "half", 0.25: "a quarter", 0.75: "three quarters"}
@@ -25,8 +25,8 @@ def spoken_title(spec: Any, classes: Sequence[str] = ()) -> str:
     if not isinstance(spec, dict):
         return "An experiment"
     name = str(spec.get("dataset", "?"))
-    shown = name.replace("_", " ")
-    data = shown[:1].upper() + shown[1:] if name in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
+    shown = plain_name(name).replace("_", " ")
+    data = shown[:1].upper() + shown[1:] if plain_name(name) in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
     return " · ".join(filter(None, [data, _forgotten(str(spec.get("forget", "")), classes), _methods(spec)]))[:120]
 
 
@@ -43,6 +43,8 @@ def _forgotten(rule: str, classes: Sequence[str]) -> str:
     if kind == "indices" and rest:
         count = sum(_length(part) for part in rest.split(","))
         return f"{count} chosen {'sample' if count == 1 else 'samples'}"
+    if kind == "canaries":
+        return "the canaries"
     if kind == "file":
         return "a list of samples"
     return f"forget {rule[:40]}" if rule else ""

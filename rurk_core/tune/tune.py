@@ -32,7 +32,7 @@ from typing import Any
 
 import torch
 
-from ..data import load_dataset, split_validation
+from ..data import load_dataset, plain_name
 from ..device import device_name, find_devices
 from ..errors import RurkError, UsageError, need
 from ..jobs.processes import die_with_parent, locked, tie_children
@@ -88,7 +88,7 @@ def tune(
     """
     spec = _checked(spec, store, trials, processes)
     method = METHODS[spec.methods[0].key]
-    name = name or f"tuned {split_validation(spec.dataset)[0].rstrip('/').rpartition('/')[2]}"[:60]
+    name = name or f"tuned {plain_name(spec.dataset).rstrip('/').rpartition('/')[2]}"[:60]
     check_name(method, name)  # now, not when everything has been searched
     started, devices, tracker = time.time(), find_devices(device), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):

@@ -10,9 +10,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rurk_core.data import ForgetSet, forget_set, load_dataset, needs_losses, retain_indices
+from rurk_core.data import ForgetSet, find_recipe, forget_set, load_dataset, needs_losses, retain_indices
 from rurk_core.data.forget import parse_indices
+from rurk_core.device import logits_of
 from rurk_core.errors import UsageError
+from rurk_core.models import create_model
+from rurk_core.training.fit import fit
 
 
 @pytest.fixture(scope="module")
@@ -121,3 +124,40 @@ def test_any_text_is_a_set_or_a_sentence(digits, text):
 def test_written_indices_read_back(indices):
     text = ",".join(map(str, sorted(indices)))
     assert parse_indices(text, limit=301) == sorted(indices)
+
+
+def test_canaries_are_planted_with_wrong_labels_and_forgotten_by_name():
+    plain, planted = load_dataset("digits"), load_dataset("digits?canaries=20")
+    changed = (plain.train_labels != planted.train_labels).nonzero()[:, 0].tolist()
+    assert len(changed) == 20 and planted.canaries == tuple(changed)
+    assert forget_set(planted, "canaries").indices == tuple(changed)
+    assert torch.equal(plain.train_images, planted.train_images) and torch.equal(plain.test_labels, planted.test_labels)
+    assert planted.fingerprint != plain.fingerprint and "20 training samples are canaries" in planted.notes[-1]
+    assert load_dataset("digits?canaries=20").canaries == planted.canaries
+    both = load_dataset("digits?canaries=10&validation=0.1")
+    assert len(both.canaries) == 10 and both.validation_labels is not None
+    with pytest.raises(UsageError, match="No canaries are planted"):
+        forget_set(plain, "canaries")
+    for name, reason in (("digits?canaries=0", "from 1 to 10,000"), ("digits?canaries=999", "At most a tenth")):
+        with pytest.raises(UsageError, match=reason):
+            load_dataset(name)
+
+
+@pytest.mark.slow
+def test_an_original_knows_its_canaries_and_a_re_training_does_not():
+    """The known truth: each label is a wrong one, which nobody says who has not seen it."""
+    data, recipe = load_dataset("digits?canaries=20"), find_recipe("quick", "digits?canaries=20")
+    gone = torch.tensor(data.canaries)
+    kept = retain_indices(data, forget_set(data, "canaries"))
+    said = []
+    for index in (torch.arange(len(data.train_labels)), kept):
+        model = create_model("cnn", data.input_shape, 10, seed=1)
+        fit(
+            model,
+            data.train_images[index],
+            data.train_labels[index],
+            dataclasses.replace(recipe.train, epochs=60),
+            seed=1,
+        )
+        said.append((logits_of(model, data.train_images[gone]).argmax(1) == data.train_labels[gone]).float().mean())
+    assert said[0] > 0.8 and said[1] < 0.1

@@ -22,8 +22,9 @@ def test_every_answer_carries_the_policy(server, path):
 
 def test_behind_a_path_components_and_pictures_are_found(tmp_path, visit):
     with serving(tmp_path / "store", STREAMLIT_SERVER_BASE_URL_PATH="rurk") as url:
-        page = visit(f"{url}/rurk")
-        page.locator(".rk-tile").first.wait_for()
+        page = visit(f"{url}/rurk/evidence")
+        page.locator(".rk-gallery img").first.wait_for()
+        page.wait_for_function("document.querySelector('.rk-gallery img').naturalWidth > 0")
         page = visit(f"{url}/rurk/embedding?models=original&layer=features")
         page.wait_for_function("document.querySelector('.rk-map')?.dataset.drawn")
         settled(page)

@@ -45,7 +45,9 @@ def test_a_lasso_selects_into_the_forget_set_and_pointing_shows_a_picture(server
 
 def test_a_film_of_the_unlearning_plays_and_is_scrubbed(server, visit):
     page = visit(f"{server}/teach?panel=moons")
-    page.get_by_role("button", name="Replay").wait_for(timeout=20_000)
+    assert "Step 0 of 200" in frames(page), "it waits at the first moment"
+    page.get_by_role("button", name="Play").click()
+    page.get_by_role("button", name="Replay").wait_for(timeout=60_000)
     assert "Step 200 of 200" in frames(page)
     last = page.locator(".rk-counts").inner_text()
     scrub = page.get_by_label("Moment of the unlearning")
@@ -59,3 +61,18 @@ def test_a_film_of_the_unlearning_plays_and_is_scrubbed(server, visit):
     page.mouse.click(box["x"] + 0.3 * box["width"], box["y"] + 0.42 * box["height"])
     page.get_by_role("button", name="Unlearn these 15 points with GD").wait_for(timeout=20_000)
     assert "points=" in page.url
+
+
+def test_two_methods_side_by_side_are_at_one_moment_and_points_are_drawn_by_hand(server, visit):
+    page = visit(f"{server}/teach?panel=moons&and=neggrad_plus&type=large")
+    planes = page.locator(".rk-field")
+    assert planes.count() == 2 and not page.locator("[data-testid=stSidebar]").is_visible()
+    page.get_by_label("Moment of the unlearning").first.fill("16")
+    after = [planes.nth(i).locator(".rk-caption").inner_text() for i in range(2)]
+    assert all(text.startswith("After ") for text in after) and after[0] != after[1]
+    page = visit(f"{server}/teach?panel=moons")
+    page.get_by_role("radio", name="Draw: lower moon").click()
+    box = page.locator(".rk-plane canvas").bounding_box()
+    page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.1 * box["height"])
+    page.get_by_role("button", name="Unlearn these 14 points with GD").wait_for(timeout=30_000)
+    assert "drawn=" in page.url

@@ -384,3 +384,19 @@ def test_an_earlier_fault_is_not_taken_for_that_of_a_later_start(store):
     resume_job(store, job, runner="job_runners:deaf")
     os.kill(worker(store, wait(store, job, "running").id), signal.SIGKILL)
     assert "without a word" in wait(store, job).message
+
+
+def test_a_limit_of_memory_that_is_none_is_said(store, monkeypatch):
+    """Whoever asks for a limit and mistypes it does not run without one."""
+    monkeypatch.setenv("RURK_JOB_MEMORY", "lots")
+    status = wait(store, start(store, "finish"))
+    assert status.state == "failed" and "a number of GB above 0, such as 8, not 'lots'" in status.message
+
+
+@pytest.mark.skipif(os.name == "nt", reason="modes are of POSIX")
+def test_what_a_job_writes_is_its_owners(store):
+    job = start(store, "finish")
+    wait(store, job)
+    folder = store.job_root / job
+    for path in (folder, *folder.iterdir()):
+        assert path.stat().st_mode & 0o077 == 0, path

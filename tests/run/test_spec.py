@@ -14,7 +14,7 @@ from rurk_core.run.spec import make_spec, parse_methods, parse_taus, spec_from_d
 
 def test_defaults_are_the_embedded_example():
     spec = make_spec()
-    assert (spec.dataset, spec.model, spec.references, spec.draws, spec.seed) == ("digits", "cnn", 8, 100, 7)
+    assert (spec.dataset, spec.model, spec.references, spec.draws, spec.seed) == ("digits", "cnn", 8, 20, 7)
     assert spec.taus[0] == 0 and spec.taus[-1] == 0.3 and len(spec.taus) == 11
     assert [method.label for method in spec.methods] == ["gd", "neggrad_plus", "rurk"]
 

@@ -16,6 +16,7 @@ RULES = {
     "indices": "Indices",
     "hardest": "Hardest",
     "memorised": "Most memorised",
+    "canaries": "Canaries",
 }
 
 
@@ -23,7 +24,7 @@ def rules(dataset: Dataset) -> None:
     """Choosing by rule: what it would choose replaces the set or is added to it."""
     kind = st.segmented_control(
         "Rule",
-        list(RULES),
+        [kind for kind in RULES if kind != "canaries" or dataset.canaries],
         format_func=RULES.__getitem__,
         default="share",
         required=True,
@@ -64,6 +65,8 @@ def choose_rule(dataset: Dataset, kind: str, ordered: bool) -> str:
     Args:
         ordered: whether losses are known to order samples by.
     """
+    if kind == "canaries":
+        return kind
     n = len(dataset.train_labels)
     one, two, three = st.columns([1, 1, 1], vertical_alignment="bottom")
     if kind in ("share", "class"):

@@ -222,16 +222,20 @@ def nearest(options: Sequence[float]) -> Callable[[str], float]:
 def run_in_view() -> str | None:
     """The key of the experiment in view, or None while there is none."""
     before = st.session_state.get("written", {}).get("run")  # a run that ends meanwhile does not push itself into view
-    if before is None or not store().has(before):
-        latest = store().own("run", newest=1) or runs(newest=1)
-        before = latest[0].key if latest else None
-    return choice("run", before, _finished, always=True)
+    if before and _is_finished(before):
+        return choice("run", before, _finished, always=True)
+    latest = store().own("run", newest=1) or runs(newest=1)
+    return choice("run", latest[0].key if latest else None, _finished, always=True)
+
+
+def _is_finished(key: str) -> bool:
+    return key.startswith("run-") and store().has(key)
 
 
 def _finished(key: str) -> str:
-    if key.startswith("run-") and store().has(key):
-        return key
-    raise ValueError(key)
+    if not _is_finished(key):
+        raise ValueError(key)
+    return key
 
 
 def result_in_view() -> dict[str, Any] | None:
