@@ -153,7 +153,7 @@ def copies(scene: Scene, sample: int, cut: str, at: Sequence[int], names: Sequen
     ``places`` float32 [R, n, 2]; ``own`` uint8 [R, M, n], the probability of the sample's class times 255; ``top``
     uint8 or uint16 [R, M, n, k] the likeliest classes and ``share`` uint8 their probabilities; ``margin`` int8
     [R, M, n] log-odds of the sample's class in steps of ``odds``. Where copies do not lie on rays, ``change`` int8
-    [R, p, H, W, channels] times ``steps`` [R] is the change of p copies.
+    [R, p, H, W, channels] times ``steps`` [R] is the change of p copies. Without names there are ``places`` alone.
 
     Raises:
         UsageError: no such radius, plane or model.
@@ -167,10 +167,10 @@ def copies(scene: Scene, sample: int, cut: str, at: Sequence[int], names: Sequen
         found = [answer(scene.logits(sample, t, name), own) for name in names]
         for name in ("own", "top", "share", "margin"):
             parts[name].append([each[name] for each in found])
-    arrays = {name: np.asarray(value) for name, value in parts.items()}
+    arrays = {name: np.asarray(value) for name, value in parts.items() if names or name == "places"}
     header = {"kind": "copies", "sample": sample, "cut": cut, "at": list(at), "models": list(names)}
     header |= {"odds": LOG_ODDS_BOUND / 127, "same": [scene.same(sample, t, names) for t in at]}
-    if not _on_rays(scene):
+    if names and not _on_rays(scene):
         count, still = _pictured(scene, room), _shown(scene.pixels(sample)[None])
         changed = [_stepped(_shown(scene.moved(sample, t)[:count]) - still, LEVELS) for t in at]
         arrays["change"], header["steps"] = np.stack([each for each, _ in changed]), [step for _, step in changed]

@@ -36,8 +36,8 @@ SHARED = ("adversarial", "copies")
 """The planes that are in a file; the others need the models."""
 LEVEL = 1
 """Of the fields in a file."""
-COARSE = 9
-"""Steps of the noise where it is much: Gaussian noise takes 3 bits a value then, and is off by a seventh of τ (RMS)."""
+COARSE = 8
+"""Steps of the noise where it is much: Gaussian noise takes 3 bits a value then, and is off by a sixth of τ (RMS)."""
 MUCH = 100_000
 """Bytes of a sample's noise that are much."""
 POLICY = (
@@ -124,7 +124,8 @@ def _packed(scene: Scene, sample: int) -> bytes:
         for zoom in sorted({0, zoom_of(scene, scene.telling(sample))}):
             for name, at in some.items():
                 found[f"{sample}/field/{cut}/{at}/{zoom}"] = field(scene, sample, cut, name, LEVEL, zoom)
-        found[f"{sample}/copies/{cut}"] = copies(scene, sample, cut, radii, scene.models, room=ROOM // 4)
+        judges = scene.models if cut == SHARED[0] else ()
+        found[f"{sample}/copies/{cut}"] = copies(scene, sample, cut, radii, judges, room=ROOM // 4)
     arrays = {name: np.frombuffer(part, np.uint8) for name, part in found.items()}
     squeeze = zlib.compressobj(9, wbits=-15)
     return squeeze.compress(pack({}, arrays)) + squeeze.flush()

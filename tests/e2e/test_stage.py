@@ -70,7 +70,7 @@ def test_copies_that_are_not_those_that_were_counted_are_said_to_be_so(stage):
     assert "drawn anew" not in note.inner_text()
     shown = "s.close = ''; s.paint(); return document.querySelector('.rks-key').textContent;"
     again = f"(() => {{ const s = {STAGE}; %s; {shown} }})()"
-    assert "drawn anew" in stage.evaluate(again % "s.copies.at.same = false")
+    assert "drawn anew" in stage.evaluate(again % "s.parts.samples.get(s.my.sample).answers[s.copies.k].same = false")
     assert "The first 20 of 500 copies" in stage.evaluate(again % "s.copies.base.draws = 500")
 
 

@@ -160,6 +160,11 @@ def test_a_copy_stands_at_its_distance_in_the_direction_of_its_projection(make_s
     assert np.linalg.norm(places, axis=1) == pytest.approx(far.numpy(), rel=1e-4)
 
 
+def test_another_plane_moves_copies_and_needs_no_answers(scene):
+    places = [unpack(stage.copies(scene, 0, "copies", [1, 2], names))[1] for names in (["gd"], [])]
+    assert list(places[1]) == ["places"] and (places[0]["places"] == places[1]["places"]).all()
+
+
 def test_the_plane_that_tells_copies_apart_follows_the_weights(scene):
     cut = scene.cut(0, "copies")[0]
     weights = MODELS["gd"].w / MODELS["gd"].w.norm()

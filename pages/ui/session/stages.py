@@ -72,7 +72,7 @@ def part(scene: Scene, sample: int, words: list[str]) -> bytes:
         case ["field", cut, model, level, zoom]:
             return stage.field(scene, sample, cut, names[int(model)], int(level), int(zoom))
         case ["copies", cut, radii, models]:
-            judges = [names[int(model)] for model in models.split("-")]
+            judges = [] if models == "none" else [names[int(model)] for model in models.split("-")]
             return stage.copies(scene, sample, cut, [int(at) for at in radii.split("-")], judges)
     raise ValueError(words)
 

@@ -145,6 +145,10 @@ export class Stage {
 
   /** Arrow keys go from sample to sample, wherever on the page, but where they mean something else. */
   press(event) {
+    if (!this.root.isConnected) {
+      this.end(); // another page is shown
+      return;
+    }
     const by = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
     const vertical = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     const inStrip = this.frame.strip.root.contains(event.target);
@@ -163,6 +167,7 @@ export class Stage {
   /** Nothing is heard any more. */
   end() {
     document.removeEventListener("keydown", this.keys);
+    this.parts.want([]);
     this.watch.disconnect();
     clearTimeout(this.timer);
   }

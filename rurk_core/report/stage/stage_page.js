@@ -6,6 +6,7 @@ import { plainPixels } from "./stage_side.js";
 
 const about = JSON.parse(document.getElementById("rks-told").textContent);
 const opened = new Map();
+const answered = Object.keys(about.cuts)[0]; // the plane whose copies come with what models say of them
 
 /** All parts of a sample by their names. */
 async function partsIn(sample) {
@@ -16,12 +17,16 @@ async function partsIn(sample) {
   return unpack(await new Response(plain).arrayBuffer());
 }
 
-/** The part that an address asks for; a file has one field of a zoom, and the copies at all radii together. */
+/** The part that an address asks for; a file has one field of a zoom, the copies at all radii, and answers once. */
 async function partAt(address) {
-  const [sample, kind, cut, model, , zoom] = address.split("/");
+  const [sample, kind, cut, model, more, zoom] = address.split("/");
   if (!opened.has(sample)) opened.set(sample, partsIn(sample));
   const all = await opened.get(sample);
-  const name = { base: "base", field: `field/${cut}/${model}/${zoom}`, copies: `copies/${cut}` }[kind];
+  const name = {
+    base: "base",
+    field: `field/${cut}/${model}/${zoom}`,
+    copies: `copies/${more === "none" ? cut : answered}`,
+  }[kind];
   const found = all[`${sample}/${name}`];
   if (!found) throw new Error("not in this file");
   return found.slice().buffer;

@@ -21,7 +21,7 @@ export function unpack(buffer) {
 export const addressOf = {
   base: (sample) => `${sample}/base`,
   field: (sample, cut, model, level, zoom) => `${sample}/field/${cut}/${model}/${level}/${zoom}`,
-  copies: (sample, cut, at, models) => `${sample}/copies/${cut}/${at.join("-")}/${models.join("-")}`,
+  copies: (sample, cut, at, models) => `${sample}/copies/${cut}/${at.join("-")}/${models.join("-") || "none"}`,
 };
 
 /** What has come of every sample. `bring(address)` gets the bytes of a part; `tell()` hears that one has come. */
@@ -35,9 +35,9 @@ export class Parts {
     this.failed = new Map();
   }
 
-  /** All that has come of a sample: {base, fields: {cut/model: {zoom: the finest}}, copies: {cut/t: {model: answers}}}. */
+  /** All that has come of a sample: {base, fields: {cut/model: {zoom: the finest}}, answers: {t: {model: …}}, places: {cut/t: …}}. */
   of(sample) {
-    const found = this.samples.get(sample) || { fields: {}, copies: {} };
+    const found = this.samples.get(sample) || { fields: {}, answers: {}, places: {} };
     this.samples.delete(sample); // the one asked for last is forgotten last
     this.samples.set(sample, found);
     if (this.samples.size > KEPT) this.samples.delete(this.samples.keys().next().value);
@@ -61,7 +61,15 @@ export class Parts {
 
   /** {places, change, step, same, answers by model} at radius number t, or undefined. */
   copies(sample, cut, t) {
-    return this.samples.get(sample)?.copies[`${cut}/${t}`];
+    const found = this.samples.get(sample);
+    const [at, places] = [found?.answers[t], found?.places[`${cut}/${t}`]];
+    return at && places ? { ...at, places } : undefined;
+  }
+
+  /** Whether all of these models have answered at radius number t. */
+  answered(sample, t, names) {
+    const at = this.samples.get(sample)?.answers[t];
+    return Boolean(at) && names.every((name) => at.answers[name]);
   }
 
   /** Ask for these from now on, in this order; what was asked for before and not begun is forgotten. */
@@ -107,10 +115,10 @@ export class Parts {
     }
     if (part.kind !== "copies") return;
     part.at.forEach((t, r) => {
-      const key = `${part.cut}/${t}`;
-      found.copies[key] ||= { answers: {} };
-      const at = found.copies[key];
-      at.places = row(part.places, r);
+      found.places[`${part.cut}/${t}`] = row(part.places, r);
+      if (!part.models.length) return;
+      found.answers[t] ||= { answers: {} };
+      const at = found.answers[t];
       at.same = part.same[r];
       if (part.change) Object.assign(at, { change: row(part.change, r), step: part.steps[r] });
       part.models.forEach((model, m) => {
@@ -160,12 +168,13 @@ export function wishesOf(parts, data, my, neighbours) {
       if ((has?.level ?? -1) < level) ask("field", sample, my.cut, model, level, zoom);
     }
   };
+  const judges = my.judges.map((model) => data.names[model]);
   const copies = (sample, which) => {
-    const lacking = which.filter((t) => {
-      const has = parts.copies(sample, my.cut, t);
-      return !has || !my.judges.every((model) => has.answers[data.names[model]]);
-    });
-    if (lacking.length) ask("copies", sample, my.cut, lacking, my.judges);
+    const silent = which.filter((t) => !parts.answered(sample, t, judges));
+    if (silent.length) ask("copies", sample, my.cut, silent, my.judges);
+    // another plane moves the copies; what they are taken for stays
+    const unplaced = which.filter((t) => !silent.includes(t) && !parts.copies(sample, my.cut, t));
+    if (unplaced.length) ask("copies", sample, my.cut, unplaced, []);
   };
   const first = (sample) => {
     if (!parts.base(sample)) ask("base", sample);
