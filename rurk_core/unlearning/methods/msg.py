@@ -87,6 +87,9 @@ def _start_anew(
 ) -> dict[Tensor, Tensor]:
     """Draw weights anew, in place; the factor on the gradient of every convolution's weights."""
     kernels = [module.weight for module in model.modules() if isinstance(module, nn.Conv2d)]
+    if not kernels:
+        logger.warning("The network has no convolutions, so MSG starts nothing anew and is fine-tuning.")
+        return {}
     stream = side_stream(generator, 0x3561)
     few = torch.randperm(len(retain), generator=stream, device=stream.device)[: len(forget)]
     total = [torch.zeros_like(kernel) for kernel in kernels]
@@ -108,6 +111,4 @@ def _start_anew(
         with torch.no_grad():
             kernel.copy_(torch.where(chosen, fresh, kernel))
         masks[kernel] = torch.where(chosen, 1.0, config.slow)
-    if not kernels:
-        logger.warning("The network has no convolutions, so MSG starts nothing anew and is fine-tuning.")
     return masks
