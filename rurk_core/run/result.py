@@ -51,7 +51,7 @@ NUMBERS = frozenset(
 """What of a result document is a number or holds nothing else, by name: pages and reports rely on it."""
 TEXTS = ("reference", "models", "blocks")
 """What is text all the same among those."""
-FREE = ("spec", "config", "audit", "auto")
+FREE = ("spec", "config", "audit", "auto", "search", "settings", "preset")
 """What has names and values of its own."""
 
 
