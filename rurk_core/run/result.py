@@ -24,7 +24,7 @@ def load_result(store: Store, key: str) -> dict[str, Any]:
     verdicts; where those are damaged, from what the document says of each reference.
     """
     result = store.read_json(key, "result.json")
-    wrong = next(_no_numbers(result), "")
+    wrong = next(_no_numbers(result), "") if key.startswith("run-") else ""
     if wrong:
         raise Damaged(f"The stored result {key} is damaged: '{wrong[:60]}' in it is no number.", key)
     for entry in result.get("residual", ()):
