@@ -21,10 +21,10 @@ from .auto import is_auto
 Presets = Mapping[str, Mapping[str, Mapping[str, Any]]]
 """Method → name → settings."""
 DRAWS = 20
-"""Copies of a sample at each radius unless told otherwise. Findings rest on the mean log-odds of copies, of which few tell
-much: from 10 the Original is told apart on as many samples of CIFAR-10 as from 100, and on more than by counts of 100
-everywhere (docs/calibration.md). The paper's c = 100 is what the presets "as in the paper" and ``rurk reproduce`` take.
-"""
+"""Copies of a sample at each radius unless told otherwise. Findings rest on the mean log-odds of copies, of which few
+tell much: from 10 the Original is told apart on as many samples of CIFAR-10 as from 100, and on more than by counts of
+100 everywhere (docs/calibration.md). The paper's c = 100 is what the presets "as in the paper" and ``rurk reproduce``
+take."""
 MAX_DRAWS = 100_000
 MAX_REFERENCES = 64
 MAX_TAU = 2.0
