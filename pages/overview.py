@@ -15,10 +15,11 @@ from ui.sections.standing import questions, verdict
 from ui.sections.story import Story, drawn, story_of
 from ui.session import state
 from ui.session.evidence import findings_of
-from ui.session.view import View, tables_of, telling_radius
+from ui.session.view import View, tables_of
 from ui.text import plain
 
 from rurk_core.errors import RurkError
+from rurk_core.measure.residual import telling_radius
 
 NEXT = (
     ("neighbourhood.py", "Neighbourhood", ":material/blur_on:", "All copies of this sample, and of every other one."),

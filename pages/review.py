@@ -18,12 +18,13 @@ from ui.sections.settling import offer_references
 from ui.sections.twins import show_twins
 from ui.sections.whole_set import show_whole_set
 from ui.session import state
-from ui.session.view import View, copies_of, tables_of, telling_radius
+from ui.session.view import View, copies_of, tables_of
 from ui.text import plain
 
 from rurk_core.evidence.law import RATE
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.words import caveats
+from rurk_core.measure.residual import telling_radius
 
 COPIES = 25
 MORE = {

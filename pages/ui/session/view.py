@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from rurk_core.measure.residual import Verdicts, telling_radius  # noqa: F401 – pages take it from here
+from rurk_core.measure.residual import Verdicts
 from rurk_core.perturb.copies import ATTACKS
 from ui.figures.look import REFERENCES, Look
 from ui.figures.sheet import Sheet, make_sheet
