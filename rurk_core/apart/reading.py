@@ -29,6 +29,10 @@ SECONDS, BYTES_PER_SECOND = 30.0, 20e6
 """How long it may take: so long, and for large files what a slow disk takes on top."""
 
 
+MOST_FILES = 2**20
+"""Numbers of open files are below this."""
+
+
 class Reading:
     """A process that reads; made at the first question, ended with the ``with`` block."""
 
@@ -129,6 +133,9 @@ def _serve(pipe: Connection) -> None:
     import torch
 
     die_with_parent()
+    # sockets and pipes of the other process would stay open here after it has closed them
+    os.closerange(3, pipe.fileno())
+    os.closerange(pipe.fileno() + 1, MOST_FILES)
     torch.set_num_threads(1)  # threads of the other process do not survive a fork
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1), os.dup2(nowhere, 2)

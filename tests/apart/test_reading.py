@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
+import os
 import pickle
+import sys
 import time
 import zipfile
 from pathlib import Path
@@ -75,3 +78,16 @@ def test_memory_and_sudden_ends(call, reason, reading):
     with pytest.raises(UsageError, match=reason):
         reading.ask(call, [size], size=100, what="The file")
     assert reading.ask("math:prod", [[2, 3]], size=0, what="The file") == 6, "the next question is answered"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are not forked there")
+def test_the_process_keeps_no_pipe_of_the_other_open(tmp_path):
+    """Else whoever waits for the end of such a pipe would wait until the reading ends."""
+    ours, theirs = os.pipe()
+    with Reading() as reading:
+        with contextlib.suppress(UsageError):
+            reading.ask("rurk_core.apart.reading:nothing", [], size=0, what="Nothing")
+        os.close(theirs)
+        os.set_blocking(ours, False)
+        assert os.read(ours, 1) == b"", "the end is seen at once"
+    os.close(ours)
