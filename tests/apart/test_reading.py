@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
 import pickle
@@ -85,8 +84,7 @@ def test_the_process_keeps_no_pipe_of_the_other_open(tmp_path):
     """Else whoever waits for the end of such a pipe would wait until the reading ends."""
     ours, theirs = os.pipe()
     with Reading() as reading:
-        with contextlib.suppress(UsageError):
-            reading.ask("rurk_core.apart.reading:nothing", [], size=0, what="Nothing")
+        assert reading.ask("rurk_core.apart.reading:die_with_parent", [], size=0, what="Nothing") is None
         os.close(theirs)
         os.set_blocking(ours, False)
         assert os.read(ours, 1) == b"", "the end is seen at once"
