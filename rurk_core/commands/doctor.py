@@ -129,6 +129,7 @@ def _store(options: argparse.Namespace) -> Check:
 
 
 def _space(folder: str) -> Check:
-    usage: Any = shutil.disk_usage(folder)
+    there = next(place for place in (Path(folder), *Path(folder).absolute().parents) if place.exists())
+    usage: Any = shutil.disk_usage(there)  # of a store that nothing was put into yet, where it will be
     advice = "free some space, or delete what nobody needs: rurk store gc" if usage.free < LITTLE_SPACE else ""
     yield "free space", f"{usage.free / 1e9:.1f} GB beside the store", advice

@@ -100,6 +100,7 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
 
 def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
     """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
+    from ..evidence.null import NEEDED
     from ..evidence.words import retained_words, unreferenced_words
 
     evidence = entry["evidence"]
@@ -121,7 +122,7 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
         each = row["references"]
         interval = "" if row.get("low") is None else f"{row['low']:+.1f} to {row['high']:+.1f}"
         numbers = [
-            "" if row.get(name) is None else form.format(row[name])
+            "" if row.get(name) is None or len(each) < NEEDED else form.format(row[name])
             for name, form in (("p_residual", "{:.4f}"), ("q_residual", "{:.3f}"))
         ]
         table.add_row(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from .. import bundled_stores
 from ..errors import UsageError
 from . import Command
 from .output import console, live, print_json, where
@@ -30,7 +31,7 @@ def _share(options: argparse.Namespace) -> int:
     from ..run.result import load_result
     from ..store.store import Store
 
-    store = Store(options.store)
+    store = Store(options.store, bundled=bundled_stores())
     result = load_result(store, latest_run(store) if options.run == "latest" else options.run)
     methods = [entry["method"] for entry in result["residual"]]
     method = options.method or next((name for name in methods if name != "original"), methods[0])
@@ -48,7 +49,6 @@ def _share(options: argparse.Namespace) -> int:
         with tracker.stage("Asking the models"):
             page = share(scene, samples, on_sample=tracker.step)
     try:
-        options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise UsageError(f"{options.out} cannot be written ({error.strerror}); name another file.") from None

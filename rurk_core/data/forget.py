@@ -220,7 +220,8 @@ def _class_parts(dataset: Dataset, rest: str) -> tuple[int, str | None, str | No
     if len(parts) <= 5 and re.fullmatch(r"[0-9]{1,6}", parts[0], re.ASCII) and int(parts[0]) < len(dataset.classes):
         return int(parts[0]), parts[1], parts[2]
     known = ", ".join(dataset.classes[:12]) + (", ..." if len(dataset.classes) > 12 else "")
-    asked = parts[0] if re.fullmatch(r"[0-9]+", parts[0], re.ASCII) else rest
+    share = re.fullmatch(r"(.*?):[0-9.]+(?::[0-9]+)?", rest, re.DOTALL)  # what follows a name is a share and a seed
+    asked = share[1] if share else rest
     raise UsageError(f"There is no class '{asked[:40]}'; name one of 0 to {len(dataset.classes) - 1} or of {known}.")
 
 

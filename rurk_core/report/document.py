@@ -124,8 +124,8 @@ def write_report(report: Report, folder: str | Path) -> list[Path]:
 
 
 def latest_run(store: Store) -> str:
-    """The key of the newest run that was made here; raises UsageError where there is none."""
-    entries = [entry for entry in store.list("run") if not entry.bundled]
+    """The key of the newest run that was made here, or else that came with the app; UsageError where there is none."""
+    entries = sorted(store.list("run"), key=lambda entry: entry.bundled)
     if not entries:
         raise UsageError(f"There is no run in the store {store.url}; make one with 'rurk run' or 'rurk audit'.")
     return entries[0].key

@@ -60,7 +60,7 @@ def distances(view: View, shown: list[str]) -> None:
     own, rows, data = escape(view.classes[view.label]), [], []
     for name, (said, strong, random) in found.items():
         look = view.looks[name]
-        does = f"says “{own}”; loses it at" if said else f"does not say “{own}”; says it again at"
+        does = f"says “{own}”; loses it at" if said else f"does not say “{own}”; says it at"
         bar = f'<i style="width:{100 * min(1.0, strong / largest):.1f}%;background:{look.colour}"></i>'
         rows.append(
             f"<tr><td>{look.label()}</td><td>{does}</td><td class='rk-wide' style='width:24%'><div class='rk-bar'>{bar}"
@@ -73,7 +73,7 @@ def distances(view: View, shown: list[str]) -> None:
     )
     st.html(f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>")
     st.html(
-        '<div class="rk-see rk-below">See: a model that needs only a small change to say the class again has kept a '
+        '<div class="rk-see rk-below">See: a model that needs only a small change to say the class has kept a '
         "trace of the sample, if re-trained models need a larger one. Each number is the smallest change "
         "that was found; a smaller one may exist.</div>"
     )

@@ -155,11 +155,13 @@ function rank(block, method) {
   return who.some((one) => one.name === method) ? 3 : 4;
 }
 
-/** "only Original and RURK": who recognises the copies of a block. */
+/** "known to Original, not to RURK and most re-trained models": who recognises the copies of a block. */
 export function wordsOf({ who, asked }, many) {
   const name = (one) =>
     one.name === "references" ? (many > 1 ? "most re-trained models" : "Re-trained") : one.look.title;
+  const knows = new Set(who.map((one) => one.name));
   if (!who.length) return "known to none";
   if (who.length === asked.length) return asked.length > 2 ? "known to all" : "known to both";
-  return `known only to ${who.map(name).join(" and ")}`;
+  const others = asked.filter((one) => !knows.has(one.name));
+  return `known to ${who.map(name).join(" and ")}, not to ${others.map(name).join(" and ")}`;
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ def ask(
 
     given = [(name.encode(), text.encode()) for name, text in ({"host": "localhost:8501"} | headers).items()]
     scope = {"type": kind, "path": path, "query_string": query.encode(), "headers": given}
-    asyncio.run(guard(scope, receive, send))
+    with ThreadPoolExecutor(1) as beside:  # a browser of other tests may have a loop running in this thread
+        beside.submit(asyncio.run, guard(scope, receive, send)).result()
     first = said[0]
     if kind == "websocket":
         return (101 if first["type"] == "websocket.accept" else 403), {}
