@@ -2,10 +2,10 @@
 
 A part is a :mod:`~rurk_core.explore.packing` pack, a function of its arguments alone. There are three kinds:
 
-``base``    the sample's picture, what is said of it, its counts where the run measured them, and its copies as noise
-            where they lie on rays: a copy at any τ is then clip(picture + τ·noise).
-``field``   what one model believes on a plane through the sample: a log-probability a class and node, a byte each.
-``copies``  at some radii: where every copy stands on the plane, and what every model takes it for, how surely.
+- ``base``: the sample's picture, what is said of it, its counts where the run measured them, and its copies as noise
+  where they lie on rays: a copy at any τ is then clip(picture + τ·noise).
+- ``field``: what one model believes on a plane through the sample: a log-probability a class and node, a byte each.
+- ``copies``: at some radii, where every copy stands on the plane, and what every model takes it for, how surely.
 
 Fields come at several levels, each with twice the nodes of the one before, so that the first is there at once.
 

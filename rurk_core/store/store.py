@@ -1,8 +1,7 @@
-"""Where results live: a folder (or a bucket) of finished entries, each named by the hash of what made it.
+"""Where results live: a folder (or a bucket) of finished entries, each named by the hash of what made it::
 
     <root>/runs/<key>/spec.json, model.safetensors, ...     the truth; an entry without spec.json does not exist
-    <root>/imported/runs/...                                the same, of what others made: it can be read, but no run
-                                                            builds on it
+    <root>/imported/runs/...                                the same, of what others made: no run builds on it
     <root>/index.sqlite                                     a fast list of it, rebuilt whenever it is missing or wrong
     <root>/jobs/<id>/                                       background runs, see :mod:`rurk_core.jobs.control`
 
