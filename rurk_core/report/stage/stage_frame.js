@@ -221,6 +221,7 @@ function radiusOf(stage) {
   knob.max = data.taus.length - 1;
   knob.oninput = () => stage.radius(+knob.value, false);
   knob.onchange = () => stage.radius(+knob.value, true);
+  knob.onpointerup = () => knob.blur(); // after a drag the arrow keys step through the samples again
   knob.onkeydown = (event) => {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, Home: -1e3, End: 1e3 }[event.key];
     if (!by) return;
