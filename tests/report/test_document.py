@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from pathlib import Path
 
 import jsonschema
 import numpy as np
@@ -20,7 +21,7 @@ from rurk_core.evidence.findings import find
 from rurk_core.evidence.reviews import Judgement, judge
 from rurk_core.evidence.words import set_words
 from rurk_core.report import document as reports
-from rurk_core.report.document import make_report, write_report
+from rurk_core.report.document import latest_run, make_report, write_report
 from rurk_core.report.looks import Look
 from rurk_core.report.svg import Curve, curves, histogram, nice
 from rurk_core.run.experiment import run
@@ -221,9 +222,12 @@ def test_what_cannot_be_reported_is_said(arguments, reason, tiny_run, capsys, tm
     assert code == 2 and len(err) == 1 and reason in err[0] and not (tmp_path / "out").exists()
 
 
-def test_an_empty_store_has_no_latest_run(tmp_path, capsys):
-    assert main(["report", "latest", "--store", str(tmp_path / "empty")]) == 2
-    assert "make one with" in capsys.readouterr().err
+def test_the_latest_run_of_an_empty_store_is_the_one_that_came_with_the_app(tmp_path):
+    with pytest.raises(UsageError, match="make one with"):
+        latest_run(Store(tmp_path / "empty"))
+    demo = Path(__file__).parents[2] / "assets" / "demo"
+    (bundled,) = Store(demo, read_only=True).list("run")
+    assert latest_run(Store(tmp_path / "empty", bundled=[demo])) == bundled.key
 
 
 def test_a_folder_that_cannot_be_written_is_said(whole, tmp_path):

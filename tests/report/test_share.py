@@ -123,7 +123,7 @@ def test_samples_that_are_none_are_one_sentence(scene):
 
 def test_the_command_writes_the_file_and_says_what_is_in_it(tiny_run, tmp_path, capsys):
     store, result = tiny_run
-    out = tmp_path / "deep" / "page.html"
+    out = tmp_path / "page.html"
     where = ["share", result["key"], "--store", str(store.url), "--out", str(out)]
     assert main([*where, "--count", "2", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
@@ -132,6 +132,12 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tiny_run, tmp_path, 
     assert main([*where, "--samples", str(kept), "--method", "rurk"]) == 0
     assert told(out.read_text())["samples"][0][0] == kept
     capsys.readouterr()
-    for wrong in (["--samples", "0-900"], ["--method", "nobody"], ["--count", "0"], ["--out", str(tmp_path)]):
+    for wrong in (
+        ["--samples", "0-900"],
+        ["--method", "nobody"],
+        ["--count", "0"],
+        ["--out", str(tmp_path)],
+        ["--out", str(tmp_path / "no" / "a.html")],
+    ):
         assert main([*where, *wrong]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) <= 4
