@@ -13,7 +13,7 @@ from tests.e2e.test_walk import named_paths
 
 TARGET = Path(__file__).parents[1] / "assets" / "screenshots"
 WIDTH, HEIGHT = 1440, 1000
-VIEWS = {"Neighbourhood": "sample=1269&tau=0.15&method=gd", "Forget": "data=digits&forget=class:0:0.5"}
+VIEWS = {"Neighbourhood": "tau=0.16&method=gd", "Forget": "data=digits&forget=class:0:0.5"}
 """What a page shows, where its defaults would show little."""
 
 
