@@ -180,6 +180,22 @@ def plant(dataset: Dataset, count: int) -> Dataset:
     )
 
 
+def numbered(dataset: Dataset, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Images and labels, on the CPU, of training samples by their index and, behind them all, of test samples.
+
+    Args:
+        index: int64, all training samples before the first test sample.
+    """
+    n = len(dataset.train_labels)
+    parts = (index[index < n], index[index >= n] - n)
+    images = [
+        held(all_, part, "cpu")[:]
+        for all_, part in zip((dataset.train_images, dataset.test_images), parts, strict=True)
+        if len(part)
+    ]
+    return torch.cat(images), torch.cat([dataset.train_labels[parts[0]], dataset.test_labels[parts[1]]])
+
+
 def split_by_class(labels: Tensor, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Indices of a seeded split that keeps the classes' proportions: (training, test), each sorted.
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..data import Dataset
 from ..errors import RurkError, UsageError
 from ..measure.residual import Verdicts
-from ..measure.verdicts import OnChunk, count_verdicts, verdicts_from_bytes, verdicts_to_bytes
+from ..measure.verdicts import OnChunk, count_alike, verdicts_from_bytes, verdicts_to_bytes
 from ..perturb.copies import ATTACKS
 from ..run.code import code_of
 from ..run.result import load_result
@@ -210,18 +210,13 @@ def verdicts_on(
         case.store,
         "more_verdicts",
         inputs,
-        lambda: count_verdicts(
+        lambda: count_alike(
+            table,
             {name: case.model(name) for name in table.models},
-            table.references,
             images,
             labels,
             samples.tolist(),
-            attack=table.attack,
-            taus=table.taus.tolist(),
-            draws=table.draws,
-            seed=table.seed,
             classes=len(data.classes),
-            source=table.source,
             device=torch.device(device),
             on_chunk=on_chunk,
         ),

@@ -15,12 +15,14 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, held, joined, retain_indices
+from ..data.dataset import numbered
 from ..data.forget import checked
 from ..data.recipes import TrainConfig
 from ..errors import UsageError
-from ..measure.verdicts import count_on_themselves, count_verdicts
+from ..measure.residual import Verdicts
+from ..measure.verdicts import count_alike
 from ..models import Classifier, create_model
-from ..run.plan import derived_seed, held_out
+from ..run.plan import derived_seed
 from ..run.spec import spec_from_dict
 from ..training.fit import fit
 from .case import Case
@@ -87,29 +89,12 @@ def _spare(data: Dataset, forget: Tensor) -> Tensor:
 
 def cases_of(case: Case, data: Dataset, controls: dict[str, Classifier], device: torch.device) -> dict[str, Case]:
     """The case of every control: judged beside the Original and the references, on the copies of the run."""
-    table, ids = case.verdicts, case.verdicts.samples
-    models = {name: case.model(name) for name in ("original", *table.references)} | controls
-    index = torch.from_numpy(ids)
-    images, labels = held(data.train_images, index, "cpu"), data.train_labels[index]
-    shared: dict[str, Any] = {
-        "attack": case.attack,
-        "taus": table.taus.tolist(),
-        "seed": table.seed,
-        "classes": len(data.classes),
-    }
-    shown: dict[str, Any] = shared | {"draws": table.draws, "device": device}
-    shown |= {"source": "original"} if case.on_itself else {}
-    verdicts = count_verdicts(models, table.references, images, labels, ids.tolist(), **shown)
-    peers = None
-    if case.peers is not None:
-        test = held_out(data, labels)
-        theirs = (held(data.test_images, test, "cpu"), data.test_labels[test], (len(data.train_labels) + test).tolist())
-        more: dict[str, Any] = shared | {"draws": case.peers.draws, "device": device}
-        if case.on_itself:
-            both = joined([images, theirs[0]])
-            peers = count_on_themselves(
-                models, both, torch.cat([labels, theirs[1]]), [*ids.tolist(), *theirs[2]], **more
-            )
-        else:
-            peers = count_verdicts(models, table.references, theirs[0], theirs[1], theirs[2], **more)
+    models = {name: case.model(name) for name in ("original", *case.verdicts.references)} | controls
+
+    def counted(table: Verdicts) -> Verdicts:
+        index = torch.from_numpy(table.samples)
+        images, labels = numbered(data, index)
+        return count_alike(table, models, images, labels, index.tolist(), classes=len(data.classes), device=device)
+
+    verdicts, peers = counted(case.verdicts), case.peers and counted(case.peers)
     return {name: replace(case, method=name, verdicts=verdicts, peers=peers) for name in controls}

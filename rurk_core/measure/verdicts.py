@@ -257,6 +257,36 @@ def count_on_themselves(models: Mapping[str, nn.Module], *arguments: Any, **sett
     return replace(each[0], source=EACH, models=tuple(models), **parts)
 
 
+def count_alike(
+    table: Verdicts,
+    models: Mapping[str, nn.Module],
+    images: Images,
+    labels: Tensor,
+    samples: Sequence[int],
+    *,
+    classes: int,
+    device: torch.device | str = "cpu",
+    on_chunk: OnChunk | None = None,
+) -> Verdicts:
+    """Judge these samples by these models as ``table`` was made: its attack, radii, draws, seed and source.
+
+    References are those of the table that are among ``models``. Else as :func:`count_verdicts`.
+    """
+    asked: dict[str, Any] = {
+        "attack": table.attack,
+        "taus": table.taus.tolist(),
+        "draws": table.draws,
+        "seed": table.seed,
+        "classes": classes,
+        "device": device,
+        "on_chunk": on_chunk,
+    }
+    if table.source == EACH:
+        return count_on_themselves(models, images, labels, samples, **asked)
+    references = [name for name in table.references if name in models]
+    return count_verdicts(models, references, images, labels, samples, source=table.source, **asked)
+
+
 def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
     """A safetensors file; counts in the smallest integer type that holds ``draws``."""
     small = np.uint8 if verdicts.draws < 2**8 else np.int16 if verdicts.draws < 2**15 else np.int32

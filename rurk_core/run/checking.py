@@ -11,12 +11,12 @@ import torch
 from ..data import Dataset, ForgetSet, held
 from ..errors import RurkError
 from ..measure.residual import Verdicts, summarise
-from ..measure.verdicts import count_verdicts, verdicts_from_bytes
+from ..measure.verdicts import count_alike, verdicts_from_bytes
 from ..models.exported import Exported
 from ..models.exported_file import fits
 from ..store.store import Store
 from .plan import forget_digest
-from .stored import Reader, described, load_model, role_of
+from .stored import Reader, described, load_model
 
 CLOSE = 1e-9
 """Relative: the same sums in another order."""
@@ -140,19 +140,8 @@ def recount(store: Store, run: str, data: Dataset) -> Iterator[str]:
         table = verdicts_from_bytes(store.read(key, "verdicts.safetensors"))
         models = {name: load_model(store, each) for name, each in store.document(key)["spec"]["models"].items()}
         index = torch.from_numpy(table.samples[:RECOUNTED]).long()
-        again = count_verdicts(
-            models,
-            [name for name in models if role_of(name) == "reference"],
-            held(data.train_images, index, "cpu"),
-            data.train_labels[index],
-            index.tolist(),
-            attack=table.attack,
-            taus=table.taus.tolist(),
-            draws=table.draws,
-            seed=table.seed,
-            classes=len(data.classes),
-            source=table.source,
-        )
+        images, labels = held(data.train_images, index, "cpu"), data.train_labels[index]
+        again = count_alike(table, models, images, labels, index.tolist(), classes=len(data.classes))
         then = table.counts[:, : len(index)]
         apart = int(abs(again.counts - then).sum()) // 2
         if apart > ROUNDING * then.sum():

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor
 
 from ..config import Config
-from ..data import Dataset, ForgetSet, forget_set, held, retain_indices, to_pixels
+from ..data import Dataset, ForgetSet, forget_set, held, retain_indices
+from ..data.dataset import numbered
 from ..device import logits_of, place
 from ..measure.cost import peak_memory
 from ..measure.metrics import accuracies, mia_accuracy
@@ -239,11 +240,8 @@ def _judge(work: Work, stage: Stage) -> None:
 def _judge_peers(work: Work, stage: Stage) -> None:
     inputs, data = stage.inputs, work.dataset
     index = torch.tensor(inputs["samples"])
-    train = index < len(data.train_labels)
-    parts = ((data.train_images, index[train]), (data.test_images, index[~train] - len(data.train_labels)))
-    labels = torch.cat([data.train_labels[parts[0][1]], data.test_labels[parts[1][1]]])
+    images, labels = numbered(data, index)
     models = {name: load_model(work.store, key) for name, key in inputs["models"].items()}
-    images = torch.cat([to_pixels(held(images, chosen, "cpu")[:]) for images, chosen in parts if len(chosen)])
     asked: dict[str, Any] = {
         "attack": inputs["attack"],
         "taus": inputs["taus"],
