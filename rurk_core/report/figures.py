@@ -91,8 +91,8 @@ def recognition(
         top=100.0,
     )
     see = (
-        "The green band spans the re-trained models that there are; whether a model is beyond re-training is what the "
-        "finding says, not the band."
+        ("The green band spans the re-trained models that there are; whether" if len(each) > 1 else "Whether")
+        + " a model is beyond re-training is what the finding says, not the curves."
         if band
         else "Without a re-trained model nothing says how much of it is residual."
     )

@@ -59,8 +59,9 @@ def show_trade_off(view: View) -> None:
     letters(view, [name for name, *_ in points])
     st.html(
         '<div class="rk-see">See: the green square is Re-train, the patch around it how far re-trainings differ. '
-        "Higher recognises more copies than re-trained models do, lower fewer; further left has lost accuracy. Bars: "
-        "one standard deviation over seeds.</div>"
+        "Higher recognises more copies than re-trained models do, lower fewer; further left has lost accuracy."
+        + (" Bars: one standard deviation over seeds." if any(a["sd"] for _, a, _ in points) else "")
+        + "</div>"
     )
     rows = [
         {"model": view.looks[name].title, "test_accuracy": a["mean"], "test_accuracy_sd": a["sd"]}

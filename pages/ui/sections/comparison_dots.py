@@ -84,6 +84,6 @@ def show_dots(view: View) -> None:
         )
     st.html(f'<div class="rk-dot-grid">{"".join(panels)}</div>')
     st.html(
-        '<div class="rk-see">The middle line is Re-train; green: where one more re-training lies in 95% of all cases '
-        "(≈ inside of it); bars: 95% intervals (bootstrap over seeds and samples).</div>"
+        '<div class="rk-see">The middle line is Re-train; green, where it is drawn: where one more re-training lies in '
+        "95% of all cases (≈ inside of it); bars: 95% intervals (bootstrap over seeds and samples).</div>"
     )

@@ -82,9 +82,10 @@ def _ratio_line(look: Look, counts: np.ndarray, below: np.ndarray) -> figures.Li
 
 def _see(ratio: bool, whole: bool, each: np.ndarray) -> str:
     if not ratio:
+        band = "The green band spans the re-trained models that there are; whether" if len(each) > 1 else "Whether"
         return (
-            "See: how far from the sample each model still recognises it. The green band spans the re-trained models "
-            "that there are; whether a model is beyond re-training is what the finding says."
+            f"See: how far from the sample each model still recognises it. {band} a model is beyond re-training is "
+            "what the finding says."
         )
     see = (
         "See: above 1 the model recognises more copies than the re-trained ones on average, below 1 fewer. The band is "

@@ -166,8 +166,8 @@ def third_beat(story: Story) -> str:
         )
     return (
         f'<table class="rk-table rk-who">{"".join(rows)}</table><p>Copies that each model still takes for '
-        f"“{escape(view.classes[view.label])}”. The re-trained models never saw the sample: what goes beyond their "
-        "span would be what is left of it.</p>"
+        f"“{escape(view.classes[view.label])}”. Whether a model is beyond re-training is what the finding says, "
+        "not the spread of the bars.</p>"
     )
 
 
@@ -177,7 +177,7 @@ def fourth_beat(story: Story, accuracy: dict[str, float]) -> str:
     cards = [
         (told.leaves, "Leaves knowledge"),
         (told.destroys, "Forgets too far"),
-        (told.nearest, "Like one more re-training" if told.alike else "Nearest to a re-training"),
+        (told.nearest, "Not told from a re-training" if told.alike else "Nearest to a re-training"),
     ]
     cards = [(name, title) for name, title in cards if name]
     if not cards:
