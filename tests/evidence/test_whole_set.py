@@ -97,7 +97,7 @@ def test_parts_that_are_kept_are_not_computed_again(made, monkeypatch, tmp_path)
     costs = whole_set_costs(open_case(store, result["key"], method="gd"), data)
     assert costs["Radii, l2"] == costs["Radii, linf"] == 0 == costs["Verdicts, held-out samples"]
     monkeypatch.setattr(radii_module, "measure", None)
-    monkeypatch.setattr(judging, "count_verdicts", None)
+    monkeypatch.setattr(judging, "count_alike", None)
     asked = ["--method", "gd", "--radius", "l2", "--radius", "linf", "--retained", "100", "--unreferenced"]
     assert main(["evidence", result["key"], "--store", store.url, *asked]) == 0
 
