@@ -12,7 +12,7 @@ function face(element, sheet, i, side) {
   const factor = raw >= 1 ? Math.max(1, Math.round(raw)) : raw;
   const [wide, high] = [Math.round(factor * sheet.width), Math.round(factor * sheet.height)];
   const [column, row] = [i % sheet.columns, Math.floor(i / sheet.columns)];
-  element.classList.add("rk-thumb", sheet.name);
+  element.classList.add("rk-picture", sheet.name);
   element.style.cssText =
     `width:${wide}px;height:${high}px;background-size:${sheet.columns * wide}px ${sheet.rows * high}px;` +
     `background-position:-${column * wide}px -${row * high}px`;

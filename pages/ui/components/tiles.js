@@ -18,7 +18,7 @@ function tile(data, i) {
   made.className = "rk-tile";
   made.tabIndex = button && !i ? 0 : -1;
   const image = document.createElement("span");
-  image.className = `rk-image ${data.sheet}`;
+  image.className = `rk-picture ${data.sheet}`;
   const [column, row] = [i % data.columns, Math.floor(i / data.columns)];
   image.style.cssText =
     `width:${data.width}px;height:${data.height}px;` +

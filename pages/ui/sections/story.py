@@ -48,7 +48,7 @@ def picture(sheet: Sheet, at: int, side: int, alt: str) -> str:
     wide, high = (round(factor * of) for of in (sheet.width, sheet.height))
     row, column = divmod(at, sheet.columns)
     return (
-        f'<span class="rk-pic {sheet.name}" role="img" aria-label="{escape(alt)}" style="width:{wide}px;'
+        f'<span class="rk-picture {sheet.name}" role="img" aria-label="{escape(alt)}" style="width:{wide}px;'
         f"height:{high}px;"
         f"background-size:{sheet.columns * wide}px {sheet.rows * high}px;"
         f'background-position:-{column * wide}px -{row * high}px"></span>'
