@@ -46,10 +46,12 @@ def own_main():
 
 @pytest.fixture(autouse=True)
 def own_threads():
-    """Sums of floats hang on the number of threads: what one test sets, no other has."""
+    """Sums of floats hang on the number of threads: nothing may leave it other than it was."""
     threads = torch.get_num_threads()
     yield
+    left = torch.get_num_threads()
     torch.set_num_threads(threads)
+    assert left == threads, f"it was left at {left} threads"
 
 
 @pytest.fixture(scope="session")

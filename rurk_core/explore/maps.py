@@ -335,11 +335,15 @@ def umap(points: Tensor, seed: int, on_step: Callable[[int, int], None] | None =
         def flush(self) -> None:
             pass
 
+    threads = torch.get_num_threads()
     bar = {"disable": False, "file": Listener(), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*n_jobs.*", category=UserWarning)
         fitted = UMAP(n_neighbors=min(NEIGHBOURS, len(points) - 1), n_epochs=EPOCHS, random_state=seed, tqdm_kwds=bar)
-        return torch.from_numpy(np.asarray(fitted.fit_transform(points.numpy()), np.float32))
+        try:
+            return torch.from_numpy(np.asarray(fitted.fit_transform(points.numpy()), np.float32))
+        finally:  # it sets the threads of all that computes here, and sums of floats hang on their number
+            torch.set_num_threads(threads)
 
 
 def _slow(spec: MapSpec) -> bool:
