@@ -193,7 +193,7 @@ def signatures(store: Store, run: str) -> list[Signature]:
 
 
 def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+    return datetime.now(UTC).isoformat(timespec="microseconds")  # notes and decisions lie in two files, ordered by this
 
 
 def _plain(note: str) -> str:
