@@ -161,7 +161,7 @@ def test_groups():
 
 def test_curves_span_the_seeds():
     curve = compare([result(1, ratio=1.5), result(2, ratio=None)])["curves"][0]
-    assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None]}
+    assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None], "sd": [None]}
     curve = compare([result(1, ratio=1.5), result(2, ratio=1.0)])["curves"][0]
     assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5]}
     assert curve["bands"]["ratio_of_means"] == {"low": [0.99], "high": [1.01]}
