@@ -30,7 +30,7 @@ def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
         f"Seeds {', '.join(str(s.seed) for s in specs)} (the paper's: {', '.join(map(str, PAPER_SEEDS))}); a seed here "
         "changes the training of every model, the unlearning and the draws, not the choice of the forget set.",
         f"{spec.references} re-trained models per seed stand for Re-train; the paper has one.",
-        f"{spec.draws} copies of a sample at each radius (the paper's: 100); perturbations: {', '.join(spec.attacks)}.",
+        f"Perturbations: {', '.join(spec.attacks)}; {spec.draws} copies of a sample at each radius (the paper's: 100).",
     ]
     if target.shows == "cells":
         said.append("The paper does not say how it fine-tunes for re-learn time: here SGD, rate 0.01, momentum 0.9.")

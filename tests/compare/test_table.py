@@ -163,7 +163,7 @@ def test_curves_span_the_seeds():
     curve = compare([result(1, ratio=1.5), result(2, ratio=None)])["curves"][0]
     assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None], "sd": [None]}
     curve = compare([result(1, ratio=1.5), result(2, ratio=1.0)])["curves"][0]
-    assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5]}
+    assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5], "sd": [pytest.approx(0.5 / 2**0.5)]}
     assert curve["bands"]["ratio_of_means"] == {"low": [0.99], "high": [1.01]}
     assert curve["bands"]["prevalence"] == {"low": [0.3], "high": [0.5]}
 
