@@ -120,12 +120,14 @@ class Findings:
     Attributes:
         samples: the findings; judged: the evidence behind them, None where there is none, and ``why`` says why.
         held_out: samples of the classes that no model has seen, which are judged too.
+        radii: at how many radii the counted copies lie.
     """
 
     samples: list[Finding]
     judged: Judged | None
     why: str
     held_out: int
+    radii: int = 1
 
     def counts(self) -> dict[str, int]:
         """How many samples have which finding."""
@@ -203,7 +205,7 @@ def find(case: Case, *, rate: float = RATE) -> Findings:
         for place in range(len(u))
     ]
     held = len(case.peers.samples) - (len(u) if case.on_itself else 0) if case.peers else 0
-    return Findings([found[place] for place in _order(found, judged)], judged, why_not(case), held)
+    return Findings([found[place] for place in _order(found, judged)], judged, why_not(case), held, len(at))
 
 
 def _order(found: list[Finding], judged: Judged | None) -> Ints:

@@ -13,6 +13,7 @@ fitted point where it is, so that copies of a sample move away from it as τ gro
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from ..data import Dataset, ForgetSet, load_dataset, to_pixels
-from ..device import default_batch, memory_format
+from ..device import default_batch, memory_format, place
 from ..errors import RurkError, UsageError, need
 from ..measure.scores import map_samples
 from ..progress import Progress, Tracker
@@ -42,6 +43,10 @@ KEPT = 50
 NEIGHBOURS = 15
 EPOCHS = 200
 """What umap-learn takes for large sets; the 500 it takes for small ones change what is seen little."""
+
+
+AT_ONCE, TRIED = 6.0, 32
+"""Seconds that a page may take for a map, with its progress in view; samples that are tried to know it beforehand."""
 
 
 @dataclass(frozen=True)
@@ -266,13 +271,23 @@ def embedding_job(job: dict[str, Any], store: Store, progress: Progress, cancell
 
 
 def at_once(store: Store, spec: MapSpec, result: dict[str, Any], dataset: Dataset) -> bool:
-    """Whether a map takes no longer than a page may: PCA of features that are stored or quickly computed."""
+    """Whether a map takes no longer than :data:`AT_ONCE`: PCA of features that are stored or quickly computed.
+
+    How quickly is tried on a few samples.
+    """
     if _slow(spec):
         return False
     ids, splits = chosen_samples(result, dataset, spec.retain, spec.test)
     rows = {row["name"]: row for row in result["models"]}
-    missing = sum(_found(store, rows[name], ids, splits) is None for name in spec.models)
-    return missing * len(ids) * dataset.train_images[0].numel() <= 4_000_000
+    missing = [name for name in spec.models if _found(store, rows[name], ids, splits) is None]
+    if not missing:
+        return True
+    some = dataset.train_images[:TRIED]
+    model = place(load_model(store, rows[missing[0]]["key"]), some)
+    encode(model, some, spec.layer)  # the first time takes longer
+    began = time.perf_counter()
+    encode(model, some, spec.layer)
+    return (time.perf_counter() - began) / len(some) * len(ids) * len(missing) <= AT_ONCE
 
 
 def chosen_samples(result: dict[str, Any], dataset: Dataset, retain: int, test: int) -> tuple[Tensor, Tensor]:
@@ -380,7 +395,7 @@ def _vectors(
     count: int,
 ) -> Tensor:
     row = next(row for row in result["models"] if row["name"] == name)
-    model, n = load_model(store, row["key"]), len(ids)
+    model, n = place(load_model(store, row["key"]), dataset.train_images), len(ids)
     stored = _found(store, row, ids, splits) if model.block_names else None
     if stored is not None:
         with torch.no_grad():
