@@ -19,8 +19,8 @@ from ui.session import state
 from ui.text import plain
 
 from rurk_core.compare.columns import RETRAIN
-from rurk_core.compare.reproduce import PAPER_SEEDS
 from rurk_core.compare.table import compare, group_key
+from rurk_core.compare.targets import PAPER_SEEDS
 from rurk_core.errors import RurkError
 from rurk_core.run.titles import data_words, forgotten_words
 

@@ -10,7 +10,7 @@ from ui.figures.finding import HUES
 from ui.figures.look import looks_of
 from ui.jobs.runs import empty_state
 from ui.sections.linked_choice import act
-from ui.sections.settling import offer_references
+from ui.sections.settling import offer_settling
 from ui.session import state
 from ui.session.evidence import case_of, findings_of
 from ui.session.served import images_at
@@ -60,7 +60,7 @@ def main() -> None:
             f"What is there without findings: {there}. What is missing: how unusual each sample is, and with that its "
             f"finding; it takes {NEEDED} re-trained models."
         )
-        offer_references(result, found, "evidence")
+        offer_settling(result, found, "evidence")
     done = linked(
         "evidence",
         ids=[finding.sample for finding in found.samples],

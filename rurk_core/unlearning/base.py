@@ -265,7 +265,7 @@ def unlearn(
     wanted, found = original.state_dict(), model.state_dict()
     if {n: v.shape for n, v in wanted.items()} != {n: v.shape for n, v in found.items()}:
         raise MethodFailed(f"{method.title} returned a model of another shape than the Original's.")
-    if not all(torch.isfinite(value).all() for value in found.values()):
+    if not torch.stack([torch.isfinite(value).all() for value in found.values()]).all():
         raise Diverged(f"{method.title} ended with weights that are NaN or infinite; lower its learning rate.")
     return model.eval(), notes
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from rurk_core.evidence.case import Case
-from rurk_core.evidence.findings import STATISTICS, find
+from rurk_core.evidence.findings import STATISTICS, Settling, find
 from rurk_core.evidence.law import FINDINGS
-from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, short_words
+from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, settling_words, short_words
 from rurk_core.measure.residual import Verdicts
 
 DRAWS = 50
@@ -157,13 +157,52 @@ def test_pre_training_on_the_forget_set_is_a_caveat():
 
 
 def test_what_would_settle_it_is_a_number_of_re_trained_models():
-    assert find(case(1)).settling() == (8, 40) == find(case(2)).settling()
+    assert find(case(1)).settling() == [Settling("references", 8, 1, 40)]
+    assert find(case(2)).settling() == [Settling("references", 8, 2, 40)]
     found = find(case(3, original=11.0))
-    more, samples = found.settling()
+    (one,) = found.settling()
     open_ = [one for one in found.samples if one.finding == "cannot_tell" and one.row["settles"]]
-    assert 3 < more <= 64 and 0 < samples <= len(open_)
-    assert sum(one.row["settles"] <= more for one in open_ if one.row["settles"] > 3) == samples
-    assert find(case(8, original=0.0)).settling() is None, "what not even the Original shows is not open"
+    assert one.what == "references" and 3 < one.number <= 64 and 0 < one.samples <= len(open_)
+    assert sum(row.row["settles"] <= one.number for row in open_ if row.row["settles"] > 3) == one.samples
+    assert settling_words(one, found).startswith(f"With {one.number} re-trained models in place of 3 about")
+    assert find(case(8, original=0.0)).settling() == [], "what not even the Original shows is not open"
+    assert found.to_dict()["settling"] == [asdict(one)]
+
+
+def test_what_copies_would_settle_is_said_where_it_is_known_what_they_do():
+    """Halves of the draws that lie as far apart as the models: most of the variance is the copies'."""
+    base, rng = case(8, original=5.0), np.random.default_rng(5)
+    assert find(base).draws == DRAWS and all(one.row["settles_draws"] is None for one in find(base).samples)
+    margins = base.verdicts.margins
+    noisy = replace(base.verdicts, halves=rng.normal(0, 1.9, margins.shape).astype(np.float32))
+    found = find(replace(base, verdicts=noisy))
+    assert found.judged.drawn > 0.7
+    draws = next(one for one in found.settling() if one.what == "draws")
+    assert draws.now == DRAWS < draws.number and "copies at each radius in place of 50" in settling_words(draws, found)
+    told = next(
+        one for one in found.samples if (one.row["settles_draws"] or 0) > DRAWS and one.finding == "cannot_tell"
+    )
+    assert f"would {told.row['settles_draws']} copies at each radius in place of 50" in sample_words(told, found)
+    still = find(replace(base, verdicts=replace(noisy, halves=np.zeros_like(margins))))
+    said = [sample_words(one, still) for one in still.samples if one.finding == "cannot_tell"]
+    assert any(
+        "No number of copies is sure to: the copies that were drawn make up 0% of the variance" in w for w in said
+    )
+
+
+def test_what_further_originals_would_settle():
+    """A model that knows its samples a little: residual, and whether it is memory cannot be told of one Original."""
+    model = np.where(np.arange(40) < 2, 5.0, 0.0)
+    base = case(8, model=model, original=5.0)
+    found = find(base)
+    open_ = [one for one in found.samples if found.memory_open(one)]
+    assert open_ and found.settling()[-1] == Settling("members", 3, 0, len(open_))
+    assert "further Originals would." in sample_words(open_[0], found)
+    assert "3 further Originals would." in settling_words(found.settling()[-1], found)
+    few = find(case(8, model=model, original=5.0, held=10))
+    assert all(one.what != "members" for one in few.settling())
+    lacking = replace(found, peers={0: 12})
+    assert "that takes 20 held-out samples of its class, and there are 12." in sample_words(open_[0], lacking)
 
 
 def test_what_k_can_do_is_said_before_a_run():

@@ -79,15 +79,19 @@ def ga(
     def losses() -> Iterator[Tensor]:
         for step, index in enumerate(epochs_of(len(forget), config.batch, config.epochs, generator)):
             loss = loss_on(model, forget, index)
-            if config.stop and step and loss.item() > limit:
-                logger.warning(
-                    "GA stopped after %d of %d steps: the loss on the forget set is %.3g, above %.3g (%.3g · ln C).",
-                    *(step, steps, loss.item(), limit, config.stop),
-                )
-                return
-            if ceiling is not None and loss.item() >= (most := ceiling[forget.labels[index]].mean().item()):
-                logger.info("GA stopped after %d of %d steps at its ceiling, a loss of %.3g.", step, steps, most)
-                return
+            if config.stop or ceiling is not None:
+                most = loss if ceiling is None else ceiling[forget.labels[index]].mean()
+                now, most = torch.stack([loss.detach(), most.detach()]).tolist()  # the one wait of a step
+                if config.stop and step and now > limit:
+                    logger.warning(
+                        "GA stopped after %d of %d steps: the loss on the forget set is %.3g, above %.3g "
+                        "(%.3g · ln C).",
+                        *(step, steps, now, limit, config.stop),
+                    )
+                    return
+                if ceiling is not None and now >= most:
+                    logger.info("GA stopped after %d of %d steps at its ceiling, a loss of %.3g.", step, steps, most)
+                    return
             yield -loss
 
     return minimise(

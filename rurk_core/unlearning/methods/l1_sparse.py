@@ -73,6 +73,6 @@ def l1_sparse(
         on_step=on_step,
         name="l1-sparse",
     )
-    small = sum(int((weight.detach().abs() < SMALL).sum()) for weight in weights)
+    small = int(torch.stack([(weight.detach().abs() < SMALL).sum() for weight in weights]).sum())
     logger.warning("%.1f%% of the weights are below %g.", 100 * small / sum(w.numel() for w in weights), SMALL)
     return model

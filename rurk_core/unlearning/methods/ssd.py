@@ -89,7 +89,7 @@ def ssd(
     model = trainable_copy(original).eval()
     seed = generator.initial_seed()
     selections = dampening_of(model, retain, forget, config, generator=generator, on_step=on_step)
-    selected = sum(int((factor < 1).sum()) for factor in selections.values())
+    selected = int(torch.stack([(factor < 1).sum() for factor in selections.values()]).sum())
     weights = sum(factor.numel() for factor in selections.values())
     order = f", in batches shuffled by seed {seed}" if _shuffles(config) else ""
     logger.warning(
