@@ -47,16 +47,18 @@ def test_what_runs_stands_below_the_page_and_covers_nothing(serve, visit, tmp_pa
     job = start_job(
         store, {"kind": "experiment", "spec": {"title": "A run"}}, runner="tests.job_runners:until_cancelled"
     )
-    for width, height in ((1440, 900), (1280, 720), (390, 844)):
-        page = visit(f"{url}/neighbourhood", width=width, height=height)
-        dock = page.locator(".st-key-dock")
-        dock.get_by_text("25%").wait_for(timeout=60_000)
-        box, main = dock.bounding_box(), page.locator("[data-testid=stMain]").bounding_box()
-        assert box["y"] + box["height"] == pytest.approx(height, abs=1)
-        assert main["y"] + main["height"] <= box["y"] + 1, "the page ends above it"
-        stop = dock.get_by_role("button", name="Stop").bounding_box()
-        assert stop["x"] >= 0 and stop["x"] + stop["width"] <= width
-    cancel_job(store, job)
+    try:
+        for width, height in ((1440, 900), (1280, 720), (390, 844)):
+            page = visit(f"{url}/neighbourhood", width=width, height=height)
+            dock = page.locator(".st-key-dock")
+            dock.get_by_text("25%").wait_for(timeout=60_000)
+            box, main = dock.bounding_box(), page.locator("[data-testid=stMain]").bounding_box()
+            assert box["y"] + box["height"] == pytest.approx(height, abs=1)
+            assert main["y"] + main["height"] <= box["y"] + 1, "the page ends above it"
+            stop = dock.get_by_role("button", name="Stop").bounding_box()
+            assert stop["x"] >= 0 and stop["x"] + stop["width"] <= width
+    finally:
+        cancel_job(store, job)
     dock.get_by_role("button", name="Dismiss this notice").click(timeout=60_000)
     page.wait_for_function("!document.querySelector('.st-key-dock_ended')")
 

@@ -62,7 +62,7 @@ def own() -> None:
         kept["before"] = kept["scene"][1]  # a browser may still ask for its parts
         kept["scene"] = (asked, made(result, [inverted(one) if swap else one for one in pictures], method))
     if pictures:
-        show(kept["scene"][1])
+        show()
     said(
         "whatever a model is shown, it says one of its classes, and how surely; around it lie borders, which differ "
         "from one training to the next.",
@@ -127,8 +127,9 @@ def made(result: dict[str, Any], pictures: list[Own], method: str) -> Scene:
 
 
 @st.fragment
-def show(scene: Scene) -> None:
-    """The stage of the pictures."""
+def show() -> None:
+    """The stage of the pictures, which the session alone keeps."""
+    scene: Scene = st.session_state[KEPT]["scene"][1]
     name = scene.data.fingerprint
     show_own(name, scene)
     about = described(scene, name)
