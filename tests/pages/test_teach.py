@@ -89,13 +89,8 @@ def test_own_pictures_are_shown_on_a_stage_and_a_bad_file_is_a_sentence(app):
     assert not test.exception and [error.value for error in test.error] == [
         "The image b.png is damaged or is not a PNG, JPEG, WebP or BMP image."
     ]
-<<<<<<< HEAD
-    said = " ".join(caption.value for caption in test.caption)
-    assert "a.png, 40 × 60 pixels" in said and "cut to the middle square, brought to 28 × 28 pixels" in said
-=======
     captions = " ".join(caption.value for caption in test.caption).replace("\\", "")
     assert "a.png, 40 × 60 pixels: cut to the middle square" in captions
->>>>>>> stage
     (scene,) = stages._own.values()
     name = scene.data.fingerprint
     assert scene.own == "original" and name.startswith("own-") and served.images_at(scene.data).endswith(name)
