@@ -2,7 +2,7 @@
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
 ``kills 1000``, ``many_runs 5000``, ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings,
-kept in ``RURK_STORE``), ``gpu --out DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten
+kept in ``RURK_STORE``), ``draws`` (ten minutes), ``gpu --out DIR`` (needs a GPU, 8 minutes), ``random_walk`` (ten
 minutes in a browser); nor is ``exported`` made unless it is named, whose
 second half needs timm.
 """
@@ -27,6 +27,7 @@ LONG = (
     "soak",
     "gpu",
     "evidence_bank",
+    "draws",
     "methods_hold",
     "exported",
     "random_walk",
