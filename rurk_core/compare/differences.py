@@ -8,7 +8,7 @@ from ..data import DATASETS, plain_name, split_validation
 from ..data.recipes import Recipe, TrainConfig
 from ..run.spec import Spec
 from ..unlearning import METHODS
-from .targets import NUMBERED, PAPER_SEEDS, SMALL_CHANGES, TARGETS
+from .targets import NUMBERED, PAPER_SEEDS, QUICK_CHANGES, TARGETS
 
 NETWORKS = {"figure1": "one hidden layer of 100", "table_c5": "ResNet-50"}
 """Where the paper's network is another than ResNet-18."""
@@ -101,7 +101,7 @@ def _on_methods(spec: Spec) -> Iterator[str]:
         yield "Fisher makes the last layer's row of a lost class pure noise, as the authors' code does."
     if "ntk" in ran and getattr(ran["ntk"], "anchor", "") == "zero":
         yield "NTK's penalty pulls towards 0, as weight decay does; in the authors' code towards the Original."
-    for key, settings in SMALL_CHANGES.items():
+    for key, settings in QUICK_CHANGES.items():
         if key in ran and all(getattr(ran[key], name) == value for name, value in settings.items()):
             words = ", ".join(f"{setting} = {value}" for setting, value in settings.items())
             yield f"{METHODS[key].title} runs with {words}, to fit two cores and their memory."

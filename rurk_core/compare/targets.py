@@ -88,7 +88,7 @@ SCALES: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 """quick: two cores and a quarter of an hour for small CIFAR-5; laptop: two cores and three hours, the paper's small
 CIFAR-5 with a ResNet-18 of a quarter of its width; paper: the paper's setting, for a GPU."""
-SMALL_CHANGES: dict[str, dict[str, Any]] = {"ntk": {"max_samples": 200}}
+QUICK_CHANGES: dict[str, dict[str, Any]] = {"ntk": {"max_samples": 200}}
 """Settings that would not fit two cores: NTK's kernel of 1,000 samples takes what memory there is."""
 HELD_OUT = {"cifar10": 0.2}
 """Shares of the training samples that the paper holds out, so that half of CIFAR-10's class 0 is 2,000 samples."""
@@ -153,10 +153,9 @@ def _methods(target: Target, dataset: str, scale: str) -> list[dict[str, Any]]:
         method, *change = key.split(" ")
         if method in METHODS and not (plain_name(dataset) == "cifar10" and method in SMALL_ONLY):
             preset = next(name for name in wanted if name in METHODS[method].presets)
-            config = CLASS_CHANGES.get(method, {}) if whole_class else {}
-            config = (
-                _ablated(*change) if change else config if scale == "paper" else config | SMALL_CHANGES.get(method, {})
-            )
+            own = CLASS_CHANGES.get(method, {}) if whole_class else {}
+            small = QUICK_CHANGES.get(method, {}) if scale == "quick" else {}
+            config = _ablated(*change) if change else own | small
             found.append({"method": method, "preset": preset, "config": config, "label": " ".join(change) or method})
     return found
 
