@@ -15,6 +15,7 @@ from ui.sections.comparison_dots import show_dots
 from ui.sections.comparison_findings import show_findings
 from ui.sections.comparison_layers import show_layers
 from ui.sections.comparison_table import show_table
+from ui.sections.strength import offer_strength
 from ui.session import state
 from ui.text import plain
 
@@ -121,6 +122,7 @@ def main() -> None:
         show_findings(view, attack)
     st.header("How far from Re-train", anchor=False)
     show_dots(view)
+    offer_strength(view.results[0], view.looks, "compare")
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)
     show_curves(view, attack)

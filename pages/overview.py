@@ -13,6 +13,7 @@ from ui.jobs.runs import empty_state
 from ui.sections.settling import offer_settling
 from ui.sections.standing import questions, verdict
 from ui.sections.story import Story, drawn, story_of
+from ui.sections.strength import offer_strength
 from ui.session import state
 from ui.session.evidence import findings_of
 from ui.session.view import View, tables_of
@@ -60,6 +61,7 @@ def what_it_rests_on(run: str, result: dict[str, Any], view: View) -> None:
         for words in told:
             st.markdown(plain(words))
         offer_settling(result, findings_of(run, view.method, view.attack), "overview")
+        offer_strength(result, view.looks, "overview")
 
 
 def main() -> None:

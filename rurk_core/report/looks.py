@@ -15,30 +15,6 @@ from ..unlearning import METHODS
 COLOURS = ("#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7570B3")
 SYMBOLS = ("diamond", "triangle-up", "cross", "star", "x", "hexagon")
 DASHES = ("solid", "dashdot", "dot", "longdash", "dash", "longdashdot")
-LETTERS = {
-    "rurk": "RU",
-    "gd": "GD",
-    "neggrad_plus": "N+",
-    "scrub": "SC",
-    "ssd": "SSD",
-    "ga": "GA",
-    "ngd": "NG",
-    "salun": "SA",
-    "bad_teacher": "BT",
-    "random_label": "RL",
-    "l1_sparse": "L1",
-    "unsir": "UN",
-    "eu_k": "EU",
-    "cf_k": "CF",
-    "cr": "CR",
-    "fisher": "FI",
-    "ntk": "NT",
-    "retrain": "RT",
-    "msg": "MS",
-    "ct": "CT",
-    "amun": "AM",
-}
-"""The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
 FINDING_HUES = {
     "residual": "#B5402A",
     "over_forgotten": "#3D6FB6",
@@ -109,11 +85,13 @@ def method_look(method: str) -> tuple[str, str, str, str]:
     >>> method_look("gd")
     ('GD', '#CC79A7', 'triangle-up', 'dashdot')
     """
-    known = list(LETTERS)
-    at = known.index(method) if method in LETTERS else int(hashlib.sha256(method.encode()).hexdigest()[:8], 16) % 36
-    title = METHODS[method].title if method in METHODS else method
-    letters = [letter for letter in title if letter.isascii() and letter.isalnum()]
-    return (LETTERS.get(method) or "".join(letters[:2]).upper() or "U", *_drawn(at))
+    known = METHODS.get(method)
+    title = known.title if known else method
+    letters = "".join([letter for letter in title if letter.isascii() and letter.isalnum()][:2]).upper()
+    if known and known.place is not None:
+        return (known.letters or letters or "U", *_drawn(known.place))
+    at = int(hashlib.sha256(method.encode()).hexdigest()[:8], 16) % 36
+    return ((known.letters if known else "") or letters or "U", *_drawn(at))
 
 
 def _drawn(at: int) -> tuple[str, str, str]:

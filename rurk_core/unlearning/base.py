@@ -112,6 +112,8 @@ class Method:
         passes: what a run will take, for plans made before it; by default epochs of S_r.
         origin: the file of a method that is not part of this package; digest: the hash of that file.
         validates: whether it takes held-out samples (:class:`Unlearner`).
+        letters: one to three that stand for it in figures, by default the first of its title; place: its colour, shape
+            and line for good, counted from 0, by default chosen by its name.
     """
 
     key: str
@@ -130,6 +132,8 @@ class Method:
     origin: str = ""
     digest: str = ""
     validates: bool = False
+    letters: str = ""
+    place: int | None = None
 
     def __call__(
         self,

@@ -37,6 +37,8 @@ class AmunConfig(DescentConfig):
 
 @register(
     title="AMUN",
+    letters="AM",
+    place=20,
     config=AmunConfig,
     needs="S_r and S_f",
     source="Ebrahimpour-Boroojeny et al. 2025 (arXiv 2503.00917)",

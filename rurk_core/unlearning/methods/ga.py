@@ -39,6 +39,8 @@ class GaConfig(Config):
 
 @register(
     title="GA",
+    letters="GA",
+    place=5,
     config=GaConfig,
     needs="S_f",
     source="Graves et al. 2021 (arXiv 2010.10981), Jang et al. 2023 (arXiv 2210.01504), w ← w + η∇CE(S_f)",

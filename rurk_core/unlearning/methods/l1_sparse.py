@@ -31,6 +31,8 @@ class L1SparseConfig(DescentConfig):
 
 @register(
     title="l1-sparse",
+    letters="L1",
+    place=10,
     config=L1SparseConfig,
     needs="S_r",
     source="Jia et al. 2023 (arXiv 2304.04934), CE(S_r) + α_t·|w|₁",

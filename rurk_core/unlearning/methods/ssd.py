@@ -53,6 +53,8 @@ def passes_of_ssd(config: SsdConfig, n_r: int, n_f: int, classes: int) -> float:
 
 @register(
     title="SSD",
+    letters="SSD",
+    place=4,
     config=SsdConfig,
     needs="S_r and S_f",
     source="Foster et al. 2024 (arXiv 2308.07707), selection I_f > α·I_D and dampening β = min(λ·I_D/I_f, 1)",
