@@ -62,7 +62,7 @@ demo: $(STAMP)
 teaching: $(STAMP)
 	$(BIN)/python -m benchmarks.make_teaching
 
-# pictures of every page, light and dark, for the README
+# pictures of every page and a recording of the stage, light and dark, for the README
 screenshots: $(STAMP)
 	$(BIN)/python -m benchmarks.screenshots
 
