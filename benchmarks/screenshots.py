@@ -1,7 +1,7 @@
 """Pictures of every page, light and dark, and a short recording of the stage, in ``assets/screenshots``.
 
 On the experiment that came with the app; small WebP files. ``python -m benchmarks.screenshots recording`` makes the
-recording alone.
+recording alone, ``pages`` the pictures.
 """
 
 from __future__ import annotations
@@ -119,8 +119,9 @@ def main(only: str = "") -> None:
     from playwright.sync_api import sync_playwright
 
     TARGET.mkdir(parents=True, exist_ok=True)
-    for file in TARGET.glob("stage-*.webp" if only else "*.webp"):
-        file.unlink()
+    for file in TARGET.glob("*.webp"):
+        if only in ("", "recording" if file.name.startswith("stage-") else "pages"):
+            file.unlink()
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(Path(folder) / "store") as url,
@@ -128,9 +129,10 @@ def main(only: str = "") -> None:
     ):
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         for theme in ("light", "dark"):
-            if not only:
+            if only != "recording":
                 pages(browser, url, theme)
-            recording(browser, url, theme)
+            if only != "pages":
+                recording(browser, url, theme)
         browser.close()
     sizes = {file.name: file.stat().st_size for file in sorted(TARGET.iterdir())}
     print(f"{len(sizes)} pictures, {sum(sizes.values()) / 1e6:.2f} MB in {TARGET}")

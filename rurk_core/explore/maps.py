@@ -42,6 +42,8 @@ KEPT = 50
 """Principal components that UMAP works on."""
 AT_ONCE, TRIED = 6.0, 32
 """Seconds that a page may take for a map, with its progress in view; samples that are tried to know it beforehand."""
+LITTLE = 4_000_000
+"""Values of samples, times models, that are little."""
 
 
 @dataclass(frozen=True)
@@ -245,14 +247,14 @@ def embedding_job(job: dict[str, Any], store: Store, progress: Progress, cancell
 def at_once(store: Store, spec: MapSpec, result: dict[str, Any], dataset: Dataset) -> bool:
     """Whether a map takes no longer than :data:`AT_ONCE`: PCA of features that are stored or quickly computed.
 
-    How quickly is tried on a few samples.
+    Little work is always done at once; how long more would take is tried on a few samples.
     """
     if _slow(spec):
         return False
     ids, splits = chosen_samples(result, dataset, spec.retain, spec.test)
     rows = {row["name"]: row for row in result["models"]}
     missing = [name for name in spec.models if _found(store, rows[name], ids, splits) is None]
-    if not missing:
+    if len(missing) * len(ids) * dataset.train_images[0].numel() <= LITTLE:
         return True
     some = dataset.train_images[:TRIED]
     model = place(load_model(store, rows[missing[0]]["key"]), some)
