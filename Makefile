@@ -48,7 +48,7 @@ floors: $(STAMP)
 # hours: changes one thing at a time in what decides, and lists the changes that no test notices;
 # `make mutants ARGS="rurk_core.measure.roc.*"` takes a part
 mutants: $(STAMP)
-	$(BIN)/mutmut run $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/mutmut run $(ARGS)
 	$(BIN)/mutmut results
 
 bench: $(STAMP)
