@@ -81,6 +81,7 @@ PARTS: dict[str, Callable[[Place], dict[str, Any]]] = {
         at.device, **({"model": "cnn:4", "samples": 4, "draws": 4} if at.tiny else {})
     ),
     "formats": lambda at: part.formats(at.device, **({"model": "cnn:4", "batch": 8} if at.tiny else {})),
+    "graphs": lambda at: part.graphs(at.device, **({"models": ("cnn:4",), "batches": (8,)} if at.tiny else {})),
     "to_accuracy": lambda at: part.to_accuracy(at.device, at.cifar10, tiny=at.tiny),
     "references": lambda at: part.references(at.device, tiny=at.tiny),
     "gradients": lambda at: part.gradients(at.device, **({"name": "resnet9:2", "samples": 3} if at.tiny else {})),

@@ -22,7 +22,7 @@ from rurk_core.store.names import KEY
 from rurk_core.store.store import Store
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("overview", "neighbourhood", "forget", "unlearn", "compare", "review", "embedding", "teach", "audit")
+PAGES = sorted({path.stem for path in (Path(__file__).parents[1] / "pages").glob("*.py")} - {"frame"})
 
 
 def many(store: Store, runs: int) -> str:

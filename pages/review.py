@@ -127,8 +127,7 @@ def main() -> None:
         show_peers(view)
     more(view, queue)
     offer_settling(result, queue.found, "review")
-    for text in result.get("notes", []):
-        st.caption(plain(text))
+    state.show_remarks(result.get("notes", []))
 
 
 main()

@@ -152,6 +152,7 @@ class Findings:
         samples: the findings; judged: the evidence behind them, None where there is none, and ``why`` says why.
         peers: class → samples of it that no model has seen, which are judged too.
         draws: copies at each radius; members: further Originals.
+        radii: at how many radii the counted copies lie.
     """
 
     samples: list[Finding]
@@ -160,6 +161,7 @@ class Findings:
     peers: dict[int, int]
     draws: int
     members: int
+    radii: int = 1
 
     @property
     def held_out(self) -> int:
@@ -262,6 +264,7 @@ def find(case: Case, *, rate: float = RATE) -> Findings:
         peers,
         case.verdicts.draws,
         len(case.members[0].models) if case.members else 0,
+        len(at),
     )
 
 

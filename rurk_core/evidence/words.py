@@ -26,7 +26,7 @@ def sample_words(found: Finding, of: Findings) -> str:
 def sample_sentences(found: Finding, of: Findings) -> list[str]:
     """:func:`sample_words` in pieces: first the finding with the counts, then what it rests on."""
     said = SAID[found.finding]
-    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies are recognised"
+    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies{_radii(of)} are recognised"
     if found.references:
         mean = 100 * sum(found.references) / len(found.references) / found.copies
         who = f"the {len(found.references)} re-trained models" if len(found.references) > 1 else "the re-trained model"
@@ -50,6 +50,10 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
             "held-out samples of the class."
         )
     return list(filter(None, parts))
+
+
+def _radii(of: Findings) -> str:
+    return " over all radii" if of.radii > 1 else ""
 
 
 def chance(name: str, value: float) -> str:
@@ -155,7 +159,7 @@ def set_words(of: Findings) -> str:
     counts, n = of.counts(), len(of.samples)
     if of.why:
         share = sum(found.recognised for found in of.samples) / sum(found.copies for found in of.samples)
-        return f"Cannot be told: {share:.1%} of the copies are recognised. {of.why}"
+        return f"Cannot be told: {share:.1%} of the copies{_radii(of)} are recognised. {of.why}"
     judged = of.judged
     assert judged is not None
     if judged.references < NEEDED:

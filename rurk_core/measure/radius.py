@@ -156,9 +156,10 @@ def _search(
         tried = radius[left]
         warm = torch.where(high[left].isfinite().view(-1, *[1] * (x.dim() - 1)), best[left], x[left])
         found, moved = _attack(model, x[left], y[left], said[left], tried, noise[left], warm, norm, steps)
-        low[left[~found]] = tried[~found]
-        at = left[found]
-        best[at] = _drawn_in(model, x[at], y[at], said[at], moved[found])
+        hit, missed = found.nonzero()[:, 0], (~found).nonzero()[:, 0]
+        low[left[missed]] = tried[missed]
+        at = left[hit]
+        best[at] = _drawn_in(model, x[at], y[at], said[at], moved[hit])
         high[at] = _length(best[at] - x[at], norm)
         # by ratio, since radii differ by orders of magnitude; a side that is not known yet is looked for further out
         between = torch.where(low > 0, (low * high).sqrt(), high / 2)
@@ -231,13 +232,14 @@ def _attack(
         changed = ((logits.argmax(1) == label) != away).view(-1, restarts)
         distance = _length((moved - centre).flatten(0, 1), norm).view(-1, restarts)
         closest, which = torch.where(changed, distance, torch.inf).min(1)
-        hit = closest.isfinite()
-        point[left[hit]] = moved[hit.nonzero()[:, 0], which[hit]]
+        # places and not masks: each mask would have a GPU waited for, anew for every tensor
+        changed = closest.isfinite()
+        hit, more = changed.nonzero()[:, 0], (~changed).nonzero()[:, 0]
+        point[left[hit]] = moved[hit, which[hit]]
         success[left[hit]] = True
-        if step == steps or hit.all():
+        if step == steps or not len(more):
             break
         (gradient,) = torch.autograd.grad(gain.sum(), flat)
-        more = ~hit
         left, moved, centre, reach = left[more], moved[more], centre[more], reach[more]
         gradient = gradient.view(-1, restarts, *x.shape[1:])[more]
         if norm == "linf":

@@ -48,8 +48,8 @@ def roc_curve(positives: ArrayLike, negatives: ArrayLike) -> tuple[Floats, Float
     """
     high, low = np.sort(np.ravel(positives)), np.sort(np.ravel(negatives))
     thresholds = np.unique(np.concatenate([high, low]))[::-1]
-    tpr = 1 - np.searchsorted(high, thresholds, side="left") / len(high)
-    fpr = 1 - np.searchsorted(low, thresholds, side="left") / len(low)
+    tpr = 1 - np.searchsorted(high, thresholds) / len(high)
+    fpr = 1 - np.searchsorted(low, thresholds) / len(low)
     return np.concatenate([[0.0], fpr]), np.concatenate([[0.0], tpr])
 
 

@@ -39,6 +39,7 @@ class Attack:
         ray: whether x' = clip(x + τ·δ) with δ independent of τ.
         summary: one line for lists and forms.
         images: whether it is defined for images only.
+        pairs: whether draws come in pairs of a direction and its opposite, whose errors cancel to first order.
     """
 
     title: str
@@ -48,11 +49,21 @@ class Attack:
     ray: bool
     summary: str
     images: bool = False
+    pairs: bool = False
 
 
 ATTACKS: dict[str, Attack] = {
     "gaussian": Attack(
         "Gaussian noise", "gaussian", False, False, True, "x + τ·N(0, I); τ is the standard deviation (paper)"
+    ),
+    "gaussian_pairs": Attack(
+        "Gaussian noise in pairs",
+        "gaussian",
+        False,
+        False,
+        True,
+        "the same with x + τδ and x − τδ for every δ: mean log-odds of fewer copies (antithetic pairs; ours)",
+        pairs=True,
     ),
     "uniform_l2": Attack("Uniform in the l2 ball", "l2", False, False, True, "every point of the l2 ball alike"),
     "uniform_linf": Attack("Uniform in the l∞ ball", "linf", False, False, True, "each pixel moves by up to τ"),
@@ -115,12 +126,14 @@ def random_directions(
     """Directions δ of draws ``block·DRAW_BLOCK`` onwards for the samples ``ids``.
 
     Returns float32 [samples, DRAW_BLOCK, ...]: N(0, I) for ``gaussian``, uniform in the unit l2 ball for
-    ``uniform_l2``, uniform in [−1, 1] per pixel otherwise (``uniform_linf`` and the random start of PGD).
+    ``uniform_l2``, uniform in [−1, 1] per pixel otherwise (``uniform_linf`` and the random start of PGD). In pairs
+    every second one is the opposite of the one before.
     """
-    delta = torch.empty(len(ids), DRAW_BLOCK, *shape, device=device)
+    pairs = ATTACKS[attack].pairs
+    delta = torch.empty(len(ids), DRAW_BLOCK // 2 if pairs else DRAW_BLOCK, *shape, device=device)
     for row, sample in zip(delta, ids, strict=True):
         generator = stream(seed, attack, int(sample), block, device=device)
-        if attack == "gaussian":
+        if ATTACKS[attack].ball == "gaussian":
             row.normal_(generator=generator)
         elif attack == "uniform_l2":
             # a Gaussian direction of length U^(1/d) is uniform in the unit ball of d dimensions
@@ -130,7 +143,7 @@ def random_directions(
             flat *= radius / flat.norm(dim=1, keepdim=True)
         else:
             row.uniform_(-1, 1, generator=generator)
-    return delta
+    return torch.stack([delta, -delta], 2).flatten(1, 2) if pairs else delta
 
 
 def wrong_labels(labels: Tensor, ids: Sequence[int], draws: int, classes: int, seed: int) -> Tensor:

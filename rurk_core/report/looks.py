@@ -15,30 +15,6 @@ from ..unlearning import METHODS
 COLOURS = ("#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7570B3")
 SYMBOLS = ("diamond", "triangle-up", "cross", "star", "x", "hexagon")
 DASHES = ("solid", "dashdot", "dot", "longdash", "dash", "longdashdot")
-LETTERS = {
-    "rurk": "RU",
-    "gd": "GD",
-    "neggrad_plus": "N+",
-    "scrub": "SC",
-    "ssd": "SSD",
-    "ga": "GA",
-    "ngd": "NG",
-    "salun": "SA",
-    "bad_teacher": "BT",
-    "random_label": "RL",
-    "l1_sparse": "L1",
-    "unsir": "UN",
-    "eu_k": "EU",
-    "cf_k": "CF",
-    "cr": "CR",
-    "fisher": "FI",
-    "ntk": "NT",
-    "retrain": "RT",
-    "msg": "MS",
-    "ct": "CT",
-    "amun": "AM",
-}
-"""The methods that come with the project: a place in this list is a look for good, so new ones join at its end."""
 FINDING_HUES = {
     "residual": "#B5402A",
     "over_forgotten": "#3D6FB6",
@@ -76,6 +52,17 @@ class Look:
         """The letter on the colour, as HTML."""
         return f'<span class="rk-tag" style="background:{self.colour};color:{self.ink}">{escape(self.letter)}</span>'
 
+    @property
+    def named(self) -> str:
+        """Letter and name in a line of text; a name that is its letter is said once.
+
+        >>> Look("gd", "GD", "GD", "#CC79A7", "circle", "solid").named
+        'GD'
+        >>> Look("rurk", "RURK", "RU", "#D55E00", "circle", "solid").named
+        'RU · RURK'
+        """
+        return self.title if self.title.replace(" ", "") == self.letter else f"{self.letter} · {self.title}"
+
     def label(self) -> str:
         """Tag and name, as HTML."""
         return f"{self.tag()} {escape(self.title)}"
@@ -98,11 +85,13 @@ def method_look(method: str) -> tuple[str, str, str, str]:
     >>> method_look("gd")
     ('GD', '#CC79A7', 'triangle-up', 'dashdot')
     """
-    known = list(LETTERS)
-    at = known.index(method) if method in LETTERS else int(hashlib.sha256(method.encode()).hexdigest()[:8], 16) % 36
-    title = METHODS[method].title if method in METHODS else method
-    letters = [letter for letter in title if letter.isascii() and letter.isalnum()]
-    return (LETTERS.get(method) or "".join(letters[:2]).upper() or "U", *_drawn(at))
+    known = METHODS.get(method)
+    title = known.title if known else method
+    letters = "".join([letter for letter in title if letter.isascii() and letter.isalnum()][:2]).upper()
+    if known and known.place is not None:
+        return (known.letters or letters or "U", *_drawn(known.place))
+    at = int(hashlib.sha256(method.encode()).hexdigest()[:8], 16) % 36
+    return ((known.letters if known else "") or letters or "U", *_drawn(at))
 
 
 def _drawn(at: int) -> tuple[str, str, str]:

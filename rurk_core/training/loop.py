@@ -50,13 +50,21 @@ def learning_rate(config: TrainConfig, step: int, steps: int) -> float:
     return config.lr
 
 
-def report(on_step: OnStep | None, step: int, steps: int, loss: Tensor, what: str) -> None:
-    """Check the loss and tell the caller; on a GPU only every 20 steps, since reading a loss waits for it.
+READ_EVERY = {"cpu": 1, "cuda": 20}
+"""Steps from one reading of the loss to the next, by device: to read a number of a GPU is to wait for all it has to do.
+"""
+
+
+def report(on_step: OnStep | None, step: int, steps: int, loss: Tensor, what: str, *, batch: int = 0) -> None:
+    """Check the loss and tell the caller, but not at every step where that would wait (:data:`READ_EVERY`).
+
+    Args:
+        batch: how many batches there were, where steps are counted in something else.
 
     Raises:
         Diverged: the loss is not finite; the message names ``what`` and the step.
     """
-    if loss.is_cuda and step % 20 and step != steps:
+    if (batch or step) % READ_EVERY[loss.device.type] and step != steps:
         return
     value = float(loss.detach())
     if not math.isfinite(value):

@@ -38,7 +38,8 @@ def fit_references(
 
     On a CPU the models are spread over ``workers`` single-threaded processes (default: one a core): small
     networks do not fill two cores, several of them do. On a GPU all models are one stacked program
-    (:func:`fit_stacked`). Where several processes train together (``share``) they take one model after another.
+    (:func:`fit_stacked`), or half of them, and half of those, where it has not the memory. Where several processes
+    train together (``share``) they take one model after another.
     ``on_step`` counts the steps of all models.
 
     Raises:
@@ -47,7 +48,7 @@ def fit_references(
     if share:
         yield from _fit_one_after_another(build, images, labels, config, seeds, on_step, share)
     elif images.device.type == "cuda":
-        yield from fit_stacked(build, images, labels, config, seeds=seeds, on_step=on_step)
+        yield from _fit_in_stacks(build, images, labels, config, seeds, on_step)
     elif not hasattr(multiprocessing, "get_context") or "fork" not in multiprocessing.get_all_start_methods():
         yield from _fit_one_after_another(build, images, labels, config, seeds, on_step)
     else:
@@ -131,6 +132,25 @@ def _fit_in_workers(build, images, labels, config, seeds, on_step, workers) -> I
             child.terminate()
         for child in children:
             child.join()
+
+
+def _fit_in_stacks(build, images, labels, config, seeds, on_step) -> Iterator[tuple[int, Classifier]]:
+    size, done = len(seeds), 0
+    while done < len(seeds):
+        part = seeds[done : done + size]
+
+        def counted(step: int, steps: int, loss: float, done: int = done, n: int = len(part)) -> None:
+            if on_step:
+                on_step(done * steps + n * step, len(seeds) * steps, loss)
+
+        try:
+            for seed, model in fit_stacked(build, images, labels, config, seeds=part, on_step=counted):
+                done += 1
+                yield seed, model
+        except torch.OutOfMemoryError:  # before any of this part is finished
+            if size == 1:
+                raise
+            size = (size + 1) // 2
 
 
 def fit_stacked(

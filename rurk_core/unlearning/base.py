@@ -112,6 +112,8 @@ class Method:
         passes: what a run will take, for plans made before it; by default epochs of S_r.
         origin: the file of a method that is not part of this package; digest: the hash of that file.
         validates: whether it takes held-out samples (:class:`Unlearner`).
+        letters: one to three that stand for it in figures, by default the first of its title; place: its colour, shape
+            and line for good, counted from 0, by default chosen by its name.
     """
 
     key: str
@@ -130,6 +132,8 @@ class Method:
     origin: str = ""
     digest: str = ""
     validates: bool = False
+    letters: str = ""
+    place: int | None = None
 
     def __call__(
         self,
@@ -265,7 +269,7 @@ def unlearn(
     wanted, found = original.state_dict(), model.state_dict()
     if {n: v.shape for n, v in wanted.items()} != {n: v.shape for n, v in found.items()}:
         raise MethodFailed(f"{method.title} returned a model of another shape than the Original's.")
-    if not all(torch.isfinite(value).all() for value in found.values()):
+    if not torch.stack([torch.isfinite(value).all() for value in found.values()]).all():
         raise Diverged(f"{method.title} ended with weights that are NaN or infinite; lower its learning rate.")
     return model.eval(), notes
 

@@ -93,16 +93,16 @@ def limits(
 
 @torch.no_grad()
 def _mean_loss(model: nn.Module, samples: Samples, perturb: Perturb | None) -> float:
-    total, counted = 0.0, 0
+    total, counted = torch.zeros((), dtype=torch.float64, device=samples.labels.device), 0  # read once, not each time
     step = default_batch(tuple(samples.images.shape[1:]), samples.labels.device)
     for index in torch.arange(len(samples), device=samples.labels.device).split(step):
         images, labels = samples.batch(index)
         if perturb:
             images = perturb(to_pixels(images), labels)
             labels = labels.repeat(len(images) // len(labels))
-        total += F.cross_entropy(logits_on(model, images), labels, reduction="sum").item()
+        total += F.cross_entropy(logits_on(model, images), labels, reduction="sum")
         counted += len(labels)
-    return total / counted
+    return float(total) / counted
 
 
 def held_at(loss: Tensor, labels: Tensor, limit: Tensor | None) -> Tensor:

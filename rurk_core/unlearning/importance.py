@@ -29,7 +29,7 @@ class Passes:
 
     def __init__(self, on_step: OnStep | None, total: int, what: str):
         self.on_step, self.total, self.what = on_step, total, what
-        self.done = 0
+        self.done = self.batches = 0
         self.loss: Tensor | None = None
 
     def add(self, logits: Tensor, labels: Tensor) -> None:
@@ -37,7 +37,9 @@ class Passes:
         loss = F.cross_entropy(logits.detach(), labels, reduction="sum")
         self.loss = loss if self.loss is None else self.loss + loss
         self.done += len(labels)
-        report(self.on_step, self.done, self.total, self.loss / self.done, f"unlearning with {self.what}")
+        self.batches += 1
+        what = f"unlearning with {self.what}"
+        report(self.on_step, self.done, self.total, self.loss / self.done, what, batch=self.batches)
 
 
 def diagonal_importance(

@@ -76,6 +76,8 @@ def test_what_the_original_knows_and_the_model_not_is_clear_and_the_rest_is_said
     assert list(counts) == list(FINDINGS) and sum(counts.values()) == 40 and counts["residual"] == 1
     words = sample_words(by_sample[103], found)
     assert words.startswith("Residual knowledge: 100.0% of the copies are recognised, by the 8 re-trained models")
+    several = sample_words(found.samples[0], replace(found, radii=11))
+    assert several.startswith("Residual knowledge: 100.0% of the copies over all radii are recognised")
     assert "Memory of this very sample is shown" in words and "95% probability" in words
     assert "The Original is told from re-trainings here" in sample_words(by_sample[105], found)
     assert "1 carry residual knowledge (1 of them with memory of the very sample shown)" in set_words(found)

@@ -91,8 +91,9 @@ def test_more_draws_begin_with_the_fewer(samples, model):
     assert torch.equal(few, many[:, :7])
 
 
-def test_gaussian_is_standard_normal():
-    delta = random_directions("gaussian", range(40), 0, (3, 16, 16), 5, CPU)
+@pytest.mark.parametrize("attack,step", [("gaussian", 1), ("gaussian_pairs", 2)])
+def test_gaussian_is_standard_normal(attack, step):
+    delta = random_directions(attack, range(40), 0, (3, 16, 16), 5, CPU)[:, ::step]  # one of a pair says the other
     n = delta.numel()
     assert abs(delta.mean()) < 5 / math.sqrt(n)
     assert abs(delta.var() - 1) < 5 * math.sqrt(2 / n)
@@ -185,3 +186,15 @@ class TestParityWithTorchattacks:
         torch.manual_seed(0)
         noise = torch.randn_like(pixels)
         assert torch.allclose((pixels + 0.1 * noise).clamp(0, 1), theirs, atol=1e-12)
+
+
+def test_pairs_are_opposite_and_a_linear_score_has_no_error():
+    """Of a score s(x) = a·x the mean over pairs is a·x itself, whatever was drawn; independent draws miss it."""
+    generator = torch.Generator().manual_seed(0)
+    pixels, slope = torch.full((3, 1, 8, 8), 0.5), torch.randn(1, 8, 8, generator=generator)
+    asked = {"ids": (1, 2, 3), "tau": 0.05, "draws": 30, "seed": 2, "classes": CLASSES}  # no pixel is clipped
+    paired, plain = (copies(name, pixels, torch.zeros(3).long(), **asked) for name in ("gaussian_pairs", "gaussian"))
+    assert torch.allclose(paired[:, ::2] + paired[:, 1::2], 2 * pixels.unsqueeze(1), atol=1e-6)
+    truth = (slope * pixels).sum((1, 2, 3))
+    errors = [((slope * moved.mean(1)).sum((1, 2, 3)) - truth).abs().max() for moved in (paired, plain)]
+    assert errors[0] < 1e-5 < 1e-2 < errors[1]

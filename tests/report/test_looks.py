@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from rurk_core.report.looks import LETTERS, Look, looks_of, method_look
-from rurk_core.unlearning import METHODS
+from rurk_core.report.looks import Look, looks_of, method_look
+from rurk_core.unlearning import FILES, METHODS
 
 
 def row(name: str, method: str = "") -> dict:
@@ -23,8 +23,8 @@ def test_a_method_looks_the_same_in_every_company():
 
 
 def test_every_method_that_comes_with_the_project_has_letters_and_a_look_of_its_own():
-    assert [name for name in METHODS if name not in LETTERS] == []
-    assert len(set(LETTERS.values())) == len(LETTERS)
+    assert sorted(METHODS[name].place for name in FILES) == list(range(len(FILES))), "take the next place for a new one"
+    assert "" not in (letters := {METHODS[name].letters for name in FILES}) and len(letters) == len(FILES)
     looks = [drawn(look) for look in looks_of([row(name) for name in METHODS]).values()]
     assert all(one[0] != other[0] and one[1:3] != other[1:3] for one, other in combinations(looks, 2))
 

@@ -9,6 +9,7 @@ from rurk_core.data.recipes import TrainConfig
 from rurk_core.device import logits_of
 from rurk_core.errors import Cancelled, UsageError
 from rurk_core.models import create_model
+from rurk_core.training import references
 from rurk_core.training.augment import augment
 from rurk_core.training.fit import fit
 from rurk_core.training.loop import Diverged, epoch_batches, learning_rate
@@ -143,3 +144,25 @@ def test_settings_are_checked():
     with pytest.raises(UsageError, match="'schedule' must be one of"):
         TrainConfig(schedule="random")
     assert TrainConfig.from_dict({"lr": "0.5", "epochs": "4"}) == TrainConfig(lr=0.5, epochs=4)
+
+
+def test_where_a_gpu_has_not_the_memory_fewer_models_are_stacked(data, monkeypatch):
+    """Of five together, three and two fit: each as it is alone, and progress that only rises."""
+    tried, told = [], []
+
+    def stacked(*given, seeds, **asked):
+        tried.append(list(seeds))
+        if len(seeds) > 3:
+            raise torch.OutOfMemoryError
+        yield from fit_stacked(*given, seeds=seeds, **asked)
+
+    monkeypatch.setattr(references, "fit_stacked", stacked)
+    config = TrainConfig(epochs=1, batch=32, precision="float32")
+    found = dict(references._fit_in_stacks(build, *data, config, [3, 4, 5, 6, 7], lambda *step: told.append(step[:2])))
+    assert tried == [[3, 4, 5, 6, 7], [3, 4, 5], [6, 7]] and list(found) == [3, 4, 5, 6, 7]
+    assert told == sorted(told) and told[-1][0] == told[-1][1]
+    alone = dict(fit_stacked(build, *data, config, seeds=[6, 7]))
+    assert all(torch.equal(v, found[6].state_dict()[k]) for k, v in alone[6].state_dict().items())
+    monkeypatch.setattr(references, "fit_stacked", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError))
+    with pytest.raises(torch.OutOfMemoryError):
+        list(references._fit_in_stacks(build, *data, config, [3, 4], None))

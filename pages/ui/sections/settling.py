@@ -39,8 +39,11 @@ def offer_settling(result: dict[str, Any], found: Findings, key: str) -> None:
 def _offer(result: dict[str, Any], found: Findings, one: Settling, wanted: int, more: int, key: str) -> None:
     label, noun = LABELS[one.what]
     ending = ("y" if more == 1 else "ies") if label.endswith("cop") else ("" if more == 1 else "s")
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button(label.format(more=more) + ending, icon=":material/add:", key=f"settle-{one.what}-{key}"):
+    asked, said = st.columns([1, 3], vertical_alignment="center", gap="small")
+    with asked:
+        if st.button(
+            label.format(more=more) + ending, icon=":material/add:", key=f"settle-{one.what}-{key}", width="stretch"
+        ):
             start(result["spec"] | {one.what: wanted, "title": f"{result['dataset']['name']}, {wanted} {noun}"})
             st.switch_page("unlearn.py")
-        st.markdown(f"{settling_words(one, found)} {KEPT[one.what]}", width="stretch")
+    said.caption(f"{settling_words(one, found)} {KEPT[one.what]}")

@@ -37,6 +37,8 @@ class AmunConfig(DescentConfig):
 
 @register(
     title="AMUN",
+    letters="AM",
+    place=20,
     config=AmunConfig,
     needs="S_r and S_f",
     source="Ebrahimpour-Boroojeny et al. 2025 (arXiv 2503.00917)",
@@ -107,8 +109,10 @@ def nearest_adversarial(model: Classifier, pixels: Tensor, labels: Tensor, confi
             moved = (start + shrink * delta).clamp(0, 1)
             now = model(moved).argmax(1)
             changed = now != labels[open_]
-            found[open_[changed]], said[open_[changed]] = moved[changed], now[changed]
-            open_, moved, start = open_[~changed], moved[~changed], start[~changed]
+            # places and not masks: each mask would have a GPU waited for, anew for every tensor
+            hit, left = changed.nonzero()[:, 0], (~changed).nonzero()[:, 0]
+            found[open_[hit]], said[open_[hit]] = moved[hit], now[hit]
+            open_, moved, start = open_[left], moved[left], start[left]
             if not len(open_):
                 return found, said
         radius *= 2

@@ -36,6 +36,8 @@ class BadTeacherConfig(Config):
 
 @register(
     title="Bad teacher",
+    letters="BT",
+    place=8,
     config=BadTeacherConfig,
     needs="S_r and S_f",
     source="Chundawat et al. 2023 (arXiv 2205.08096), KL to a competent teacher on S_r, to a random one on S_f",

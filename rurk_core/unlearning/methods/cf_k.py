@@ -12,6 +12,8 @@ from ..tail import TailConfig, check_tail, passes_of_tail, train_tail
 
 @register(
     title="CF-k",
+    letters="CF",
+    place=13,
     config=TailConfig,
     needs="S_r",
     source="Goel et al. 2022 (arXiv 2201.06640), catastrophic forgetting of the last k layers",

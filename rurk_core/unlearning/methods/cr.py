@@ -41,6 +41,8 @@ def check_cr(original: Classifier, retain: Samples, forget: Samples, config: CrC
 
 @register(
     title="CR",
+    letters="CR",
+    place=14,
     config=CrConfig,
     needs="S_r and S_f",
     source="Guo et al. 2020 (arXiv 1911.03030), the Newton removal step w + H⁻¹Δ, one-vs-rest on frozen features",

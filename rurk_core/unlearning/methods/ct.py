@@ -29,6 +29,8 @@ class CtConfig(DescentConfig):
 
 @register(
     title="CT",
+    letters="CT",
+    place=19,
     config=CtConfig,
     needs="S_r",
     source="fifth place of the NeurIPS 2023 unlearning challenge, in Cadet et al. 2024 (arXiv 2410.01276)",

@@ -12,6 +12,8 @@ from ..tail import TailConfig, check_tail, passes_of_tail, train_tail
 
 @register(
     title="EU-k",
+    letters="EU",
+    place=12,
     config=TailConfig,
     needs="S_r",
     source="Goel et al. 2022 (arXiv 2201.06640), exact unlearning of the last k layers",

@@ -45,6 +45,8 @@ def check_fisher(original: Classifier, retain: Samples, forget: Samples, config:
 
 @register(
     title="Fisher",
+    letters="FI",
+    place=15,
     config=FisherConfig,
     needs="S_r",
     source="Golatkar et al. 2020 (arXiv 1911.04933), w + (λσ²)^¼·F^(-¼)·N(0, I), as their code draws it",

@@ -39,6 +39,8 @@ class GaConfig(Config):
 
 @register(
     title="GA",
+    letters="GA",
+    place=5,
     config=GaConfig,
     needs="S_f",
     source="Graves et al. 2021 (arXiv 2010.10981), Jang et al. 2023 (arXiv 2210.01504), w ← w + η∇CE(S_f)",
@@ -79,15 +81,19 @@ def ga(
     def losses() -> Iterator[Tensor]:
         for step, index in enumerate(epochs_of(len(forget), config.batch, config.epochs, generator)):
             loss = loss_on(model, forget, index)
-            if config.stop and step and loss.item() > limit:
-                logger.warning(
-                    "GA stopped after %d of %d steps: the loss on the forget set is %.3g, above %.3g (%.3g · ln C).",
-                    *(step, steps, loss.item(), limit, config.stop),
-                )
-                return
-            if ceiling is not None and loss.item() >= (most := ceiling[forget.labels[index]].mean().item()):
-                logger.info("GA stopped after %d of %d steps at its ceiling, a loss of %.3g.", step, steps, most)
-                return
+            if config.stop or ceiling is not None:
+                most = loss if ceiling is None else ceiling[forget.labels[index]].mean()
+                now, most = torch.stack([loss.detach(), most.detach()]).tolist()  # the one wait of a step
+                if config.stop and step and now > limit:
+                    logger.warning(
+                        "GA stopped after %d of %d steps: the loss on the forget set is %.3g, above %.3g "
+                        "(%.3g · ln C).",
+                        *(step, steps, now, limit, config.stop),
+                    )
+                    return
+                if ceiling is not None and now >= most:
+                    logger.info("GA stopped after %d of %d steps at its ceiling, a loss of %.3g.", step, steps, most)
+                    return
             yield -loss
 
     return minimise(

@@ -20,6 +20,8 @@ class GdConfig(DescentConfig):
 
 @register(
     title="GD",
+    letters="GD",
+    place=1,
     config=GdConfig,
     needs="S_r",
     source="Neel et al. 2021 (arXiv 2007.02923), as fine-tuning on S_r",

@@ -31,6 +31,8 @@ class L1SparseConfig(DescentConfig):
 
 @register(
     title="l1-sparse",
+    letters="L1",
+    place=10,
     config=L1SparseConfig,
     needs="S_r",
     source="Jia et al. 2023 (arXiv 2304.04934), CE(S_r) + α_t·|w|₁",
@@ -73,6 +75,6 @@ def l1_sparse(
         on_step=on_step,
         name="l1-sparse",
     )
-    small = sum(int((weight.detach().abs() < SMALL).sum()) for weight in weights)
+    small = int(torch.stack([(weight.detach().abs() < SMALL).sum() for weight in weights]).sum())
     logger.warning("%.1f%% of the weights are below %g.", 100 * small / sum(w.numel() for w in weights), SMALL)
     return model

@@ -38,6 +38,8 @@ class MsgConfig(DescentConfig):
 
 @register(
     title="MSG",
+    letters="MS",
+    place=18,
     config=MsgConfig,
     needs="S_r and S_f",
     source="second place of the NeurIPS 2023 unlearning challenge, in Cadet et al. 2024 (arXiv 2410.01276)",

@@ -34,6 +34,8 @@ class NegGradPlusConfig(Config):
 
 @register(
     title="NegGrad+",
+    letters="N+",
+    place=2,
     config=NegGradPlusConfig,
     needs="S_r and S_f",
     source="Kurmanji et al. 2023 (arXiv 2302.09880), Eq. 2, in the form CE_r − β·CE_f",

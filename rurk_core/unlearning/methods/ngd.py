@@ -31,6 +31,8 @@ class NgdConfig(DescentConfig):
 
 @register(
     title="NGD",
+    letters="NG",
+    place=6,
     config=NgdConfig,
     needs="S_r",
     source="Chien et al. 2024 (arXiv 2401.10371), w ← w − η(∇f + λw) + √(2ησ²)·N(0, I)",

@@ -84,6 +84,8 @@ def passes_of_ntk(config: NtkConfig, n_r: int, n_f: int, classes: int) -> float:
 
 @register(
     title="NTK",
+    letters="NT",
+    place=16,
     config=NtkConfig,
     needs="S_r and S_f",
     source="Golatkar et al. 2020 (arXiv 2003.02960), w + P ∇h(S_f)ᵀ M V, as the difference of two kernel solutions",

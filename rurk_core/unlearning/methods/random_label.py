@@ -54,6 +54,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @register(
     title="Random label",
+    letters="RL",
+    place=9,
     config=RandomLabelConfig,
     needs="S_r and S_f",
     source="Golatkar et al. 2020 (arXiv 1911.04933), Graves et al. 2021 (arXiv 2010.10981), as in the SalUn code",

@@ -16,6 +16,8 @@ from ..loop import reinitialised
 
 @register(
     title="Re-train",
+    letters="RT",
+    place=17,
     config=TrainConfig,
     needs="S_r",
     source="a = A(S_r), the definition of unlearning",

@@ -67,6 +67,8 @@ def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> floa
 
 @register(
     title="RURK",
+    letters="RU",
+    place=0,
     config=RurkConfig,
     needs="S_r and S_f",
     source="Hsu et al. 2025, arXiv 2601.22359, Algorithm 1",

@@ -25,6 +25,8 @@ class SalunConfig(RandomLabelConfig):
 
 @register(
     title="SalUn",
+    letters="SA",
+    place=7,
     config=SalunConfig,
     needs="S_r and S_f",
     source="Fan et al. 2024 (arXiv 2310.12508), mask 1[|∇CE(S_f)| ≥ γ] with γ the quantile 1 − ρ",

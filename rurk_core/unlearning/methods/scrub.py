@@ -50,6 +50,8 @@ def passes_of_scrub(config: ScrubConfig, n_r: int, n_f: int, classes: int) -> fl
 
 @register(
     title="SCRUB",
+    letters="SC",
+    place=3,
     config=ScrubConfig,
     needs="S_r and S_f",
     source="Kurmanji et al. 2023 (arXiv 2302.09880), Eq. 3 in alternating max- and min-epochs",

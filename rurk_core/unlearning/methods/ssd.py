@@ -53,6 +53,8 @@ def passes_of_ssd(config: SsdConfig, n_r: int, n_f: int, classes: int) -> float:
 
 @register(
     title="SSD",
+    letters="SSD",
+    place=4,
     config=SsdConfig,
     needs="S_r and S_f",
     source="Foster et al. 2024 (arXiv 2308.07707), selection I_f > α·I_D and dampening β = min(λ·I_D/I_f, 1)",
@@ -89,7 +91,7 @@ def ssd(
     model = trainable_copy(original).eval()
     seed = generator.initial_seed()
     selections = dampening_of(model, retain, forget, config, generator=generator, on_step=on_step)
-    selected = sum(int((factor < 1).sum()) for factor in selections.values())
+    selected = int(torch.stack([(factor < 1).sum() for factor in selections.values()]).sum())
     weights = sum(factor.numel() for factor in selections.values())
     order = f", in batches shuffled by seed {seed}" if _shuffles(config) else ""
     logger.warning(

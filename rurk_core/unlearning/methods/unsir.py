@@ -54,6 +54,8 @@ def passes_of_unsir(config: UnsirConfig, n_r: int, n_f: int, classes: int) -> fl
 
 @register(
     title="UNSIR",
+    letters="UN",
+    place=11,
     config=UnsirConfig,
     needs="S_r and S_f",
     source="Tarun et al. 2023 (arXiv 2111.08947), error-maximising noise, then an impair and a repair step",
