@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class MuMisConfig(Config):
-    """Settings of MU-Mis; rate, epochs and the stop are ours, since they hang on the network."""
+    """Settings of MU-Mis; rate, epochs and stop are ours: what is enough hangs on the network."""
 
     epochs: int = number(10, 0, 1000, "passes over the forget samples", search=(1, 50, "linear"))
     lr: float = number(1e-3, 0.0, 10.0, "learning rate of SGD, constant", search=(1e-5, 0.1, "log"))
     others: float = number(1.0, 0.0, 100.0, "weight of the sensitivity of another class, which is raised")
     stop: float = number(
-        0.0, 0.0, 1.0, "stop once the label's sensitivity in a batch is below this share of its first; 0 = never"
+        0.5, 0.0, 1.0, "stop once the label's sensitivity in a batch is below this share of its first; 0 = never"
     )
     momentum: float = number(0.9, 0.0, 0.999, "momentum")
     weight_decay: float = number(0.0, 0.0, 1.0, "L2 pull of every weight towards 0")
@@ -38,13 +38,15 @@ class MuMisConfig(Config):
 
 @register(
     title="MU-Mis",
+    letters="MM",
+    place=21,
     config=MuMisConfig,
     needs="S_f",
     source="Cheng et al. 2024 (arXiv 2402.15109), ‖∇ₓf_y‖² − ‖∇ₓf_c‖² with another class c",
     summary="lowers how much the logit of a forget sample's label hangs on its pixels, and raises it for another class",
     cost="10 epochs of S_f, each step two gradients and one through both",
     batch_norm="eval mode: forget samples pass alone",
-    presets={"digits": {"lr": 0.02, "epochs": 20, "batch": 32, "stop": 0.5}},
+    presets={"source": {"stop": 0.0}, "digits": {"lr": 0.02, "epochs": 20, "batch": 32}},
     passes=lambda config, n_r, n_f, classes: 7.0 * n_f * config.epochs,  # if it does not stop before
 )
 def mu_mis(
