@@ -46,7 +46,7 @@ TERMS: dict[str, str] = {
     "around 0 where they have nothing in common.",
     "loss": "−log of the probability a model gives the true class (cross-entropy): 0 is certain and right.",
     "confidence": "The probability a model gives the true class.",
-    "memorised": "Samples the Original fits best of all: their loss is the smallest.",
+    "memorised": "Known better by models that saw a sample than by models that did not.",
     "gaussian": "Normal noise on every pixel; τ is its standard deviation.",
     "l2 ball": "All copies whose pixel changes, squared and summed, stay within τ².",
     "l∞ ball": "All copies in which no pixel changes by more than τ.",

@@ -30,7 +30,7 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
     add("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
     add(
-        "--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, file:F.json (or .npy, .txt, .csv)"
+        "--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, hardest:50, easiest:50, file:F.json"
     )
     add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
     add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")

@@ -16,8 +16,11 @@ from torch import Tensor
 from ..errors import UsageError
 from .dataset import Dataset
 from .forget_lists import decoded, indices_of, read_bytes
+from .twins import twins
 
 FORMAT = "rurk-forget-set/1"
+LOSS_RULES = ("hardest", "easiest", "memorised")
+"""Rules that order samples by the Original's loss."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,10 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
     """The samples a rule chooses.
 
     Rules: ``class:0`` or ``class:cat`` (a whole class), ``class:0:0.5`` (a seeded random share of it, ``class:0:0.5:3``
-    with seed 3), ``indices:0-9,42``, ``random:50`` or ``random:50:3``, ``hardest:50`` (highest loss of the Original),
-    ``memorised:50`` (lowest), ``canaries`` (those planted by ``?canaries=20`` behind the data set's name),
-    ``file:set.json``: a set of :meth:`ForgetSet.to_json`, or a list of indices as
+    with seed 3), ``indices:0-9,42``, ``random:50`` or ``random:50:3``, ``twins:50`` (duplicates and near-twins,
+    :func:`~rurk_core.data.twins.twins`), ``hardest:50`` (highest loss of the Original), ``easiest:50`` (lowest; also
+    ``memorised:50``, as older versions called it), ``canaries`` (those planted by ``?canaries=20`` behind the data
+    set's name), ``file:set.json``: a set of :meth:`ForgetSet.to_json`, or a list of indices as
     :func:`~rurk_core.data.forget_lists.indices_of` reads it (``.npy``, ``.txt``, ``.csv``, ``.json``, ``.pt``).
 
     Args:
@@ -100,7 +104,12 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
                 "No canaries are planted; ask for them behind the data set's name, as in digits?canaries=20."
             )
         chosen = list(dataset.canaries)
-    elif kind in ("hardest", "memorised"):
+    elif kind == "twins":
+        count, _ = _count(rest, rule, n)
+        chosen = twins(dataset)[:count]
+        if len(chosen) < count:
+            raise UsageError(f"The rule '{rule}' asks for {count} samples; {len(chosen)} have a twin that stays.")
+    elif kind in LOSS_RULES:
         count, _ = _count(rest, rule, n)
         if losses is None or len(losses) != n:
             raise UsageError(f"The rule '{rule}' needs the losses of a trained Original.")
@@ -108,8 +117,8 @@ def forget_set(dataset: Dataset, rule: str, *, losses: Tensor | None = None) -> 
         chosen = order[:count].tolist()
     else:
         raise UsageError(
-            f"The rule '{rule[:60]}' cannot be read; write class:0:0.5, class:0, indices:1,5-9, random:50, hardest:50, "
-            "memorised:50, canaries or file:set.json."
+            f"The rule '{rule[:60]}' cannot be read; write class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, "
+            "hardest:50, easiest:50, canaries or file:set.json."
         )
     return checked(dataset, rule, chosen)
 
@@ -141,7 +150,7 @@ def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
 
 def needs_losses(rule: str) -> bool:
     """Whether the rule can only be answered once the Original is trained."""
-    return rule.partition(":")[0] in ("hardest", "memorised")
+    return rule.partition(":")[0] in LOSS_RULES
 
 
 def retain_indices(dataset: Dataset, forget: ForgetSet) -> Tensor:

@@ -7,7 +7,7 @@ from .own import load_own_methods
 
 FILES = (
     *("rurk", "cr", "fisher", "ntk", "gd", "ngd", "ga", "neggrad_plus", "eu_k", "cf_k", "scrub", "ssd"),
-    *("random_label", "salun", "bad_teacher", "unsir", "l1_sparse", "msg", "ct", "amun", "retrain"),
+    *("random_label", "salun", "bad_teacher", "unsir", "l1_sparse", "msg", "ct", "amun", "mu_mis", "retrain"),
 )
 """RURK, the paper's baselines, what others offer besides, and Re-train: the order of lists and tables."""
 

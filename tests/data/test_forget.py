@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rurk_core.data import ForgetSet, find_recipe, forget_set, load_dataset, needs_losses, retain_indices
 from rurk_core.data.forget import parse_indices
+from rurk_core.data.twins import twins
 from rurk_core.device import logits_of
 from rurk_core.errors import UsageError
 from rurk_core.models import create_model
@@ -44,6 +45,7 @@ def test_losses_decide_hardest_and_memorised(digits):
     assert forget_set(digits, "hardest:3", losses=losses).indices == (0, 1, 2)
     last = len(losses) - 1
     assert forget_set(digits, "memorised:2", losses=losses).indices == (last - 1, last)
+    assert forget_set(digits, "easiest:2", losses=losses).indices == (last - 1, last)
     assert needs_losses("hardest:3") and needs_losses("memorised:2") and not needs_losses("random:3")
 
 
@@ -124,6 +126,24 @@ def test_any_text_is_a_set_or_a_sentence(digits, text):
 def test_written_indices_read_back(indices):
     text = ",".join(map(str, sorted(indices)))
     assert parse_indices(text, limit=301) == sorted(indices)
+
+
+def test_near_twins_are_named_and_their_twins_stay(digits):
+    """Of copies one is named and the others stay; of two a grey value apart too, behind them."""
+    of_class = (digits.train_labels == 4).nonzero()[:, 0].tolist()
+    one, copied, again, nearly = of_class[:4]
+    images = digits.train_images.clone()
+    images[copied], images[again] = images[one], images[one]
+    images[nearly] = images[of_class[5]]
+    images[nearly].view(-1)[30] += 1 if images.dtype == torch.uint8 else 1 / 255
+    with_twins = dataclasses.replace(digits, train_images=images)
+    found = twins(with_twins)
+    assert found[0] in (one, copied, again) and found[1] in (nearly, of_class[5])
+    assert not {one, copied, again, nearly, of_class[5]} & set(found[2:])
+    assert set(forget_set(with_twins, "twins:3").indices) == set(found[:3])
+    assert len(found) == len(set(found)) < len(digits.train_labels)
+    with pytest.raises(UsageError, match="have a twin that stays"):
+        forget_set(with_twins, f"twins:{len(digits.train_labels) - 1}")
 
 
 def test_canaries_are_planted_with_wrong_labels_and_forgotten_by_name():

@@ -73,3 +73,14 @@ def test_a_folder_of_pictures_is_a_data_set(app, tmp_path):
     test.session_state["typed_dataset"] = str(tmp_path / "nothing")
     test.run()
     assert not test.exception and len(test.error) == 1
+
+
+def test_the_most_memorised_of_an_experiment_are_taken_by_a_click(app, tiny_run):
+    store, result = tiny_run
+    test = fine(app("forget.py", store=store.url, run=result["key"], data="digits"))
+    test.segmented_control(key="rule_kind").set_value("most_memorised").run()
+    assert any("Of the 71 samples that the experiment in view forgot" in c.value for c in test.caption)
+    test.button(key="rule_replace").click().run()
+    assert to_forget(fine(test)).startswith("**20 to forget**")
+    test.segmented_control(key="rule_kind").set_value("twins").run()
+    fine(test)

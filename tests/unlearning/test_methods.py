@@ -20,6 +20,7 @@ from rurk_core.unlearning.base import MethodFailed, trainable_copy, unlearn
 from rurk_core.unlearning.conformance import Subject, small_setting
 from rurk_core.unlearning.loop import reinitialised
 from rurk_core.unlearning.methods.amun import DOUBLINGS, nearest_adversarial
+from rurk_core.unlearning.methods.mu_mis import sensitivities
 from rurk_core.unlearning.methods.random_label import random_labels
 from rurk_core.unlearning.methods.salun import saliency_masks
 from rurk_core.unlearning.methods.unsir import learnt_noise
@@ -336,13 +337,29 @@ def test_the_nearest_adversarial_example_of_a_linear_model_lies_just_beyond_the_
     assert said.tolist() == [0, 0, 0], "a model that always says the same has none"
 
 
+def test_one_step_of_mu_mis_on_a_linear_model_is_the_formula():
+    """∇ₓ of a linear model's logit is its row, times what pixels are scaled by: the label's row shrinks by 2·lr of it,
+    and the other class's grows."""
+    model = create_model("linear", (3,), 2, seed=0)
+    before, bias = model.head.weight.detach().clone(), model.head.bias.detach().clone()
+    forget = Samples(torch.rand(8, 3), torch.zeros(8, dtype=torch.int64))
+    own, other = sensitivities(model, forget.images, forget.labels, 1 - forget.labels)
+    scale = own.item() / before[0].pow(2).sum().item()
+    assert other.item() == pytest.approx(scale * before[1].pow(2).sum().item(), rel=1e-5)
+    settings = {"epochs": 1, "lr": 0.1 / scale, "others": 0.5, "clip": 0.0}
+    after = run("mu_mis", (model, Samples(torch.rand(8, 3), torch.ones(8, dtype=torch.int64)), forget), **settings)
+    assert after.head.weight[0].tolist() == pytest.approx((before[0] * 0.8).tolist(), rel=1e-5)
+    assert after.head.weight[1].tolist() == pytest.approx((before[1] * 1.1).tolist(), rel=1e-5)
+    assert torch.equal(after.head.bias, bias)
+
+
 # --- on digits ----------------------------------------------------------------------------------------------
 
 STAYS = ("gd", "cf_k", "neggrad_plus")
 """Methods that leave what was known of the forget set, in the paper and here."""
 MOVES = (
     *("ngd", "ga", "eu_k", "scrub", "ssd", "cr", "fisher", "random_label", "salun", "bad_teacher", "l1_sparse"),
-    *("msg", "ct", "amun"),
+    *("msg", "ct", "amun", "mu_mis"),
 )
 
 

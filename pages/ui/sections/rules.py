@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from rurk_core.data import Dataset, forget_set
-from rurk_core.errors import UsageError
+from rurk_core.data.forget import LOSS_RULES
+from rurk_core.errors import RurkError, UsageError
+from rurk_core.evidence.ordered import ORDERS, ordered
 from ui.session import state
 from ui.session.forgetting import change, class_names, draft, losses_in_view
 
@@ -15,8 +19,13 @@ RULES = {
     "random": "Random",
     "indices": "Indices",
     "hardest": "Hardest",
-    "memorised": "Most memorised",
+    "easiest": "Easiest",
+    "twins": "Near-twins",
     "canaries": "Canaries",
+    "most_memorised": "Most memorised",
+    "least_memorised": "Least memorised",
+    "vulnerable": "Vulnerable",
+    "protected": "Protected",
 }
 
 
@@ -31,7 +40,10 @@ def rules(dataset: Dataset) -> None:
         key="rule_kind",
         label_visibility="collapsed",
     )
-    losses = losses_in_view(dataset) if kind in ("hardest", "memorised") else None
+    if kind in ORDERS:
+        _take(dataset, choose_ordered(dataset, str(kind)), "")
+        return
+    losses = losses_in_view(dataset) if kind in LOSS_RULES else None
     rule, found = choose_rule(dataset, str(kind), losses is not None), None
     if rule:
         try:
@@ -39,9 +51,12 @@ def rules(dataset: Dataset) -> None:
         except UsageError as error:
             state.show(error)
     # losses belong to the Original in view, not to the one the next run trains: keep what they chose, not the rule
-    kept = "" if losses is not None else rule
+    _take(dataset, found.indices if found else (), "" if losses is not None else rule)
+
+
+def _take(dataset: Dataset, chosen: Sequence[int], kept: str) -> None:
+    """Buttons that make ``chosen`` the set or add them; ``kept`` is the rule that chose them, "" for samples alone."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        chosen = found.indices if found else ()
         st.button(
             f"Take these {len(chosen)}" if chosen else "Take these",
             type="primary",
@@ -59,11 +74,33 @@ def rules(dataset: Dataset) -> None:
         )
 
 
-def choose_rule(dataset: Dataset, kind: str, ordered: bool) -> str:
+def choose_ordered(dataset: Dataset, order: str) -> list[int]:
+    """The first samples in an order of those that the experiment in view forgot."""
+    result = state.result_in_view()
+    if result is None or result["dataset"]["fingerprint"] != dataset.fingerprint:
+        st.caption(
+            "This rule takes models that saw a sample and models that did not, which an experiment has of the samples "
+            "it forgot: put an experiment on this very data set in view (in the sidebar) to use it."
+        )
+        return []
+    try:
+        found = ordered(state.store(), result, order)
+    except RurkError as error:
+        state.show(error)
+        return []
+    count = st.number_input("How many", 1, len(found), min(20, len(found)), key=f"rule_{order}_{len(found)}")
+    st.caption(
+        f"Of the {len(found)} samples that the experiment in view forgot, the only ones of which it has models with "
+        f"and without them: {ORDERS[order]}."
+    )
+    return found[: int(count)]
+
+
+def choose_rule(dataset: Dataset, kind: str, known: bool) -> str:
     """The rule that the widgets of its kind spell; "" while they spell none.
 
     Args:
-        ordered: whether losses are known to order samples by.
+        known: whether losses are known to order samples by.
     """
     if kind == "canaries":
         return kind
@@ -84,9 +121,11 @@ def choose_rule(dataset: Dataset, kind: str, ordered: bool) -> str:
     if kind == "random":
         seed = two.number_input("Seed", 0, 10**6, 0, key="rule_random_seed")
         return f"random:{count}" + (f":{seed}" if seed else "")
-    if not ordered:
+    if kind == "twins":
+        return f"twins:{count}"
+    if not known:
         st.caption(
             "This rule orders samples by the Original's loss: put an experiment on this very data set in view (in "
             "the sidebar) to use it."
         )
-    return f"{kind}:{count}" if ordered else ""
+    return f"{kind}:{count}" if known else ""

@@ -18,9 +18,9 @@ LABELS = {
 }
 """What adds it, and what it is."""
 KEPT = {
-    "references": "Models that are there are kept; verdicts are counted again, with the new ones.",
-    "members": "All that is there is kept.",
-    "draws": "All models are kept; verdicts are counted again.",
+    "references": "Models that this version made are kept; verdicts are counted again, with the new ones.",
+    "members": "What this version made is kept.",
+    "draws": "Models that this version made are kept; verdicts are counted again.",
 }
 """What is made again."""
 MOST = {"references": MAX_REFERENCES, "members": MAX_REFERENCES, "draws": MAX_DRAWS}

@@ -60,7 +60,7 @@ def _search_words(result: dict[str, Any], row: dict[str, Any]) -> str:
     return (
         "The button runs this experiment again with the ceiling of its forget loss chosen so that it recognises the "
         f"forget set as the {result['spec']['references']} re-trained models do: at most {TRIALS} runs of it, about "
-        f"{duration(TRIALS * row['seconds'])} of unlearning here; verdicts are counted again, all other models kept."
+        f"{duration(TRIALS * row['seconds'])} of unlearning here; verdicts are counted again, the other models kept."
     )
 
 

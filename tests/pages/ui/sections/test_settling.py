@@ -47,7 +47,7 @@ def test_each_button_asks_for_the_same_experiment_with_more(tiny_run):
     found = Found(Settling("references", 8, 2, 40), Settling("members", 3, 0, 5))
     test = shown(result=result, found=found)
     assert [button.label for button in test.button] == ["Train 6 more re-trained models", "Train 3 further Originals"]
-    assert "All that is there is kept." in test.markdown[1].value
+    assert "What this version made is kept." in test.markdown[1].value
     for button in list(test.button):
         test.button(key=button.key).click().run()
     first, second = (spec for spec, _ in test.session_state["started"])
