@@ -62,7 +62,7 @@ demo: $(STAMP)
 teaching: $(STAMP)
 	$(BIN)/python -m benchmarks.make_teaching
 
-# pictures of every page, light and dark, for the README
+# pictures of every page and a recording of the stage, light and dark, for the README
 screenshots: $(STAMP)
 	$(BIN)/python -m benchmarks.screenshots
 
@@ -70,10 +70,15 @@ screenshots: $(STAMP)
 sbom: $(STAMP) $(TOOLS)/.installed
 	$(TOOLS)/bin/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --of JSON -o sbom.json
 
-# known vulnerabilities of what is pinned; asks the advisory service, and says so where it cannot be reached
+# known vulnerabilities of what is pinned; asks the advisory service, and says so where it cannot be reached;
+# `make audit ADVISORIES=all.zip` asks a file: OSV's database for PyPI
 audit: $(TOOLS)/.installed
 	grep -v '^-e' requirements.txt > $(TOOLS)/pinned.txt
+ifdef ADVISORIES
+	$(TOOLS)/bin/python -m benchmarks.advisories $(ADVISORIES) $(TOOLS)/bin/pip-audit $(TOOLS)/pinned.txt
+else
 	$(TOOLS)/bin/pip-audit -r $(TOOLS)/pinned.txt --no-deps --disable-pip
+endif
 
 $(TOOLS)/.installed: Makefile
 	test -x $(TOOLS)/bin/python || $(PYTHON) -m venv $(TOOLS)

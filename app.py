@@ -64,12 +64,15 @@ class ContentSecurity:
 PAGES = Path(__file__).parent / "pages"
 sys.path.insert(0, str(PAGES))  # as Streamlit does for the script: what both import is then the same
 
-from ui.components import assets  # noqa: E402
+from ui.components import assets, entry  # noqa: E402
 from ui.session import guard, served, stages  # noqa: E402
 
-routes = [*served.ROUTES, *stages.ROUTES, *assets.ROUTES]
-if base := st.get_option("server.baseUrlPath").strip("/"):  # Streamlit puts its own under it, but not these
-    routes += [Route(f"/{base}{route.path}", route.endpoint, methods=route.methods) for route in routes]
+names = {path.stem for path in PAGES.glob("*.py")} - {"frame", "overview"}
+base = f"/{st.get_option('server.baseUrlPath')}".rstrip("/")  # Streamlit puts its own below it, but not these
+routes = [
+    Route(f"{base}{route.path}", route.endpoint, methods=route.methods)
+    for route in (*served.ROUTES, *stages.ROUTES, *assets.ROUTES, *entry.routes(names))
+]
 let_in = Middleware(
     guard.Guard, token=os.environ.get(guard.TOKEN, ""), hosts=st.get_option("server.allowedHosts") or ["*"]
 )

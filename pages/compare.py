@@ -15,13 +15,15 @@ from ui.sections.comparison_dots import show_dots
 from ui.sections.comparison_findings import show_findings
 from ui.sections.comparison_layers import show_layers
 from ui.sections.comparison_table import show_table
+from ui.sections.strength import offer_strength
 from ui.session import state
 from ui.text import plain
 
 from rurk_core.compare.columns import RETRAIN
-from rurk_core.compare.reproduce import PAPER_SEEDS
 from rurk_core.compare.table import compare, group_key
+from rurk_core.compare.targets import PAPER_SEEDS
 from rurk_core.errors import RurkError
+from rurk_core.run.titles import data_words, forgotten_words
 
 MOST = 50
 """Runs that are compared, the newest: more seeds than any table needs."""
@@ -61,11 +63,12 @@ def about(view: View) -> None:
     found = view.comparison
     spec, seeds = found["spec"], found["seeds"]
     k = spec.get("references", 0)
+    many, rule = len(found["forget"]["indices"]), forgotten_words(found["forget"]["rule"], found["dataset"]["classes"])
     st.markdown(
-        f"**{plain(found['dataset']['name'])}** · {len(found['forget']['indices'])} to forget "
-        f"({plain(found['forget']['rule'])[:80]}) · {plain(spec.get('model', ''))} · "
-        f"**{len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}** ({', '.join(map(str, seeds[:12]))}) · "
-        f"{k} re-trained {'models' if k != 1 else 'model'} a seed"
+        f"**{plain(data_words(found['dataset']['name']))}** · {plain(rule)} to forget, {many:,} "
+        f"{'samples' if many != 1 else 'sample'} · network {plain(spec.get('model', ''))} · {k} re-trained "
+        f"{'models' if k != 1 else 'model'}{' a seed' if len(seeds) > 1 else ''} · "
+        f"**{len(seeds)} {'seeds' if len(seeds) > 1 else 'seed'}** ({', '.join(map(str, seeds[:12]))})"
     )
     missing = [seed for seed in PAPER_SEEDS if seed not in seeds][: max(0, 3 - len(seeds))]
     if missing and "audit" not in view.results[0]:
@@ -93,7 +96,7 @@ def highlight(view: View) -> None:
     st.pills(
         "Highlight a model",
         [row["name"] for row in view.rows],
-        format_func=lambda name: f"{view.looks[name].letter} · {view.looks[name].title}",
+        format_func=lambda name: view.looks[name].named,
         key="highlight",
         on_change=lambda: state.choose("method", st.session_state["highlight"] or ""),
     )
@@ -119,6 +122,7 @@ def main() -> None:
         show_findings(view, attack)
     st.header("How far from Re-train", anchor=False)
     show_dots(view)
+    offer_strength(view.results[0], view.looks, "compare")
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)
     show_curves(view, attack)
@@ -128,8 +132,7 @@ def main() -> None:
     with two:
         show_cost(view)
     show_layers(view)
-    for text in view.comparison["notes"]:
-        st.caption(plain(text))
+    state.show_remarks(view.comparison["notes"])
 
 
 main()

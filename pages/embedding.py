@@ -61,7 +61,7 @@ def show_map(run: str, result: dict[str, Any], looks: dict[str, Look], dataset: 
         for panel, right in zip(places, still, strict=True)
     ]
     panels = [
-        {"title": look.title, "letter": look.letter, "colour": look.colour, "symbol": look.symbol}
+        {"title": look.named, "colour": look.colour, "symbol": look.symbol}
         for look in (looks[name] for name in found.models)
     ]
     with left:

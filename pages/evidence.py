@@ -10,6 +10,7 @@ from ui.figures.finding import HUES
 from ui.figures.look import looks_of
 from ui.jobs.runs import empty_state
 from ui.sections.linked_choice import act
+from ui.sections.settling import offer_settling
 from ui.session import state
 from ui.session.evidence import case_of, findings_of
 from ui.session.served import images_at
@@ -17,6 +18,7 @@ from ui.session.view import choose_question
 from ui.text import plain
 
 from rurk_core.evidence.findings import SAID
+from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.slices import slices
 from rurk_core.evidence.words import caveats, set_words
 
@@ -52,6 +54,13 @@ def main() -> None:
         st.markdown(plain(set_words(found)))
     url = state.store().url
     signals, places = signals_of(url, run, method, attack, dataset)
+    if found.judged is None or found.judged.references < NEEDED:
+        there = ", ".join(signal["title"] for signal in signals)
+        st.caption(
+            f"What is there without findings: {there}. What is missing: how unusual each sample is, and with that its "
+            f"finding; it takes {NEEDED} re-trained models."
+        )
+        offer_settling(result, found, "evidence")
     done = linked(
         "evidence",
         ids=[finding.sample for finding in found.samples],

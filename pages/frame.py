@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
 from ui import glossary
-from ui.components.address import one_step_back
+from ui.components.entry import say_nowhere
 from ui.figures.look import CSS
 from ui.jobs.dock import dock
 from ui.session import state
@@ -104,7 +104,7 @@ def sidebar() -> None:
         st.caption(f"Results are kept in {plain(state.store().url)}.")
 
 
-one_step_back()
+say_nowhere()
 try:
     with st.sidebar:
         sidebar()

@@ -20,7 +20,6 @@ from ui.session.evidence import findings_of
 from ui.session.served import images_at
 from ui.session.stages import scene_of
 from ui.session.view import View, choose_question, tables_of
-from ui.text import plain
 
 from rurk_core.errors import RurkError
 from rurk_core.explore.scene import CUTS, Scene
@@ -133,8 +132,7 @@ def drawer(
     report_buttons(run, sample if view.forgotten else None)
     if scene is not None:
         share_box(scene, sample)
-    for text in result.get("notes", []):
-        st.caption(plain(text))
+    state.show_remarks(result.get("notes", []))
 
 
 def choose_models(view: View) -> list[str]:
@@ -145,7 +143,7 @@ def choose_models(view: View) -> list[str]:
         options,
         selection_mode="multi",
         default=view.principal,
-        format_func=lambda name: f"{view.looks[name].letter} · {view.looks[name].title}",
+        format_func=lambda name: view.looks[name].named,
         key=f"models-{view.run}-{view.attack}-{view.method}",
         persist_state="session",
     )

@@ -10,9 +10,10 @@ from ui import figures
 from ui.figures.finding import key as finding_key
 from ui.figures.look import looks_of
 from ui.jobs.runs import empty_state
-from ui.sections.settling import offer_references
+from ui.sections.settling import offer_settling
 from ui.sections.standing import questions, verdict
 from ui.sections.story import Story, drawn, story_of
+from ui.sections.strength import offer_strength
 from ui.session import state
 from ui.session.evidence import findings_of
 from ui.session.view import View, tables_of
@@ -59,7 +60,8 @@ def what_it_rests_on(run: str, result: dict[str, Any], view: View) -> None:
         st.html(f'<div class="rk-head">{sentence}</div>')
         for words in told:
             st.markdown(plain(words))
-        offer_references(result, findings_of(run, view.method, view.attack), "overview")
+        offer_settling(result, findings_of(run, view.method, view.attack), "overview")
+        offer_strength(result, view.looks, "overview")
 
 
 def main() -> None:

@@ -14,7 +14,7 @@ from ui.sections.desk import desk
 from ui.sections.distances import distances_box
 from ui.sections.peers import show_peers
 from ui.sections.queue import Queue, choose_queue, progress_words
-from ui.sections.settling import offer_references
+from ui.sections.settling import offer_settling
 from ui.sections.twins import show_twins
 from ui.sections.whole_set import show_whole_set
 from ui.session import state
@@ -126,9 +126,8 @@ def main() -> None:
     if queue.found.judged is None or queue.found.judged.references < NEEDED:
         show_peers(view)
     more(view, queue)
-    offer_references(result, queue.found, "review")
-    for text in result.get("notes", []):
-        st.caption(plain(text))
+    offer_settling(result, queue.found, "review")
+    state.show_remarks(result.get("notes", []))
 
 
 main()

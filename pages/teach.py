@@ -1,9 +1,10 @@
-"""Teach: four pictures for a class, each with one thing to see and one thing to try."""
+"""Teach: pictures for a class, each with one thing to see and one thing to try."""
 
 from __future__ import annotations
 
 import streamlit as st
 from ui.sections.lesson import LARGE, large
+from ui.sections.lesson_own import own
 from ui.sections.lesson_plane import iris, moons
 from ui.sections.lesson_sphere import sphere
 from ui.sections.lesson_tradeoff import tradeoff
@@ -14,6 +15,7 @@ PANELS = {
     "iris": "Irises",
     "sphere": "Why it is inevitable",
     "tradeoff": "What RURK trades",
+    "own": "Your own picture",
 }
 
 
@@ -40,7 +42,7 @@ def main() -> None:
         )
     if big:
         st.html(LARGE)
-    {"moons": moons, "iris": iris, "sphere": sphere, "tradeoff": tradeoff}[panel]()
+    {"moons": moons, "iris": iris, "sphere": sphere, "tradeoff": tradeoff, "own": own}[panel]()
 
 
 main()

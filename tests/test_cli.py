@@ -39,8 +39,9 @@ def test_the_variable_names_the_store_and_brackets_are_shown_as_they_are(capsys,
     monkeypatch.setenv("RURK_STORE", str(tmp_path / "[red]results"))
     _, out, _ = rurk(capsys, "doctor")
     assert "[red]results: 0 entries" in out
-    _, out, _ = rurk(capsys, "store", "ls", "--json", "--store", tmp_path / "other")
-    assert json.loads(out) == [] and not (tmp_path / "other").exists(), "a look at a store writes nothing"
+    for name in ("ls", "list"):
+        _, out, _ = rurk(capsys, "store", name, "--json", "--store", tmp_path / "other")
+        assert json.loads(out) == [] and not (tmp_path / "other").exists(), "a look at a store writes nothing"
 
 
 def test_run_prints_one_json_document(capsys, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from typing import Any
 
 from .. import bundled_stores
@@ -68,11 +69,12 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
     from ..evidence.signals import signals_of
     from ..evidence.unreferenced import without_references
     from ..evidence.whole_set import PARTS, make_whole_set
-    from ..evidence.words import sample_words, set_words
+    from ..evidence.words import sample_words, set_words, settling_words
 
     found = find(case, rate=options.rate)
     rows = [one.to_dict() | {"sentence": sample_words(one, found)} for one in found.samples]
     evidence = {"attack": case.attack, "sentence": set_words(found), **found.to_dict(), "samples": rows}
+    evidence["settling"] = [asdict(one) | {"sentence": settling_words(one, found)} for one in found.settling()]
     entry: dict[str, Any] = {"evidence": evidence}
     if options.whole:
         whole = make_whole_set(case, data, device=device, tracker=tracker)
@@ -105,6 +107,8 @@ def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: i
 
     evidence = entry["evidence"]
     out.print(f"{method} under {evidence['attack']}: {evidence['sentence']}", highlight=False)
+    for one in evidence["settling"]:
+        out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})", highlight=False)
     table = Table(title="Most beyond a re-training", title_justify="left")
     for name in (
         "sample",

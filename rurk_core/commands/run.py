@@ -129,15 +129,18 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     from ..evidence.words import power_words
     from ..run.estimate import latest_results, measured_speeds, outline, probed_speeds
     from ..run.plan import Work, start_data
+    from ..run.stages import refusals
 
     data, devices = load_dataset(spec.dataset, options.data), find_devices(options.device)
     losses = torch.zeros(len(data.train_labels)) if needs_losses(spec.forget) else None
     chosen = forget_set(data, spec.forget, losses=losses)
     work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
     known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
-    speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes))
-    found = outline(work, speeds) | {"notes": list(data.notes), "power": power_words(spec.references)}
-    return found | {"speeds": speeds, "speeds_from": "earlier runs" if known else "a probe on the CPU"}
+    speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes), devices[0])
+    work.failed |= refusals(work)  # what cannot be run costs nothing
+    notes = [*data.notes, *work.failed.values()]
+    found = outline(work, speeds) | {"notes": notes, "power": power_words(spec.references)}
+    return found | {"speeds": speeds, "speeds_from": "earlier runs" if known else f"a probe on {devices[0]}"}
 
 
 def print_plan(found: dict[str, Any], out: Console) -> None:

@@ -46,6 +46,7 @@ def _share(options: argparse.Namespace) -> int:
             samples = [int(i) for i in parse_indices(options.samples, limit=len(data.train_labels))]
             if strange := sorted(set(samples) - set(result["forget"]["indices"])):
                 raise UsageError(f"Sample {strange[0]} is not one of those that the run was to forget.")
+        tracker.expect({"Asking the models": len(samples)})  # time left counts from here
         with tracker.stage("Asking the models"):
             page = share(scene, samples, on_sample=tracker.step)
     try:

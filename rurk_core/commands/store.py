@@ -19,14 +19,14 @@ def register(command: Command) -> None:
     store = command("store", lambda options: options.act(options), "List, check, clean, export and import results.")
     acts = store.add_subparsers(required=True, metavar="ACTION")
 
-    def act(name: str, run: Any, help: str) -> argparse.ArgumentParser:
-        parser = acts.add_parser(name, help=help, description=help)
+    def act(name: str, run: Any, help: str, *, also: tuple[str, ...] = ()) -> argparse.ArgumentParser:
+        parser = acts.add_parser(name, help=help, description=help, aliases=also)
         parser.set_defaults(act=run)
         parser.add_argument("--json", action="store_true", help="print one JSON document on standard output")
         where(parser, data=False)
         return parser
 
-    ls = act("ls", _ls, "List entries, newest first.")
+    ls = act("ls", _ls, "List entries, newest first.", also=("list",))
     ls.add_argument("--kind", help="only of this kind, for example run")
     ls.add_argument("--all", action="store_true", help=f"all of them, not the newest {SHOWN} (JSON always has all)")
     rm = act("rm", _rm, "Delete entries.")

@@ -7,99 +7,30 @@ at the runs of the sample-unlearning table from other sides, so once it has run 
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ..data import DATASETS, plain_name, with_validation
-from ..errors import UsageError
+from scipy.stats import t as student
+
+from ..data import plain_name
+from ..measure.metrics import SHARES
 from ..progress import Progress
 from ..run.experiment import run
-from ..run.spec import Spec, make_spec
 from ..store.store import Store
-from ..unlearning import METHODS
 from .columns import COLUMNS, RETRAIN
+from .differences import differences
+from .spreads import LEVEL
 from .table import compare
+from .targets import PAPER_SEEDS, TARGETS, plan
 
 REPORTED = Path(__file__).parents[1] / "reported"
-PAPER_SEEDS = (131, 42, 7)
+RANDOM = "gaussian"
+"""The perturbation of the paper's curves."""
 PAPER_COLUMNS = ("retain_accuracy", "unlearn_accuracy", "test_accuracy", "mia_accuracy", "avg_gap", "relearn")
-BASELINES = ("cr", "fisher", "ntk", "gd", "ngd", "ga", "neggrad_plus", "eu_k", "cf_k", "scrub", "ssd", "rurk")
-"""The paper's methods in the order of its tables."""
-IRIS_FORGET = "indices:17,32,57,62,67,105,106"
-"""Seven training samples of the three classes (2, 3 and 2), those nearest to the others' side: the paper names none."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A table or figure of the paper.
-
-    Attributes:
-        title: what it shows.
-        dataset: the paper's, taken where none is named (quick: :data:`QUICK_DATASETS`); "" where one has to be.
-        forget: rule of the forget set.
-        methods: to be run, of those that exist.
-        shows: "cells" (a table of metrics), or a figure of :data:`~rurk_core.compare.table.CURVES` over the radius.
-        reported: file with the paper's numbers, "" where we have none; for cells it is the data set's own.
-    """
-
-    title: str
-    dataset: str = "small_cifar5"
-    forget: str = "class:0:0.5"
-    methods: tuple[str, ...] = BASELINES
-    shows: str = "cells"
-    reported: str = ""
-
-
-def _ablations() -> tuple[str, ...]:
-    """RURK with one setting moved at a time (Table C.4)."""
-    values = {
-        "tau": ("0", "0.01", "0.02", "0.03", "0.04", "0.1"),
-        "lambda": ("0", "0.01", "0.02", "0.03", "0.04", "0.1"),
-        "search": ("gaussian", "fgsm", "pgd-1", "pgd-5", "pgd-10"),
-        "v": ("1", "2", "3", "4"),
-    }
-    return tuple(f"rurk {name} {value}" for name, listed in values.items() for value in listed)
-
-
-TARGETS: dict[str, Target] = {
-    "table1": Target("sample unlearning, the six metrics, CIFAR-10", "cifar10", reported="cells"),
-    "table_c2": Target("sample unlearning, the six metrics, small CIFAR-5", reported="cells"),
-    "table_c3": Target("class unlearning, the six metrics", forget="class:0"),
-    "table_c4": Target("ablations of RURK: τ, λ, search and v, one at a time", methods=_ablations()),
-    "table_c5": Target(
-        "larger data: ImageNet-100 with ResNet-50", "", methods=("gd", "neggrad_plus", "ssd", "rurk"), reported=""
-    ),
-    "table_c6": Target("prevalence of residual knowledge over τ", shows="prevalence", reported="prevalence"),
-    "table_c7": Target("adversarial disagreement over τ", shows="disagreement", reported="disagreement"),
-    "table_c8": Target("unlearn accuracy under perturbation over τ", shows="unlearn_accuracy"),
-    "figure1": Target(
-        "Iris, one hidden layer of 100, seven samples of three classes unlearned with GD",
-        "iris",
-        IRIS_FORGET,
-        ("gd",),
-        "ratio_of_means",
-    ),
-    "figure2": Target("residual knowledge over τ", shows="r_mean", reported="claims"),
-}
-NUMBERED = (
-    "Which printed table is which follows the numbering of this project: Table 1 is CIFAR-10, C.2 small CIFAR-5, C.3 "
-    "class unlearning, C.4 ablations, C.5 ImageNet-100, C.6 prevalence, C.7 disagreement, C.8 unlearn accuracy under "
-    "noise."
-)
-
-SCALES: dict[str, dict[str, Any]] = {
-    "quick": {"seeds": (131, 42), "draws": 30, "references": 3, "recipe": "quick", "attacks": "gaussian"},
-    "paper": {"seeds": PAPER_SEEDS, "draws": 100, "references": 3, "recipe": "paper", "attacks": "gaussian,fgsm,pgd"},
-}
-"""quick: two cores and a quarter of an hour for small CIFAR-5; paper: the paper's setting, for a GPU."""
-QUICK_CHANGES: dict[str, dict[str, Any]] = {"ntk": {"max_samples": 200}}
-"""Settings that would not fit two cores: NTK's kernel of 1,000 samples takes what memory there is."""
-QUICK_DATASETS = {"cifar10": "small_cifar5"}
-"""Data that would not fit a quarter of an hour: two cores need more than two hours for all methods on CIFAR-10."""
 
 
 @cache
@@ -125,16 +56,13 @@ def reproduce(
 
     Args:
         name: key of :data:`TARGETS`; dataset: another data set than the target's own.
-        scale: "quick" or "paper"; seeds: others than the scale's.
+        scale: key of :data:`~rurk_core.compare.targets.SCALES`; seeds: others than the scale's.
         overrides: settings of :func:`~rurk_core.run.spec.make_spec` that replace the scale's (a smaller trial, say).
         progress: (run, of how many) → its progress function.
 
     Returns:
-        ``{"target", "title", "scale", "source", "seeds", "dataset", "lines", "claims", "differences", "comparison",
-        "seconds"}``. A line is ``{"model", "title", "settings", "metric" or "tau", "unit", "ours", "sd", "n", "over",
-        "paper", "paper_over", "difference", "agrees"}`` in shown units; "agrees" is whether the paper's number lies
-        within our mean ± standard deviation (None: one of the two is not known). "failed" instead of numbers where a
-        method failed with every seed.
+        What :func:`beside` says, with ``{"target", "title", "scale", "seeds", "dataset", "differences", "comparison",
+        "seconds"}``.
 
     Raises:
         UsageError: no such target or scale, or the target needs a data set that does not come with this program.
@@ -144,147 +72,69 @@ def reproduce(
     results = [
         run(spec, store, root=root, device=device, progress=progress(at, len(specs))) for at, spec in enumerate(specs)
     ]
-    comparison, target, plain = compare(results), TARGETS[name], plain_name(specs[0].dataset)
-    found = reported(dataset or target.dataset if target.reported == "cells" else target.reported)
-    if target.shows == "cells":
-        lines = _cells(comparison, found.get("cells", {}))
-    else:
-        lines = _over_tau(comparison, target.shows, found.get("curves", {}).get(plain, {}))
-    claims = found.get("claims", []) if plain == "small_cifar5" else []
+    comparison = compare(results)
     return {
         "target": name,
-        "title": target.title,
+        "title": TARGETS[name].title,
         "scale": scale,
-        "source": found.get("source", "not reported here: the data file of the paper's numbers has none for this"),
         "seeds": comparison["seeds"],
-        "dataset": plain,
-        "lines": lines,
-        "claims": [_checked(claim, comparison) for claim in claims],
+        "dataset": plain_name(specs[0].dataset),
+        **beside(name, comparison),
         "differences": differences(name, specs, scale),
         "comparison": comparison,
         "seconds": round(time.time() - started, 1),
     }
 
 
-def plan(
-    name: str,
-    *,
-    dataset: str = "",
-    scale: str = "quick",
-    seeds: Sequence[int] = (),
-    overrides: Mapping[str, Any] | None = None,
-) -> list[Spec]:
-    """The experiments of a target, one per seed; raises as :func:`reproduce`."""
-    if name not in TARGETS:
-        raise UsageError(f"There is no '{name}' to reproduce; choose one of {', '.join(TARGETS)}.")
-    if scale not in SCALES:
-        raise UsageError(f"There is no scale '{scale}'; choose quick or paper.")
-    target, settings = TARGETS[name], dict(SCALES[scale])
-    dataset = dataset or (QUICK_DATASETS.get(target.dataset, target.dataset) if scale == "quick" else target.dataset)
-    if not dataset:
-        raise UsageError(
-            f"{name} is about ImageNet-100, which does not come with this program; name a folder with a folder of "
-            "images per class, for example --dataset 'imagenet100?size=64'."
-        )
-    paper_seeds = settings.pop("seeds")
-    if name == "figure1":
-        settings |= {"recipe": "quick", "model": "mlp:100", "draws": 100, "attacks": "gaussian"}
-    elif scale == "paper":
-        settings["model"] = "resnet50" if name == "table_c5" else "resnet18"
-    if dataset not in ("small_cifar5", "cifar10"):
-        settings["recipe"] = "quick"  # the paper's recipes are for its own data
-    # the paper forgets among all training samples, and its settings need none that are held out
-    settings |= {
-        "dataset": with_validation(dataset, 0),
-        "forget": target.forget,
-        "methods": _methods(target, dataset, scale),
-    }
-    settings |= dict(overrides or {})
-    return [make_spec(**settings, seed=seed) for seed in seeds or paper_seeds]
+def beside(name: str, comparison: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers of a comparison beside those the paper has for the same data.
 
+    Args:
+        name: key of :data:`~rurk_core.compare.targets.TARGETS`.
+        comparison: of :func:`~rurk_core.compare.table.compare`.
 
-def _methods(target: Target, dataset: str, scale: str) -> list[dict[str, Any]]:
-    """The target's methods that exist, with the paper's settings for the data set."""
-    whole_class = ":0." not in target.forget and target.forget.startswith("class:")
-    suffix = " class" if whole_class else ""
-    title = DATASETS[dataset].title if dataset in DATASETS else ""
-    wanted = [
-        f"paper, {title}{suffix}", f"paper, {title.replace('Small', 'small')}{suffix}",
-        f"paper, {title}", f"paper, {title.replace('Small', 'small')}", "paper", dataset, "default",
-    ]  # fmt: skip
-    found = []
-    for key in target.methods:
-        method, *change = key.split(" ")
-        if method in METHODS:
-            preset = next(name for name in wanted if name in METHODS[method].presets)
-            config = _ablated(*change) if change else QUICK_CHANGES.get(method, {}) if scale == "quick" else {}
-            found.append({"method": method, "preset": preset, "config": config, "label": " ".join(change) or method})
-    return found
-
-
-def _ablated(name: str, value: str) -> dict[str, Any]:
-    if name == "lambda":
-        return {"lambda_f": float(value), "lambda_a": float(value)}
-    if name == "search":
-        kind, _, steps = value.partition("-")
-        return {"search": kind} | ({"pgd_steps": int(steps)} if steps else {})
-    return {name: float(value) if name == "tau" else int(value)}
-
-
-def differences(name: str, specs: Sequence[Spec], scale: str) -> list[str]:
-    """What is not as in the paper, in plain sentences."""
-    spec, target = specs[0], TARGETS[name]
-    recipe, dataset = spec.training(), plain_name(spec.dataset)
-    network = {"figure1": "one hidden layer of 100", "table_c5": "ResNet-50"}.get(name, "ResNet-18")
-    said = [
-        f"Seeds {', '.join(str(s.seed) for s in specs)} (the paper's: {', '.join(map(str, PAPER_SEEDS))}); a seed here "
-        "changes the training of every model as well as the unlearning.",
-        f"{spec.references} re-trained models per seed stand for Re-train; the paper has one.",
-        f"Network {spec.model} (the paper's: {network}), with the paper's settings of a method where it states them.",
-        f"{spec.draws} copies of a sample at each radius (the paper's: 100); perturbations: {', '.join(spec.attacks)}.",
-        f"The Original is trained {recipe.train.epochs} epochs, a Re-train {recipe.reference.epochs}"
-        + (f", both after {recipe.pretrain.epochs} epochs of pre-training on CIFAR-10." if recipe.pretrain else "."),
-    ]
-    if target.dataset and dataset != target.dataset:
-        said.append(
-            f"Data set {dataset} (the paper's: {target.dataset}; --dataset {target.dataset} takes it, and --plan "
-            "says for how long)."
-        )
-    if dataset == "cifar10":
-        said.append("The whole training set of CIFAR-10 is used; the paper holds a fifth of it out for validation.")
-    if dataset == "small_cifar5":
-        said.append("Small CIFAR-5 is the first 200 training and test images of each of the first five classes.")
+    Returns:
+        ``{"source", "lines", "claims"}``. A line is ``{"model", "title", "settings", "metric", "unit", "ours", "sd",
+        "n", "over", "paper", "paper_over", "difference", "agrees", "doubt"}`` in shown units, of a figure with
+        ``"attack"`` and ``"tau"``. "agrees": the paper's mean over three seeds lies where another such mean of ours
+        would in :data:`~rurk_core.compare.spreads.LEVEL` of all cases, ± t s √(1/n + 1/3) (None: one of the two is not
+        known, or we have one seed). "doubt" says where the paper's number does not follow from its others. "failed"
+        instead of numbers where a method failed with every seed. Claims are as in :func:`held_against`.
+    """
+    target, plain = TARGETS[name], plain_name(comparison["spec"]["dataset"])
+    found = reported(plain if target.reported == "cells" else target.reported)
     if target.shows == "cells":
-        said.append("The paper does not say how it fine-tunes for re-learn time: here SGD, rate 0.01, momentum 0.9.")
-    missing = [key for key in target.methods if key.split(" ")[0] not in METHODS]
-    if missing:
-        said.append(f"Methods that do not exist here: {', '.join(missing)}.")
-    if name == "table_c4":
-        said.append("The paper also takes VGG-11 in this table: give --model vgg11 to 'rurk compare' for that.")
-    if scale == "quick" and name != "figure1":
-        said.append(
-            "Quick scale: a small network that is trained briefly. Read the order of methods, not the decimals."
-        )
-        changed = {m.key: QUICK_CHANGES[m.key] for m in spec.methods if m.key in QUICK_CHANGES}
-        for key, settings in changed.items():
-            words = ", ".join(f"{setting} = {value}" for setting, value in settings.items())
-            said.append(f"At this scale {METHODS[key].title} runs with {words}, to fit two cores and their memory.")
-    return [*said, "The paper's standard deviations are not in the data file, so only our spread is used.", NUMBERED]
+        lines = _cells(comparison, found.get("cells", {}))
+    else:
+        lines = _over_tau(comparison, target.shows, found.get("curves", {}).get(plain, {}))
+    claims = found.get("claims", []) if plain == "small_cifar5" else []
+    return {
+        "source": found.get("source", "not reported here: the data file of the paper's numbers has none for this"),
+        "lines": lines,
+        "claims": [held_against(claim, comparison, target.shows) for claim in claims],
+    }
 
 
-def _line(ours: float | None, sd: float | None, paper: Any, scale: float, **about: Any) -> dict[str, Any]:
+def _agrees(difference: float | None, sd: float | None, n: int) -> bool | None:
+    if difference is None or sd is None or n < 2:
+        return None
+    reach = student.ppf((1 + LEVEL) / 2, n - 1) * sd * math.sqrt(1 / n + 1 / len(PAPER_SEEDS))
+    return bool(abs(difference) <= reach)
+
+
+def _line(ours: float | None, sd: float | None, n: int, paper: Any, scale: float, **about: Any) -> dict[str, Any]:
     """One number beside the paper's, in shown units."""
     over = isinstance(paper, dict)
     value = paper["over"] if over else paper
     shown = None if value is None else value if over else scale * value
     difference = None if ours is None or shown is None or over else scale * ours - shown
-    agrees = None if difference is None or sd is None else abs(difference) <= scale * sd
     numbers = {"ours": ours, "sd": sd}
     return about | {n: None if v is None else round(scale * v, 4) for n, v in numbers.items()} | {
+        "n": n,
         "paper": None if shown is None else round(shown, 4),
         "paper_over": over,
         "difference": None if difference is None else round(difference, 4),
-        "agrees": agrees,
+        "agrees": _agrees(difference, None if sd is None else scale * sd, n),
     }  # fmt: skip
 
 
@@ -308,56 +158,93 @@ def _cells(comparison: Mapping[str, Any], paper: Mapping[str, Any]) -> list[dict
             if cell is None and value is None:
                 continue
             mean, sd = (cell["mean"], cell["sd"]) if cell else (None, None)
-            about = _about(row) | {"metric": metric.title, "unit": metric.unit}
-            counts = {"n": cell["n"] if cell else 0, "over": cell["over"] if cell else 0}
-            lines.append(_line(mean, sd, value, metric.scale, **about, **counts))
+            about = _about(row) | {"metric": metric.title, "unit": metric.unit, "over": cell["over"] if cell else 0}
+            doubt = _doubt(row["name"], paper) if key == "avg_gap" else ""
+            lines.append(_line(mean, sd, cell["n"] if cell else 0, value, metric.scale, **about, doubt=doubt))
     return lines
+
+
+def _doubt(model: str, paper: Mapping[str, Any]) -> str:
+    """What the paper's cells of a model give for its Avg. Gap, where that is another number than it prints."""
+    rows = [paper.get(name, {}) for name in (model, RETRAIN)]
+    if any(row.get(share) is None for row in rows for share in SHARES):
+        return ""
+    gap = sum(abs(rows[0][share] - rows[1][share]) for share in SHARES) / len(SHARES)
+    apart = abs(gap - rows[0]["avg_gap"]) > 2e-4  # what rounding can do
+    return f"the paper's own cells of this row give {100 * gap:.2f}" if apart else ""
 
 
 def _over_tau(comparison: Mapping[str, Any], figure: str, paper: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A figure of the curves under random draws, at every radius."""
-    ratio = figure in ("r_mean", "ratio_of_means")
-    curves = {curve["name"]: curve for curve in comparison["curves"] if curve["attack"] == "gaussian"}
-    lines = []
+    """A figure of the curves at every radius, under each perturbation; the paper's are under random draws."""
+    ratio, seeds, lines = figure in ("r_mean", "ratio_of_means"), len(comparison["seeds"]), []
     for row in comparison["rows"]:
         if row["name"] == RETRAIN:
             continue
-        if row["name"] not in curves:
+        curves = [curve for curve in comparison["curves"] if curve["name"] == row["name"]]
+        if not curves:
             lines.append(_failed(row))
-            continue
-        curve, known = curves[row["name"]], paper.get(row["name"])
-        step = curve["taus"][1] - curve["taus"][0] if len(curve["taus"]) > 1 else 1.0
-        for at, tau in enumerate(curve["taus"]):
-            value = None
-            if known:
-                nearest = min(range(len(known["taus"])), key=lambda i: abs(known["taus"][i] - tau))
-                value = known["values"][nearest] if abs(known["taus"][nearest] - tau) < step / 4 else None
-            mean, low, high = (curve[figure][edge][at] for edge in ("mean", "low", "high"))
-            many = len(comparison["seeds"]) > 1 and mean is not None
-            about = _about(row) | {"tau": tau, "metric": figure, "unit": "×" if ratio else "%"}
-            line = _line(mean, (high - low) / 2 if many else None, value, 1 if ratio else 100, **about)
-            lines.append(line | {"n": len(comparison["seeds"]), "over": 0})
+        for curve in curves:
+            known = paper.get(row["name"]) if curve["attack"] == RANDOM else None
+            for at, tau in enumerate(curve["taus"]):
+                about = _about(row) | {"attack": curve["attack"], "tau": tau, "metric": figure}
+                about |= {"unit": "×" if ratio else "%", "over": 0, "doubt": ""}
+                mean, sd = (curve[figure][name][at] for name in ("mean", "sd"))
+                lines.append(_line(mean, sd, seeds, _near(known, tau, curve["taus"]), 1 if ratio else 100, **about))
     return lines
 
 
-def _checked(claim: Mapping[str, Any], comparison: Mapping[str, Any]) -> dict[str, Any]:
-    """What the paper says of its curves, held against ours: at how many radii of its range it is so, by model."""
-    curves = {curve["name"]: curve for curve in comparison["curves"] if curve["attack"] == "gaussian"}
+def _near(known: Mapping[str, Any] | None, tau: float, taus: Sequence[float]) -> float | None:
+    """The paper's value at a radius, where it has one within a quarter of our step."""
+    if not known:
+        return None
+    nearest = min(range(len(known["taus"])), key=lambda i: abs(known["taus"][i] - tau))
+    step = taus[1] - taus[0] if len(taus) > 1 else 1.0
+    return known["values"][nearest] if abs(known["taus"][nearest] - tau) < step / 4 else None
+
+
+def held_against(claim: Mapping[str, Any], comparison: Mapping[str, Any], figure: str) -> dict[str, Any]:
+    """What the paper says of its curves of residual knowledge under random draws, held against ours.
+
+    At a radius the claim holds where all of our interval is as it says, and does not where none of it is. The interval
+    is Student's, of the mean over seeds, from three seeds on; of fewer seeds it is our number and how far one more
+    re-training lies from the others (:func:`~rurk_core.compare.spreads.spread_of_apart`).
+
+    Returns:
+        The claim with ``found``: model → ``{"verdict", "holds", "fails", "of", "lowest", "highest"}``; the verdict
+        "holds" (at all radii), "does not hold" (at some radius for sure) or "cannot tell".
+    """
+    curves = {curve["name"]: curve for curve in comparison["curves"] if curve["attack"] == RANDOM}
+    low, high = claim.get("above", -math.inf), claim.get("below", math.inf)
     found = {}
     for model in claim["models"]:
-        curve = curves.get(model)
-        if curve is None:
+        if model not in curves:
             continue
-        inside = [
-            value
-            for tau, value in zip(curve["taus"], curve["ratio_of_means"]["mean"], strict=True)
-            if claim["from"] <= tau <= claim["to"] + 1e-9 and value is not None
-        ]
-        holds = sum(claim.get("above", -1) <= value <= claim.get("below", float("inf")) for value in inside)
+        curve, holds, fails = curves[model], 0, 0
+        inside = [at for at, tau in enumerate(curve["taus"]) if claim["from"] <= tau <= claim["to"] + 1e-9]
+        values = [value for at in inside if (value := curve[figure]["mean"][at]) is not None]
+        for at in inside:
+            reach = _reach(curve, figure, at, len(comparison["seeds"]))
+            if reach is not None:
+                holds += low <= reach[0] and reach[1] <= high
+                fails += reach[1] < low or high < reach[0]
+        verdict = "does not hold" if fails else "holds" if inside and holds == len(inside) else "cannot tell"
         found[model] = {
+            "verdict": verdict,
             "holds": holds,
+            "fails": fails,
             "of": len(inside),
-            "lowest": min(inside, default=None),
-            "highest": max(inside, default=None),
+            "lowest": min(values, default=None),
+            "highest": max(values, default=None),
         }
     return dict(claim) | {"found": found}
+
+
+def _reach(curve: Mapping[str, Any], figure: str, at: int, seeds: int) -> tuple[float, float] | None:
+    """The interval of a curve at a radius; None where there is no number or nothing to tell its spread from."""
+    mean, sd, spread = curve[figure]["mean"][at], curve[figure]["sd"][at], curve["bands"][figure]["spread"][at]
+    if mean is None:
+        return None
+    if seeds >= len(PAPER_SEEDS) and sd is not None:
+        reach = student.ppf((1 + LEVEL) / 2, seeds - 1) * sd / math.sqrt(seeds)
+        return mean - reach, mean + reach
+    return (mean + spread[0], mean + spread[1]) if spread else None

@@ -80,9 +80,9 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
         are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody measured is
         None in place of a cell.
 
-        A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "low", "high"}, "bands": {FIGURE: {"low", "high"}}}``
-        for the figures of :data:`CURVES`, lowest and highest over seeds; ``bands`` are the references' own, each held
-        against the others, of the figures of :data:`BANDS`.
+        A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "sd", "low", "high"}, "bands": {FIGURE: {"low", "high",
+        "spread"}}}`` for the figures of :data:`CURVES`, lowest and highest over seeds; ``bands`` are the references'
+        own, each held against the others, of the figures of :data:`BANDS`, ``spread`` as in a cell.
     """
     found = _members(results)
     references: dict[int, list[Result]] = {}
@@ -264,19 +264,22 @@ def _curves(name: str, members: Members) -> list[dict[str, Any]]:
         columns = list(zip(*[entry["taus"] for entry in entries], strict=True))  # [tau][seed]
         curve: dict[str, Any] = {"attack": attack, "name": name, "taus": [column[0]["tau"] for column in columns]}
         for figure in CURVES:
-            curve[figure] = _span([[at[figure] for at in column] for column in columns])
-        curve["bands"] = {
-            figure: {
-                edge: values
-                for edge, values in _span(
-                    [[value for at in column for value in at["among_references"][figure]] for column in columns]
-                ).items()
-                if edge != "mean"
-            }
-            for figure in BANDS
-        }
+            values = [[at[figure] for at in column] for column in columns]
+            deviations = [None if None in at else mean_and_deviation(at)[1] for at in values]
+            curve[figure] = _span(values) | {"sd": deviations}
+        curve["bands"] = {figure: _band(columns, figure) for figure in BANDS}
         curves.append(curve)
     return curves
+
+
+def _band(columns: Sequence[Sequence[Result]], figure: str) -> dict[str, list[Any]]:
+    """The references' own figure at every radius over all seeds, and how far one more of them would lie."""
+    each = [[at["among_references"][figure] for at in column] for column in columns]  # [tau][seed][reference]
+    span = _span([[value for apart in column for value in apart] for column in each])
+    spreads = [[spread_of_apart(apart) for apart in column if apart and None not in apart] for column in each]
+    known = [[spread for spread in column if spread] for column in spreads]
+    reach = [[min(low for low, _ in at), max(high for _, high in at)] if at else None for at in known]
+    return {"low": span["low"], "high": span["high"], "spread": reach}
 
 
 def _span(columns: Sequence[Sequence[float | None]]) -> dict[str, list[float | None]]:

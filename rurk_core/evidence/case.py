@@ -152,6 +152,7 @@ def rows(table: Verdicts, chosen: slice) -> Verdicts:
         counts=table.counts[:, chosen],
         agreement=table.agreement[:, :, chosen],
         margins=None if table.margins is None else table.margins[:, chosen],
+        halves=None if table.halves is None else table.halves[:, chosen],
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,12 @@ from ..arrays import Ints
 from .case import Case, judge_case, why_not
 from .law import FINDINGS, RATE, Judged
 from .null import NEEDED
-from .specific import SPECIFIC
+from .specific import FEW_PEERS, SPECIFIC, Specific
 from .tables import moving
 from .whole import Whole
 
-FIRST = 8
-"""Re-trained models to begin with, where there are too few to say anything."""
+FIRST = {"references": 8, "members": 3}
+"""Re-trained models, and further Originals, to begin with, where there are too few to say anything."""
 SAID = {
     "residual": "residual knowledge",
     "over_forgotten": "over-forgotten",
@@ -26,6 +26,12 @@ SAID = {
     "cannot_tell": "cannot be told",
 }
 """The findings in words."""
+
+
+def _further(specific: Specific | None, place: int) -> int | None:
+    """The further Originals of :attr:`Specific.settles`: all but the Original."""
+    found = 0 if specific is None or specific.settles is None else int(specific.settles[place])
+    return found - 1 if found else None
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,16 @@ STATISTICS: tuple[Statistic, ...] = (
         "detectable", "smallest excess in log-odds that would be found in 4 of 5 cases", lambda j, i: j.detectable[i]
     ),
     Statistic("settles", "re-trained models that would settle it in 4 of 5 cases", lambda j, i: j.settles[i] or None),
+    Statistic(
+        "settles_draws",
+        "copies at each radius that would settle it in 4 of 5 cases",
+        lambda j, i: j.settles_draws[i] or None,
+    ),
+    Statistic(
+        "settles_members",
+        "further Originals that would show memory of this very sample in 4 of 5 cases, if it is remembered as by them",
+        lambda j, i: _further(j.specific, i),
+    ),
     Statistic(
         "specific",
         "whether memory of this very sample, beyond its class, is shown",
@@ -114,18 +130,43 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Settling:
+    """What would settle samples that are open.
+
+    Attributes:
+        what: "references", "draws" or "members", as a run calls them; number: how many in all; now: how many there are.
+        samples: how many more would be told in 4 of 5 cases; where nothing can be told yet, all that are open.
+    """
+
+    what: str
+    number: int
+    now: int
+    samples: int
+
+
+@dataclass(frozen=True)
 class Findings:
     """All samples of a case, those with the most beyond a re-training first, and the set.
 
     Attributes:
         samples: the findings; judged: the evidence behind them, None where there is none, and ``why`` says why.
-        held_out: samples of the classes that no model has seen, which are judged too.
+        peers: class → samples of it that no model has seen, which are judged too.
+        draws: copies at each radius; members: further Originals.
+        radii: at how many radii the counted copies lie.
     """
 
     samples: list[Finding]
     judged: Judged | None
     why: str
-    held_out: int
+    peers: dict[int, int]
+    draws: int
+    members: int
+    radii: int = 1
+
+    @property
+    def held_out(self) -> int:
+        """Samples of the classes that no model has seen."""
+        return sum(self.peers.values())
 
     def counts(self) -> dict[str, int]:
         """How many samples have which finding."""
@@ -144,21 +185,32 @@ class Findings:
         """Samples found residual of which memory of the very sample is shown."""
         return sum(found.finding == "residual" and found.row.get("specific") == "shown" for found in self.samples)
 
-    def settling(self) -> tuple[int, int] | None:
-        """(K, samples): with so many re-trained models half of the open samples that any number can settle would be.
+    def settling(self) -> list[Settling]:
+        """What would settle what is open; nothing that would settle no sample more.
 
-        None where nothing is open, or no number up to the bound would settle it.
+        Of each kind as many as settle half of the open samples that any number of it can.
         """
-        k = len(self.samples[0].references)
-        needed = sorted(
-            max(found.row["settles"], NEEDED)
-            for found in self.samples
-            if found.finding == "cannot_tell" and found.row.get("settles") and found.row["settles"] > k
-        )
-        if not needed:
-            return (FIRST, len(self.samples)) if k < NEEDED and not self.why.startswith("Copies") else None
-        half = needed[(len(needed) - 1) // 2]
-        return half, sum(more <= half for more in needed)
+        k, rows = len(self.samples[0].references), [one.row for one in self.samples if one.finding == "cannot_tell"]
+        if k < NEEDED or self.judged is None:
+            few = k < NEEDED and not self.why.startswith("Copies")
+            return [Settling("references", FIRST["references"], k, len(self.samples))] if few else []
+        memory = [row for row in map(self.memory_open, self.samples) if row is not None]
+        specific = self.judged.specific
+        found = [
+            _half("references", [row["settles"] for row in rows], k),
+            _half("draws", [row["settles_draws"] for row in rows], self.draws),
+            _half("members", [row["settles_members"] for row in memory], self.members),
+        ]
+        if memory and specific is not None and specific.settles is None and self.members < FIRST["members"]:
+            found[-1] = Settling("members", FIRST["members"], self.members, len(memory))
+        return [one for one in found if one]
+
+    def memory_open(self, one: Finding) -> dict[str, Any] | None:
+        """The row of a residual sample of which more models could show memory of it; None of all others."""
+        if self.judged is None or not self.judged.originals:
+            return None
+        open_ = one.finding == "residual" and one.row.get("specific") == "cannot_tell"
+        return one.row if open_ and self.peers.get(one.label, 0) >= FEW_PEERS else None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -178,6 +230,7 @@ class Findings:
                 name: plain(getattr(specific, f"set_{name}")) if specific else None
                 for name in ("excess", "low", "high", "p")
             },
+            "settling": [asdict(one) for one in self.settling()],
             "missing": [self.why] if self.why else list(judged.missing) if judged else [],
         }
 
@@ -202,8 +255,26 @@ def find(case: Case, *, rate: float = RATE) -> Findings:
         )
         for place in range(len(u))
     ]
-    held = len(case.peers.samples) - (len(u) if case.on_itself else 0) if case.peers else 0
-    return Findings([found[place] for place in _order(found, judged)], judged, why_not(case), held)
+    labels = case.peers.labels[len(u) if case.on_itself else 0 :] if case.peers else np.zeros(0, int)
+    peers = {int(label): int(count) for label, count in zip(*np.unique(labels, return_counts=True), strict=True)}
+    return Findings(
+        [found[place] for place in _order(found, judged)],
+        judged,
+        why_not(case),
+        peers,
+        case.verdicts.draws,
+        len(case.members[0].models) if case.members else 0,
+        len(at),
+    )
+
+
+def _half(what: str, numbers: list[int | None], now: int) -> Settling | None:
+    """As many of ``what`` as settle half of the samples that can be settled by more than there are ``now``."""
+    needed = sorted(number for number in numbers if number and number > now)
+    if not needed:
+        return None
+    half = needed[(len(needed) - 1) // 2]
+    return Settling(what, half, now, sum(number <= half for number in needed))
 
 
 def _order(found: list[Finding], judged: Judged | None) -> Ints:

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit, ndtr, ndtri, stdtrit
+from scipy.special import logit, ndtri
 from scipy.stats import false_discovery_control
 
 from ..errors import UsageError
@@ -39,7 +39,8 @@ from .null import (
     held_against_each_other,
     whole_model_shift,
 )
-from .specific import Specific, in_out_ratio, judge_specific
+from .settles import LEVEL, POWER, more_draws, more_references
+from .specific import FEW_PEERS, Specific, in_out_ratio, judge_specific
 from .whole import Whole, judge_whole
 
 Floats = NDArray[np.floating]
@@ -49,10 +50,10 @@ FINDINGS = ("residual", "over_forgotten", "clear", "nothing_to_see", "cannot_tel
 """What is said of a sample, by code."""
 RATE = 0.05
 """False-discovery rate of the lists."""
-LEVEL = 0.95
-POWER = 0.8
-MOST_REFERENCES = 64
-"""Beyond which "more references" is not called an answer."""
+TOO_FEW_PEERS = (
+    "There are too few held-out samples of these classes to tell memory of a sample apart: it takes "
+    f"{FEW_PEERS} of a class."
+)
 LEAST_NULL = 30
 """Statistics of references (K × samples) that tails are read from, at least."""
 
@@ -62,7 +63,7 @@ class Judged:
     """What can be said of a model; arrays are float64 [N] unless said, NaN where something is missing.
 
     Attributes:
-        references: K; rate: false-discovery rate of the lists.
+        references: K; originals: A, models that saw the samples; rate: false-discovery rate of the lists.
         own: mean log-odds of the model; expected: of a re-training; low, high: between these lies one more
             re-training with 95% probability; all within ±12.
         deviate: standard normal deviate of ``own`` under the law.
@@ -74,7 +75,9 @@ class Judged:
         detectable: smallest excess in log-odds over ``expected`` that would be *listed* in 4 of 5 cases, with the
             others that are listed here; infinite where none within the bound.
         settles: int64, smallest K at which both a re-training would be clear and the Original listed in 4 of 5
-            cases; 0 where none up to :data:`MOST_REFERENCES`, or without an Original.
+            cases; 0 where none up to :data:`~rurk_core.evidence.settles.MOST_REFERENCES`, or without an Original.
+        settles_draws: int64, the same of copies at each radius with the references there are; 0 also where it is not
+            known what copies do; drawn: their share of the variance between re-trainings, NaN where it is not known.
         specific: the sample-specific part; None without held-out samples.
         shift: whether re-trainings are better or worse as a whole; None with fewer than three.
         whole: the set; None with fewer than two references.
@@ -82,6 +85,7 @@ class Judged:
     """
 
     references: int
+    originals: int
     rate: float
     own: Floats
     expected: Floats
@@ -97,6 +101,8 @@ class Judged:
     told_apart: NDArray[np.bool_]
     detectable: Floats
     settles: Ints
+    settles_draws: Ints
+    drawn: float
     specific: Specific | None
     shift: Shift | None
     whole: Whole | None
@@ -142,6 +148,8 @@ def judge(
     originals: Floats | None = None,
     peers: Peers | None = None,
     labels: Ints | None = None,
+    draws: int = 0,
+    drawn: float = np.nan,
     rate: float = RATE,
 ) -> Judged:
     """The finding on every sample and on the set. Pure: arrays of mean log-odds in, arrays out.
@@ -152,6 +160,8 @@ def judge(
             or their unlearned copies); not the model itself.
         peers: the same models on held-out samples, about 200 of each class.
         labels: int64 [N], classes; zeros if left out.
+        draws: copies behind a mean, at each radius; drawn: their share of the variance between re-trainings
+            (:func:`~rurk_core.evidence.settles.share_of_draws`), for what would settle a sample.
         rate: false-discovery rate of the lists, in (0, 1).
 
     Raises:
@@ -169,7 +179,7 @@ def judge(
     missing = _missing(len(references), seen, peers)
     if len(references) < 2:
         return _nothing(own, references, rate, tuple(missing))
-    return _judged(own, references, seen, peers, labels, rate, missing)
+    return _judged(own, references, seen, peers, labels, draws, drawn, rate, missing)
 
 
 def _missing(k: int, seen: Floats | None, peers: Peers | None) -> list[str]:
@@ -193,6 +203,8 @@ def _judged(
     seen: Floats | None,
     peers: Peers | None,
     labels: Ints,
+    draws: int,
+    drawn: float,
     rate: float,
     missing: list[str],
 ) -> Judged:
@@ -215,18 +227,16 @@ def _judged(
     low, high = (here.values(law.edge((1 - LEVEL) / 2, above=above)) for above in (False, True))
     specific = None
     if peers is not None and k >= NEEDED:
-        every = np.concatenate([labels, _labels(peers)])
-        z_inside = None if inside is None else null.statistic(inside)
-        both = {"inside": z_inside, "loo_inside": loo_inside}
-        specific = judge_specific(z, loo, every, np.arange(len(z)) >= n, null.centre, **both, rate=rate)
-        if specific is None:
-            missing.append("There are too few held-out samples of these classes to tell memory of a sample apart.")
+        beside = (None if inside is None else null.statistic(inside), loo_inside)
+        specific = _specific(z, loo, beside, labels, peers, null.centre, q_residual <= rate, rate)
+        missing += [TOO_FEW_PEERS] if specific is None else []
     cut = rate * min(int((q_residual <= rate).sum()) + 1, n) / n  # with this one listed too
     finding = np.full(n, FINDINGS.index("cannot_tell"))
     if k >= NEEDED:
         finding = _called(here, law, z[:n], high, typical, told, q_residual, q_forgotten, rate)
     return Judged(
         references=k,
+        originals=0 if seen is None else len(seen),
         rate=rate,
         own=own,
         expected=expanded(here.centre),
@@ -241,11 +251,36 @@ def _judged(
         ratio=None if z_seen is None or len(z_seen) < 2 else in_out_ratio(z[:n], z_seen),
         told_apart=told,
         detectable=_detectable(here, law, cut),
-        settles=np.zeros(n, np.int64) if typical is None else _settles(here, k, law, typical, cut),
+        **_settled(here, k, law, typical, cut, draws, drawn),
         specific=specific,
         shift=whole_model_shift(compressed(references), here) if k >= NEEDED else None,
         whole=judge_whole(own, references, seen, here),
         missing=tuple(missing),
+    )
+
+
+def _specific(
+    z: Floats,
+    loo: Floats,
+    inside: tuple[Floats | None, Floats | None],
+    labels: Ints,
+    peers: Peers,
+    centre: Floats,
+    asked: NDArray[np.bool_],
+    rate: float,
+) -> Specific | None:
+    """:func:`judge_specific` of samples and held-out peers in one row; ``asked`` [N] of the samples alone."""
+    held = np.arange(len(z)) >= len(labels)
+    return judge_specific(
+        z,
+        loo,
+        np.concatenate([labels, _labels(peers)]),
+        held,
+        centre,
+        inside=inside[0],
+        loo_inside=inside[1],
+        asked=np.r_[asked, np.zeros(len(peers.own), bool)],
+        rate=rate,
     )
 
 
@@ -272,6 +307,20 @@ def _called(
     return found
 
 
+def _settled(
+    null: Null, k: int, law: Calibrated, typical: Floats | None, cut: float, draws: int, drawn: float
+) -> dict[str, Any]:
+    """What would settle samples; of nothing that saw them it cannot be said."""
+    if typical is None:
+        no = np.zeros(len(null.centre), np.int64)
+        return {"settles": no, "settles_draws": no, "drawn": drawn}
+    return {
+        "settles": more_references(null, k, law, typical, cut),
+        "settles_draws": more_draws(null, k, law, typical, cut, draws, drawn),
+        "drawn": drawn,
+    }
+
+
 def _labels(peers: Peers) -> Ints:
     return np.zeros(len(peers.own), np.int64) if peers.labels is None else np.asarray(peers.labels)
 
@@ -290,24 +339,6 @@ def _detectable(null: Null, law: Calibrated, cut: float) -> Floats:
     return np.where(needed > compressed(np.array(BOUND)), np.inf, found)
 
 
-def _settles(null: Null, k: int, law: Calibrated, typical: Floats, cut: float) -> Ints:
-    """The smallest K that settles, see :class:`Judged`; tails are taken to stay as far beyond Student's as they are."""
-    spread = null.spread / np.sqrt(1 + 1 / k)
-    effect = (null.values(typical) - null.centre) / spread
-    excess = [law.edge(p) + ndtri(p) for p in (cut, (1 - LEVEL) / 2)]
-    found = np.zeros(len(effect), np.int64)
-    for more in range(MOST_REFERENCES, NEEDED - 1, -1):
-        weight = 1.0 if np.isinf(null.prior) else null.prior / (null.prior + more - 1)
-        freedom = 1 / (1 / (null.prior + more - 1) + weight**2 / ((more - 1) * null.effective))
-        lists, clears = (
-            -stdtrit(freedom, ndtr(ndtri(p) - over)) for p, over in zip((cut, (1 - LEVEL) / 2), excess, strict=True)
-        )
-        reach = np.sqrt(1 + 1 / more)
-        told = (effect / reach >= lists + ndtri(POWER)) & (effect / 2 / reach >= clears + ndtri(POWER))
-        found[told] = more
-    return found
-
-
 def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, ...]) -> Judged:
     """With one reference: what was measured, and no statistics."""
     nan, one = np.full(len(own), np.nan), np.ones(len(own))
@@ -315,6 +346,7 @@ def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, .
     cannot = np.full(len(own), FINDINGS.index("cannot_tell"))
     return Judged(
         references=len(references),
+        originals=0,
         rate=rate,
         own=own,
         expected=np.clip(references.mean(0), -BOUND, BOUND),
@@ -330,6 +362,8 @@ def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, .
         told_apart=no.astype(bool),
         detectable=np.full(len(own), np.inf),
         settles=no,
+        settles_draws=no,
+        drawn=np.nan,
         specific=None,
         shift=None,
         whole=None,

@@ -20,12 +20,16 @@ from scipy.stats import false_discovery_control, norm
 from scipy.stats import t as student
 
 from .null import LEAST_SPREAD, calibrated, fit_tail, variance_law
+from .settles import POWER
 
 Floats = NDArray[np.floating]
 Ints = NDArray[np.integer]
 
 SPECIFIC = ("shown", "not_shown", "cannot_tell")
 """What is said of the specific part, by code."""
+MEMBERS = (2, 4, 8, 16, 32)
+"""Models that saw the samples, in all, of which it is asked what so many would show."""
+STEPS = 20
 FEW_PEERS = 20
 """Held-out samples of a class below which nothing is said of its samples."""
 
@@ -40,6 +44,8 @@ class Specific:
             (Benjamini–Hochberg); 1 where there are too few peers.
         said: int64 [N], index into :data:`SPECIFIC`.
         ratio: float64 [N], log likelihood ratio in/out with siblings; None without.
+        settles: int64 [N], of samples found residual how many models that saw them, in all, would show memory in 4 of 5
+            cases, see :func:`more_members`; None with fewer than two such models.
         set_excess: mean deviate of the forget set beyond that of peers as hard, and beyond what re-trainings have, in
             standard deviations; set_low, set_high: its 95% interval, one more re-training taken off; set_p: one-sided.
         held_out: how many peers.
@@ -50,6 +56,7 @@ class Specific:
     q: Floats
     said: Ints
     ratio: Floats | None
+    settles: Ints | None
     set_excess: float
     set_low: float
     set_high: float
@@ -81,14 +88,52 @@ def in_out_ratio(parts: Floats, inside: Floats, spread: float = 1.0) -> Floats:
     In: Gaussian with the siblings' mean and moderated variance, widened by 1 + 1/A for one more of them. Out: mean 0,
     standard deviation ``spread``.
     """
-    a = len(inside)
+    return _ratio(parts, inside.mean(0), _moderated(inside) * (1 + 1 / len(inside)), spread)
+
+
+def _ratio(parts: Floats, mean: Floats, variance: Floats, spread: float) -> Floats:
+    return norm.logpdf(parts, mean, np.sqrt(variance)) - norm.logpdf(parts, 0, spread)
+
+
+def _moderated(inside: Floats) -> Floats:
+    """Variances [N] between models that saw the samples, [A, N], A at least 2, drawn to what they have in common."""
+    own = len(inside) - 1
     variance = np.maximum(inside.var(0, ddof=1), LEAST_SPREAD**2)
-    prior, common = variance_law(variance, a - 1)
-    if np.isinf(prior):
-        variance = np.full_like(variance, common)
-    else:
-        variance = (prior * common + (a - 1) * variance) / (prior + a - 1)
-    return norm.logpdf(parts, inside.mean(0), np.sqrt(variance * (1 + 1 / a))) - norm.logpdf(parts, 0, spread)
+    prior, common = variance_law(variance, own)
+    return np.full_like(variance, common) if np.isinf(prior) else (prior * common + own * variance) / (prior + own)
+
+
+def more_members(theirs: Floats, peers: Floats, seen: Floats, asked: NDArray[np.bool_], rate: float) -> Ints:
+    """How many models that saw the samples would show memory in 4 of 5 cases, if a model remembers as they do.
+
+    In all; int64 [N]; 0 where none of :data:`MEMBERS`, or it is not asked. What one more such model has of a sample is
+    Gaussian about what those there are have, drawn to the mean of the samples asked as far as they agree. The list is
+    as long as what is shown makes it.
+
+    Args:
+        theirs: specific parts of re-trainings, [K, N]; peers: of held-out samples under the model, [H]; seen: of models
+            that saw the samples, [A, N], A at least 2: one does not say how far such models differ; asked: bool [N];
+            rate: false-discovery rate of the list.
+    """
+    found = np.zeros(len(asked), np.int64)
+    if not asked.any():
+        return found
+    within, mean, spread = _moderated(seen), seen.mean(0), float(theirs.std())
+    doubt = within / len(seen)
+    between = max(float(mean[asked].var() - doubt[asked].mean()), 0.0)
+    kept = between / (between + doubt)
+    centre = mean[asked].mean() + kept * (mean - mean[asked].mean())
+    deviates = norm.ppf((np.arange(STEPS) + 0.5) / STEPS)[:, None]
+    for count in reversed([count for count in MEMBERS if count > len(seen)]):
+        variance = within * (1 + 1 / count)
+        at = _ratio(centre + deviates * np.sqrt(variance + kept * doubt), centre, variance, spread)
+        null = (fit_tail(_ratio(each, centre, variance, spread)) for each in (theirs, peers[:, None]))
+        p = np.maximum(*(tail.sf(at) for tail in null))
+        power = asked.astype(float)
+        for _ in deviates:  # a shorter list has a stricter cut, which makes it shorter: until it stays
+            power = (p <= rate * max(power.sum(), 1) / len(mean)).mean(0) * asked
+        found[power >= POWER] = count
+    return found
 
 
 def judge_specific(
@@ -100,10 +145,10 @@ def judge_specific(
     *,
     inside: Floats | None = None,
     loo_inside: Floats | None = None,
+    asked: NDArray[np.bool_] | None = None,
     rate: float = 0.05,
 ) -> Specific | None:
-    """The specific part from statistics of one law (:mod:`rurk_core.evidence.null`); None where no class
-    has enough peers.
+    """The specific part from statistics of one law (:mod:`rurk_core.evidence.null`); None where peers are too few.
 
     Args:
         own: of the model, [N + H], samples and held-out peers, which ``held`` tells apart; labels: their classes;
@@ -111,18 +156,20 @@ def judge_specific(
         loo: of every reference against the others, [K, N + H].
         inside: of models that saw the samples, [A, N + H]; loo_inside: the same under the laws of ``loo``,
             [K, A, N + H].
+        asked: bool [N + H], samples of which it is to be said what more models that saw them would show; all without.
     """
     parts, null = (specific_parts(values, labels, held) for values in (own, loo))
     told = np.isfinite(parts) & ~held
     if not told.any():
         return None
-    mine, theirs, ratio = parts[told], null[:, told], None
+    mine, theirs, ratio, settles = parts[told], null[:, told], None, None
     law, peers = calibrated(theirs), parts[held & np.isfinite(parts)]
     seen = None if inside is None else specific_parts(inside, labels, held)[:, told]
     p, q = np.ones(len(own)), np.ones(len(own))
     if seen is not None and loo_inside is not None and len(seen) >= 2:
         spread = float(theirs.std())
-        ratio = np.full(len(own), np.nan)
+        ratio, settles = np.full(len(own), np.nan), np.zeros(len(own), np.int64)
+        settles[told] = more_members(theirs, peers, seen, told[told] if asked is None else asked[told], rate)
         ratio[told] = in_out_ratio(mine, seen, spread)
         every = specific_parts(loo_inside, labels, held)[:, :, told]
         ratios = np.stack([in_out_ratio(one, with_it, spread) for one, with_it in zip(theirs, every, strict=True)])
@@ -145,6 +192,7 @@ def judge_specific(
         q=q[~held],
         said=said[~held],
         ratio=None if ratio is None else ratio[~held],
+        settles=None if settles is None else settles[~held],
         **_set(own, loo, labels, held, difficulty),
         held_out=int(held.sum()),
     )

@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..measure.residual import Verdicts
 from ..measure.verdicts import EACH
 from .law import RATE, Judged, Peers, judge, log_odds_of_counts
+from .settles import share_of_draws
 
 WITHOUT_MARGINS = (
     "This table was made by a version that kept no log-odds: the findings rest on smoothed log-odds of counts, which "
@@ -35,6 +36,15 @@ def over_all_radii(table: Verdicts, model: str) -> Floats:
     if margins is not None:
         return margins[:, moved].astype(float).mean(1)
     return log_odds_of_counts(table.recognised(model)[:, moved].mean(1), table.draws)
+
+
+def drawn_share(table: Verdicts, references: Sequence[str]) -> float:
+    """Of the variance between ``references``, the share that comes of the copies drawn; NaN where it is not known."""
+    if table.margins is None or table.halves is None or len(references) < 2:
+        return np.nan
+    at, moved = [table.models.index(name) for name in references], moving(table.taus)
+    values, halves = (each[at][..., moved].astype(float).mean(-1) for each in (table.margins, table.halves))
+    return share_of_draws(values, halves, table.draws)
 
 
 def judge_tables(
@@ -87,5 +97,8 @@ def judge_tables(
 
     own, each, inside = arrays(forget, beside)
     peers = None if held is None else Peers(*arrays(held, beside_held), held.labels)
-    found = judge(own, each, originals=inside, peers=peers, labels=forget.labels, rate=rate)
+    drawn = drawn_share(forget, outside)
+    found = judge(
+        own, each, originals=inside, peers=peers, labels=forget.labels, draws=forget.draws, drawn=drawn, rate=rate
+    )
     return found if forget.margins is not None else replace(found, missing=(*found.missing, WITHOUT_MARGINS))

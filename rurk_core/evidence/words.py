@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from .findings import SAID, Finding, Findings
+from .findings import SAID, Finding, Findings, Settling
 from .null import NEEDED
+from .settles import MOST_REFERENCES
+from .specific import FEW_PEERS, MEMBERS
 
+AS_THEY = "the model remembers as they do"
 MANY = 8
 """Re-trained models from which on more of them help little."""
 
@@ -23,7 +26,7 @@ def sample_words(found: Finding, of: Findings) -> str:
 def sample_sentences(found: Finding, of: Findings) -> list[str]:
     """:func:`sample_words` in pieces: first the finding with the counts, then what it rests on."""
     said = SAID[found.finding]
-    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies are recognised"
+    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies{_radii(of)} are recognised"
     if found.references:
         mean = 100 * sum(found.references) / len(found.references) / found.copies
         who = f"the {len(found.references)} re-trained models" if len(found.references) > 1 else "the re-trained model"
@@ -40,13 +43,17 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
         )
     parts.append(_because(found, of))
     if row.get("specific") and found.finding == "residual":
-        parts.append(_memory(row["specific"], of.held_out))
+        parts.append(_memory(found, of))
     elif found.finding == "residual" and of.judged and of.judged.specific is None:
         parts.append(
             "Whether it is memory of this very sample or knowledge of its class cannot be told: there are too few "
             "held-out samples of the class."
         )
     return list(filter(None, parts))
+
+
+def _radii(of: Findings) -> str:
+    return " over all radii" if of.radii > 1 else ""
 
 
 def chance(name: str, value: float) -> str:
@@ -72,19 +79,79 @@ def _because(found: Finding, of: Findings) -> str:
     if judged is not None and (not found.row or found.row.get("low") is None or judged.references < NEEDED):
         return " ".join(judged.missing[:1])
     more = found.row.get("settles")
-    if more and judged is not None and more > judged.references:
-        return f"{more} re-trained models in place of {judged.references} would tell it in 4 of 5 cases."
-    if more:
+    if judged is None:
+        return ""
+    if more and more <= judged.references:
         return "As many re-trained models would have told it in 4 of 5 cases; this is one of the others."
-    return "No number of re-trained models up to 64 is sure to tell it."
+    told = []
+    if more:
+        told.append(f"{more} re-trained models in place of {judged.references} would tell it in 4 of 5 cases.")
+    elif judged.originals:
+        told.append(f"No number of re-trained models up to {MOST_REFERENCES} is sure to tell it.")
+    else:
+        told.append("No other model that saw it is there, so it is not known what would tell it.")
+    if copies := found.row.get("settles_draws"):
+        told.append(f"{'So' if more else 'But'} would {copies} copies at each radius in place of {of.draws}.")
+    elif judged.originals and np.isfinite(judged.drawn):
+        told.append(f"No number of copies is sure to: {drawn_words(judged.drawn)}.")
+    return " ".join(told)
 
 
-def _memory(said: str, held_out: int) -> str:
+def drawn_words(share: float) -> str:
+    """How much of what re-trainings differ by comes of the copies that were drawn."""
+    return f"the copies that were drawn make up {share:.0%} of the variance between re-trainings"
+
+
+def _memory(found: Finding, of: Findings) -> str:
+    said = found.row["specific"]
     if said == "shown":
-        return f"Memory of this very sample is shown: it is beyond what the model gains on {held_out} held-out samples."
+        return (
+            f"Memory of this very sample is shown: it is beyond what the model gains on {of.held_out} held-out samples."
+        )
     if said == "not_shown":
         return "Memory of this very sample is not shown: half of what models have that saw it is excluded."
-    return "Whether it is memory of this very sample or knowledge of its class cannot be told."
+    open_ = "Whether it is memory of this very sample or knowledge of its class cannot be told"
+    there, judged = of.peers.get(found.label, 0), of.judged
+    if there < FEW_PEERS:
+        return f"{open_}: that takes {FEW_PEERS} held-out samples of its class, and there are {there}."
+    if judged is None or not judged.originals:
+        return f"{open_}."
+    if judged.originals == 1:
+        return f"{open_}: one model that saw it does not say how far such models differ; further Originals would."
+    more = found.row.get("settles_members")
+    if more:
+        return (
+            f"{open_}; {more} further Originals in place of {of.members} would show it in 4 of 5 cases, if {AS_THEY}."
+        )
+    return f"{open_}, and no number of further Originals up to {MEMBERS[-1] - 1} is sure to show it."
+
+
+def settling_words(one: Settling, of: Findings) -> str:
+    """What would settle open samples of a set, in one sentence."""
+    more = "sample" if one.samples == 1 else "samples"
+    if one.what == "references":
+        if one.now < NEEDED:
+            return f"Findings need at least {NEEDED} re-trained models."
+        return (
+            f"With {one.number} re-trained models in place of {one.now} about {one.samples} more {more} would be told "
+            "in 4 of 5 cases."
+        )
+    if one.what == "draws":
+        assert of.judged is not None
+        return (
+            f"With {one.number} copies at each radius in place of {one.now} about {one.samples} more {more} would be "
+            f"told in 4 of 5 cases: {drawn_words(of.judged.drawn)}."
+        )
+    if of.judged is not None and of.judged.originals == 1:
+        return (
+            f"Of {one.samples} {more} with residual knowledge it cannot be told whether it is memory of the very "
+            f"sample: one model that saw them does not say how far such models differ; {one.number} further Originals "
+            "would."
+        )
+    return (
+        f"With {one.number} further Originals in place of {one.now} memory of the very sample would be shown of about "
+        f"{one.samples} more {more} in 4 of 5 cases, if {AS_THEY}."
+    )
 
 
 def set_words(of: Findings) -> str:
@@ -92,7 +159,7 @@ def set_words(of: Findings) -> str:
     counts, n = of.counts(), len(of.samples)
     if of.why:
         share = sum(found.recognised for found in of.samples) / sum(found.copies for found in of.samples)
-        return f"Cannot be told: {share:.1%} of the copies are recognised. {of.why}"
+        return f"Cannot be told: {share:.1%} of the copies{_radii(of)} are recognised. {of.why}"
     judged = of.judged
     assert judged is not None
     if judged.references < NEEDED:

@@ -13,17 +13,17 @@ fitted point where it is, so that copies of a sample move away from it as τ gro
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..data import Dataset, ForgetSet, load_dataset, to_pixels
-from ..device import default_batch, memory_format
-from ..errors import RurkError, UsageError, need
+from ..device import default_batch, memory_format, place
+from ..errors import RurkError, UsageError
 from ..measure.scores import map_samples
 from ..progress import Progress, Tracker
 from ..run.code import code_of
@@ -32,6 +32,7 @@ from ..run.spec import whole
 from ..run.stored import load_model, stored_features
 from ..store.store import Store
 from ..store.tensors import load_tensors, save_tensors
+from .reduction import pca, shepard, umap
 
 LAYERS = {"features": "last features", "scores": "class scores"}
 METHODS = {"pca": "PCA", "umap": "UMAP"}
@@ -39,9 +40,10 @@ SPLITS = ("retain", "test", "forget")
 """What a sample is, in the order of the rows of a map."""
 KEPT = 50
 """Principal components that UMAP works on."""
-NEIGHBOURS = 15
-EPOCHS = 200
-"""What umap-learn takes for large sets; the 500 it takes for small ones change what is seen little."""
+AT_ONCE, TRIED = 6.0, 32
+"""Seconds that a page may take for a map, with its progress in view; samples that are tried to know it beforehand."""
+LITTLE = 4_000_000
+"""Values of samples, times models, that are little."""
 
 
 @dataclass(frozen=True)
@@ -82,29 +84,6 @@ class Map:
         of = f"{LAYERS[self.layer]}{' (logits)' if self.layer == 'scores' else ''}"
         one, two = (100 * share for share in self.explained[:2].tolist())
         return f"PCA 1 of {of}, {one:.0f}% of variance", f"PCA 2 of {of}, {two:.0f}%"
-
-
-def shepard(points: Tensor, anchors: Tensor, values: Tensor, neighbours: int = NEIGHBOURS) -> Tensor:
-    """Values at ``points`` [n, k] from those at ``anchors`` [N, k]: the mean of the nearest, weighted by 1/distance².
-
-    A point that is an anchor gets its value exactly.
-
-    >>> shepard(torch.tensor([[1.0], [0.5]]), torch.tensor([[0.0], [1.0]]), torch.tensor([[0.0], [8.0]]))
-    tensor([[8.],
-            [4.]])
-    """
-    found = []
-    for chunk in points.split(1024):
-        # not by the matrix product, which is inexact where distances are small
-        near = torch.cdist(chunk, anchors, compute_mode="donot_use_mm_for_euclid_dist").topk(
-            min(neighbours, len(anchors)), largest=False
-        )
-        squared = near.values.double() ** 2
-        exact = squared <= 1e-12 * (1 + squared[:, -1:])
-        weight = torch.where(exact.any(1, keepdim=True), exact.double(), 1 / squared.clamp(min=1e-300))
-        weight /= weight.sum(1, keepdim=True)
-        found.append((weight[..., None] * values[near.indices].double()).sum(1).to(values.dtype))
-    return torch.cat(found) if found else values[:0]
 
 
 @torch.no_grad()
@@ -266,13 +245,23 @@ def embedding_job(job: dict[str, Any], store: Store, progress: Progress, cancell
 
 
 def at_once(store: Store, spec: MapSpec, result: dict[str, Any], dataset: Dataset) -> bool:
-    """Whether a map takes no longer than a page may: PCA of features that are stored or quickly computed."""
+    """Whether a map takes no longer than :data:`AT_ONCE`: PCA of features that are stored or quickly computed.
+
+    Little work is always done at once; how long more would take is tried on a few samples.
+    """
     if _slow(spec):
         return False
     ids, splits = chosen_samples(result, dataset, spec.retain, spec.test)
     rows = {row["name"]: row for row in result["models"]}
-    missing = sum(_found(store, rows[name], ids, splits) is None for name in spec.models)
-    return missing * len(ids) * dataset.train_images[0].numel() <= 4_000_000
+    missing = [name for name in spec.models if _found(store, rows[name], ids, splits) is None]
+    if len(missing) * len(ids) * dataset.train_images[0].numel() <= LITTLE:
+        return True
+    some = dataset.train_images[:TRIED]
+    model = place(load_model(store, rows[missing[0]]["key"]), some)
+    encode(model, some, spec.layer)  # the first time takes longer
+    began = time.perf_counter()
+    encode(model, some, spec.layer)
+    return (time.perf_counter() - began) / len(some) * len(ids) * len(missing) <= AT_ONCE
 
 
 def chosen_samples(result: dict[str, Any], dataset: Dataset, retain: int, test: int) -> tuple[Tensor, Tensor]:
@@ -291,59 +280,6 @@ def forgotten(result: dict[str, Any]) -> ForgetSet:
     """The forget set of an experiment."""
     about = result["forget"]
     return ForgetSet(about["dataset"], about["fingerprint"], about["rule"], tuple(about["indices"]))
-
-
-def pca(vectors: Tensor, kept: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean [F], principal axes [F, k] and their shares of the variance [k], at least 2 and at most ``kept`` of them.
-
-    The sign of an axis is set so that its largest weight is positive: equal data give equal maps on any machine.
-    """
-    from sklearn.decomposition import PCA
-
-    if vectors.shape[1] < 2:
-        raise UsageError("The network's last features are a single number, of which no map can be made.")
-    fitted = PCA(min(kept, *vectors.shape), svd_solver="covariance_eigh").fit(vectors.double().numpy())
-    axes = fitted.components_
-    axes = axes * np.sign(axes[np.arange(len(axes)), np.abs(axes).argmax(1)])[:, None]
-    explained = np.nan_to_num(fitted.explained_variance_ratio_)
-    return (
-        torch.from_numpy(fitted.mean_).float(),
-        torch.from_numpy(np.ascontiguousarray(axes.T)).float(),
-        torch.from_numpy(explained).float(),
-    )
-
-
-def umap(points: Tensor, seed: int, on_step: Callable[[int, int], None] | None = None) -> Tensor:
-    """UMAP of points [N, k] into the plane, float32 [N, 2] (McInnes et al. 2018, arXiv 1802.03426).
-
-    Args:
-        on_step: called as ``on_step(epochs done, epochs in all)``; raising in it stops the work.
-    """
-    import warnings
-
-    need("umap", "A UMAP map", "umap-learn")
-    from umap import UMAP
-
-    class Listener:
-        """What umap-learn's progress bar writes to."""
-
-        def write(self, text: str) -> None:
-            done, _, total = text.strip().partition("/")
-            if on_step and done.isdigit() and total.isdigit():
-                on_step(int(done), int(total))
-
-        def flush(self) -> None:
-            pass
-
-    threads = torch.get_num_threads()
-    bar = {"disable": False, "file": Listener(), "bar_format": "{n_fmt}/{total_fmt}", "mininterval": 0}
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*n_jobs.*", category=UserWarning)
-        fitted = UMAP(n_neighbors=min(NEIGHBOURS, len(points) - 1), n_epochs=EPOCHS, random_state=seed, tqdm_kwds=bar)
-        try:
-            return torch.from_numpy(np.asarray(fitted.fit_transform(points.numpy()), np.float32))
-        finally:  # it sets the threads of all that computes here, and sums of floats hang on their number
-            torch.set_num_threads(threads)
 
 
 def _slow(spec: MapSpec) -> bool:
@@ -380,7 +316,7 @@ def _vectors(
     count: int,
 ) -> Tensor:
     row = next(row for row in result["models"] if row["name"] == name)
-    model, n = load_model(store, row["key"]), len(ids)
+    model, n = place(load_model(store, row["key"]), dataset.train_images), len(ids)
     stored = _found(store, row, ids, splits) if model.block_names else None
     if stored is not None:
         with torch.no_grad():

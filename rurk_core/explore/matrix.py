@@ -39,20 +39,14 @@ class Signal:
 
 
 def matrix(case: Case, found: Findings, data: Dataset | None) -> list[Signal]:
-    """The signals on the samples of a case, those that nothing has to be measured for.
+    """The signals on the samples of a case, those that nothing has to be measured for and that have a value.
 
     Args:
         found: what is said of the case; data: the run's data, None where they cannot be read: no representation then.
     """
-    signals = [
-        Signal(
-            "excess_copies",
-            "copies",
-            "% of copies",
-            "Copies recognised beyond the mean of the re-trained models.",
-            np.array([np.nan if one.excess is None else one.excess for one in found.samples]),
-        )
-    ]
+    counted = [100 * one.recognised / one.copies if one.excess is None else one.excess for one in found.samples]
+    beyond = " beyond the mean of the re-trained models" if case.references else ""
+    signals = [Signal("excess_copies", "copies", "% of copies", f"Copies recognised{beyond}.", np.array(counted))]
     judged, places = found.judged, [one.place for one in found.samples]
     if judged is not None:
         signals += [
@@ -83,7 +77,8 @@ def matrix(case: Case, found: Findings, data: Dataset | None) -> list[Signal]:
             )
     samples = [one.sample for one in found.samples]
     more = [_membership(case, samples), _radius(case, samples, data), _moved(case, samples, data)]
-    return signals + [signal for signal in more if signal is not None]
+    signals += [signal for signal in more if signal is not None]
+    return [signal for signal in signals if np.isfinite(signal.values).any()]
 
 
 def _membership(case: Case, samples: Sequence[int]) -> Signal | None:

@@ -85,6 +85,7 @@ class Scene:
         like: verdicts whose radii, draws, seed and models are taken; of the attack itself where it was measured.
         measured: whether it was; found: what is said of the samples then, or None.
         model: name → classifier on the CPU, frozen; asked for once and again, and so should keep them.
+        own: where the samples are pictures of somebody's own, the model by which their classes go.
     """
 
     result: dict[str, Any]
@@ -95,6 +96,7 @@ class Scene:
     measured: bool
     found: Findings | None
     model: Callable[[str], nn.Module]
+    own: str = ""
     _moved: Once = field(default_factory=lambda: Once(48, ROOM), repr=False)
     _answers: Once = field(default_factory=lambda: Once(6000, ROOM), repr=False)
     _planes: Once = field(default_factory=lambda: Once(24), repr=False)
@@ -147,7 +149,9 @@ class Scene:
         return int(self.data.train_labels[sample])
 
     def place(self, sample: int) -> int | None:
-        """The sample's row in ``like``."""
+        """The sample's row in ``like``, where that counted its copies."""
+        if self.own:
+            return None
         at = np.flatnonzero(self.like.samples == sample)
         return int(at[0]) if len(at) else None
 
@@ -160,6 +164,16 @@ class Scene:
 
     def said(self, sample: int) -> list[str]:
         """The finding as a sentence, and sentences on what it rests on; or why there is no finding."""
+        if self.own:
+            chance, title = (
+                float(self._beliefs(sample, self.own)[self.label(sample)]),
+                self.data.classes[self.label(sample)],
+            )
+            taker = "the Original" if self.own == "original" else "the model in question"
+            return [
+                f"Your picture: {taker} takes it for “{title}” ({chance:.0%}). No model was trained on it, so there is "
+                "nothing to find; a copy counts as recognised where a model says that too."
+            ]
         if sample not in self.result["forget"]["indices"]:
             return ["This sample stays, and the re-trained models saw it; findings are made of samples to forget."]
         if self.found is None:
@@ -169,8 +183,15 @@ class Scene:
     def ordered(self, sample: int) -> list[int]:
         """All classes: the sample's own, then those its copies are taken for most."""
         own, place = self.label(sample), self.place(sample)
-        counts = np.zeros(len(self.data.classes)) if place is None else self.like.counts[:, place].sum((0, 1))
+        if self.own:
+            counts = np.sum([self._beliefs(sample, name) for name in self.models], axis=0)
+        else:
+            counts = np.zeros(len(self.data.classes)) if place is None else self.like.counts[:, place].sum((0, 1))
         return [own, *(int(c) for c in np.argsort(-counts, kind="stable") if c != own)]
+
+    def _beliefs(self, sample: int, name: str) -> Floats:
+        """What a model believes of the sample itself: probabilities, float32 [C]."""
+        return logits_of(self.judge(name), self.pixels(sample)[None]).softmax(1)[0].numpy()
 
     # --- copies and what is said of them ------------------------------------------------------------------------
 

@@ -37,6 +37,8 @@ class Verdicts:
         agreement: int32 [M, K, N, T], copies on which model and reference give the same class.
         margins: float32 [M, N, T], mean over the draws of the log-odds of the sample's own label, each clipped to ±12
             (:func:`rurk_core.measure.verdicts.log_odds`); None in tables of versions that did not keep them.
+        halves: float32 [M, N, T], the same over the draws of even number minus that over those of odd number: by how
+            much draws alone move a mean. None of one draw, of attacks that are built on a model, and of older versions.
     """
 
     attack: str
@@ -51,6 +53,7 @@ class Verdicts:
     counts: Ints
     agreement: Ints
     margins: Floats | None = None
+    halves: Floats | None = None
 
     def margin(self, model: str) -> Floats | None:
         """[N, T]: the mean log-odds of ``model``; None where the table has none."""

@@ -5,7 +5,7 @@ until the end. Memory does not grow with draws or radii: a chunk of copies is ma
 Where bfloat16 is faster the models judge in it, and float32 decides whatever is close (:class:`Judge`).
 
 Beside the counts the mean log-odds of the sample's own label are kept (:func:`log_odds`): counts of 0 or of all copies
-throw away by how much.
+throw away by how much. So is the difference between two halves of the draws, which says what draws alone make of it.
 """
 
 from __future__ import annotations
@@ -94,6 +94,7 @@ def count_verdicts(
     tally = _Tally(judges, references, labels, len(taus), classes, device)
     make = partial(_blocks, attack, judges[source].exact if kind.uses_model else None, taus, draws, seed, classes)
     tally.judge_all(make, images, list(samples), len(taus) * draws, min(draws, DRAW_BLOCK), batch, on_chunk, on_note)
+    still = [t for t, tau in enumerate(taus) if tau == 0]
     return Verdicts(
         attack=attack,
         source=source if kind.uses_model else "",
@@ -107,6 +108,7 @@ def count_verdicts(
         counts=tally.counts.to(torch.int32).cpu().numpy(),
         agreement=tally.agreement.to(torch.int32).cpu().numpy(),
         margins=(tally.margins / draws).cpu().numpy(),
+        halves=tally.halves(draws, still).cpu().numpy() if draws > 1 and not kind.uses_model else None,
     )
 
 
@@ -140,6 +142,7 @@ class _Tally:
         self.counts = torch.zeros(m, n, radii, classes, dtype=torch.int64, device=device)
         self.agreement = torch.zeros(m, len(self.at), n, radii, dtype=torch.int64, device=device)
         self.margins = torch.zeros(m, n, radii, device=device)
+        self.odd = torch.zeros(m, n, radii, device=device)
 
     def judge_all(
         self,
@@ -191,14 +194,24 @@ class _Tally:
         )
         taken = logits.argmax(-1)
         own = self.labels[here][:, None].expand_as(taken)
-        self.margins[:, here, t] += (log_odds(logits, own) * weight).sum(-1)
+        odds = log_odds(logits, own) * weight
+        self.margins[:, here, t] += odds.sum(-1)
+        # blocks begin at a draw of even number
+        self.odd[:, here, t] += odds[..., 1::2].sum(-1)
         self.counts[:, here, t].scatter_add_(2, taken, weight.expand_as(taken))
         self.agreement[:, :, here, t] += ((taken[:, None] == taken[self.at][None]) * weight).sum(-1)
+
+    def halves(self, draws: int, still: Sequence[int]) -> Tensor:
+        """Mean over the even draws minus that over the odd ones [M, N, T]; 0 at the radii ``still``, of one copy."""
+        found = (self.margins - self.odd) / (draws - draws // 2) - self.odd / (draws // 2)
+        found[..., list(still)] = 0
+        return found
 
     def forget(self, here: slice) -> None:
         self.counts[:, here] = 0
         self.agreement[:, :, here] = 0
         self.margins[:, here] = 0
+        self.odd[:, here] = 0
 
 
 def _blocks(
@@ -299,12 +312,14 @@ def verdicts_to_bytes(verdicts: Verdicts) -> bytes:
     }
     if verdicts.margins is not None:
         tensors["margins"] = verdicts.margins
+    if verdicts.halves is not None:
+        tensors["halves"] = verdicts.halves
     about = {name: getattr(verdicts, name) for name in ("attack", "source", "draws", "seed", "models", "references")}
     return save_tensors({n: torch.from_numpy(a) for n, a in tensors.items()}, {"verdicts": json.dumps(about)})
 
 
 def verdicts_from_bytes(data: bytes) -> Verdicts:
-    """Read :func:`verdicts_to_bytes` back; files of versions that kept no margins have None.
+    """Read :func:`verdicts_to_bytes` back; files of versions that kept no margins or halves have None.
 
     Raises:
         RurkError: the file is damaged or holds something else.
@@ -325,6 +340,7 @@ def verdicts_from_bytes(data: bytes) -> Verdicts:
             counts=tensors["counts"].numpy().astype(np.int32),
             agreement=tensors["agreement"].numpy().astype(np.int32),
             margins=tensors["margins"].numpy() if "margins" in tensors else None,
+            halves=tensors["halves"].numpy() if "halves" in tensors else None,
         )
     except (KeyError, TypeError, ValueError):
         raise RurkError("The verdict file is damaged or of another kind; delete it and run again.") from None

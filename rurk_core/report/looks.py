@@ -52,6 +52,17 @@ class Look:
         """The letter on the colour, as HTML."""
         return f'<span class="rk-tag" style="background:{self.colour};color:{self.ink}">{escape(self.letter)}</span>'
 
+    @property
+    def named(self) -> str:
+        """Letter and name in a line of text; a name that is its letter is said once.
+
+        >>> Look("gd", "GD", "GD", "#CC79A7", "circle", "solid").named
+        'GD'
+        >>> Look("rurk", "RURK", "RU", "#D55E00", "circle", "solid").named
+        'RU · RURK'
+        """
+        return self.title if self.title.replace(" ", "") == self.letter else f"{self.letter} · {self.title}"
+
     def label(self) -> str:
         """Tag and name, as HTML."""
         return f"{self.tag()} {escape(self.title)}"

@@ -30,6 +30,13 @@ def findings_schema() -> dict[str, Any]:
             "held_out": {"type": "integer", "description": "held-out samples of the classes"},
             "set": _object(words),
             "set_specific": _object({name: number for name in ("excess", "low", "high", "p")}),
+            "settling": {
+                "type": "array",
+                "items": _object(
+                    {"what": {"enum": ["references", "draws", "members"]}}
+                    | {name: {"type": "integer"} for name in ("number", "now", "samples")}
+                ),
+            },
             "missing": {"type": "array", "items": {"type": "string"}},
         }
     )

@@ -69,8 +69,8 @@ def share(
     """The file.
 
     Args:
-        samples: training indices, the one to begin with first; on_sample: called as ``on_sample(done, in all)``, and
-            raising in it stops.
+        samples: training indices, the one to begin with first; on_sample: called as ``on_sample(done, in all)`` before
+            each and at the end, and raising in it stops.
 
     Raises:
         UsageError: no samples, too many, or one that there is not.
@@ -85,8 +85,9 @@ def share(
     start = {"sample": first, "t": scene.telling(first), "chosen": False, "copy": None, "cut": SHARED[0]}
     parts = {}
     for done, (sample, *_) in enumerate(about["samples"]):
-        on_sample(done, len(rows))
+        on_sample(done, len(about["samples"]))
         parts[sample] = base64.b64encode(_packed(scene, sample)).decode()
+    on_sample(len(parts), len(parts))
     told = {**about, "live": False, "levels": 1, "light": True, "start": start}
     return (
         environment()

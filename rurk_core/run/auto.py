@@ -7,7 +7,7 @@ q = 1, the next ones follow the line through the two trials nearest to the band,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -37,6 +37,21 @@ class Trial:
 def is_auto(config: Any) -> bool:
     """Whether the references are to choose the ceiling of these settings."""
     return getattr(config, "ceiling", 0.0) == AUTO
+
+
+def with_auto(spec: Mapping[str, Any], label: str, *, less: bool) -> dict[str, Any] | None:
+    """The same experiment with the ceiling of one method chosen against the references, as plain values.
+
+    None where that changes nothing, or not for the better: the method has no ceiling or has it chosen already, there
+    are too few references, or it should forget more (``less`` is False) and nothing holds it back.
+    """
+    methods = [dict(method) for method in spec["methods"]]
+    mine = next((method for method in methods if method["label"] == label), None)
+    now = mine["config"].get("ceiling") if mine else None
+    if mine is None or now is None or now == AUTO or spec["references"] < 2 or (now == 0 and not less):
+        return None
+    mine["config"] = mine["config"] | {"ceiling": AUTO}
+    return {**spec, "methods": methods}
 
 
 def looked_at(taus: Sequence[float]) -> list[float]:

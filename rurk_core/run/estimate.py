@@ -1,8 +1,8 @@
 """How long an experiment will take here: its work in forward passes, and how many of them a second this machine does.
 
 Speeds come from experiments that finished on this very device with the same network, for each kind of work its own;
-where there are none, from training steps that are timed for a third of a second on the CPU. Other work on the machine
-is not foreseen.
+where there are none, from training steps and passes that are timed for a third of a second each. Other work on the
+machine is not foreseen.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -22,14 +22,18 @@ import torch.nn.functional as F
 from ..data.stream import Streamed, budget
 from ..device import autocast, memory_format, place
 from ..errors import RurkError
+from ..measure.frozen import frozen_copy
 from ..models import create_model
 from ..store.store import Store
 from .plan import Stage, Work, expected_seconds, plan
 
 PROBE_SECONDS = 0.3
 PROBE_BATCH = 32
+CPU = torch.device("cpu")
 OVERHEAD = 1.6
 """Work of an experiment beside passes through the network, as a factor on a probed speed."""
+JUDGING = ("scores", "verdicts", "peers", "members")
+"""Kinds of work that only ask a model what it sees."""
 LATEST = 30
 """Earlier runs that tell how fast this machine is."""
 START_SECONDS = 3.0
@@ -85,32 +89,55 @@ def _by_kind(took: dict[str, Any]) -> dict[str, tuple[float, float]]:
     return found
 
 
-def probed_speeds(name: str, input_shape: tuple[int, ...], classes: int) -> dict[str, float]:
-    """For :func:`expected_seconds`: one speed of a fresh network on the CPU, all costs of an experiment considered.
+def probed_speeds(
+    name: str, input_shape: tuple[int, ...], classes: int, device: torch.device = CPU
+) -> dict[str, float]:
+    """For :func:`expected_seconds`: how fast a fresh network trains on ``device``, and how fast it judges copies.
 
-    Training steps are timed, three passes each as in a plan, in the arithmetic and memory format of training. What runs
-    the experiment has all cores; what asks may have been given fewer threads.
+    Training steps are timed, three passes each as in a plan, in the arithmetic and memory format of training, and
+    passes of the network as it judges. What runs the experiment has all cores; what asks may have been given fewer
+    threads.
     """
-    model, passes, batch = create_model(name, input_shape, classes, seed=0).train(), 0, PROBE_BATCH
+    model, batch = create_model(name, input_shape, classes, seed=0).train().to(device), PROBE_BATCH
+    cores = (os.cpu_count() or 1) / torch.get_num_threads() if device.type == "cpu" else 1.0
 
-    def step() -> float:
-        pixels = torch.rand(batch, *input_shape)
+    def drawn() -> torch.Tensor:
+        return torch.rand(batch, *input_shape, device=device)
+
+    def step() -> None:
+        pixels = drawn()
         place(model, pixels)
-        began = time.perf_counter()
-        with autocast(pixels.device, "auto"):
+        with autocast(device, "auto"):
             logits = model(pixels.contiguous(memory_format=memory_format(pixels, model)))
-            loss = F.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64))
+            loss = F.cross_entropy(logits, torch.zeros(batch, dtype=torch.int64, device=device))
         loss.backward()
-        return time.perf_counter() - began
 
-    step()
-    while batch < 4 * PROBE_BATCH and step() < PROBE_SECONDS / 10:  # as large as in training, if that is quick
+    _seconds(step, device)
+    while batch < 4 * PROBE_BATCH and _seconds(step, device) < PROBE_SECONDS / 10:  # as in training, if that is quick
         batch *= 2
+    training = 3 * batch / _each(step, device)
+    pixels, judge = drawn(), frozen_copy(model, device, drawn())
+    with torch.no_grad():
+        judging = batch / _each(lambda: judge(pixels), device)
+    found = dict.fromkeys(JUDGING, judging / OVERHEAD) | {"": training / OVERHEAD}
+    return {work: speed * cores for work, speed in found.items()}
+
+
+def _each(call: Callable[[], object], device: torch.device) -> float:
+    """Seconds of one call, the mean over :data:`PROBE_SECONDS` of them, after one that is not counted."""
+    _seconds(call, device)
+    taken: list[float] = []
+    while sum(taken) < PROBE_SECONDS:
+        taken.append(_seconds(call, device))
+    return sum(taken) / len(taken)
+
+
+def _seconds(call: Callable[[], object], device: torch.device) -> float:
     started = time.perf_counter()
-    while (elapsed := time.perf_counter() - started) < PROBE_SECONDS:
-        step()
-        passes += 3 * batch
-    return {"": passes / elapsed / OVERHEAD * (os.cpu_count() or 1) / torch.get_num_threads()}
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - started
 
 
 def outline(work: Work, speeds: Mapping[str, float]) -> dict[str, Any]:

@@ -11,6 +11,8 @@ POINTS = 0.02
 """Retained accuracy may lie so far below the lowest of the references."""
 LEAST = 0.5
 """Share of what the references recognise, below which a set has been forgotten too well."""
+OVER, NOTHING = "It over-forgets", "It did next to nothing"
+"""How the sentences begin."""
 SAME = 0.01
 """Two counts of recognised copies that differ by less than this share of all copies are as good as equal."""
 
@@ -33,18 +35,23 @@ def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str
             row["notes"] = [*row.get("notes", ()), *found]
 
 
+def stands_apart(row: Mapping[str, Any]) -> list[str]:
+    """Of a model of a result document, the sentences of :func:`note_standing`."""
+    return [note for note in row.get("notes", ()) if note.startswith((OVER, NOTHING))]
+
+
 def _over_forgets(row: Mapping[str, Any], taus: Any, retrained: Sequence[float]) -> list[str]:
     found = []
     if retrained and row["retain_accuracy"] < min(retrained) - POINTS:
         found.append(
-            f"It over-forgets: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, every "
+            f"{OVER}: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, every "
             f"re-trained model on at least {100 * min(retrained):.1f}%."
         )
     low = [at for at in taus or () if at["denominator"] and at["numerator"] < LEAST * at["denominator"]]
     if low:
         worst = min(low, key=lambda at: at["numerator"] / at["denominator"])
         found.append(
-            f"It over-forgets: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} copies of forget "
+            f"{OVER}: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} copies of forget "
             f"samples, re-trained models {worst['denominator']:.0f}; 'rurk tune' looks for settings that forget less."
         )
     return found
@@ -57,6 +64,6 @@ def _did_nothing(taus: Any, original: Any) -> list[str]:
     if apart >= SAME:
         return []
     return [
-        "It did next to nothing to the forget set: at every radius it recognises as many copies as the Original, "
+        f"{NOTHING} to the forget set: at every radius it recognises as many copies as the Original, "
         f"within {100 * SAME:g}% of all."
     ]

@@ -25,12 +25,26 @@ def spoken_title(spec: Any, classes: Sequence[str] = ()) -> str:
     if not isinstance(spec, dict):
         return "An experiment"
     name = str(spec.get("dataset", "?"))
+    forgotten = forgotten_words(str(spec.get("forget", "")), classes)
+    return " · ".join(filter(None, [data_words(name), forgotten, _methods(spec)]))[:120]
+
+
+def data_words(name: str) -> str:
+    """A data set by its name, or by the last part of its path.
+
+    >>> data_words("fashion"), data_words("/data/birds/")
+    ('Fashion', 'birds')
+    """
     shown = plain_name(name).replace("_", " ")
-    data = shown[:1].upper() + shown[1:] if plain_name(name) in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
-    return " · ".join(filter(None, [data, _forgotten(str(spec.get("forget", "")), classes), _methods(spec)]))[:120]
+    return shown[:1].upper() + shown[1:] if plain_name(name) in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
 
 
-def _forgotten(rule: str, classes: Sequence[str]) -> str:
+def forgotten_words(rule: str, classes: Sequence[str]) -> str:
+    """A rule that chooses what to forget; names of classes, where they are known.
+
+    >>> forgotten_words("class:0:0.5", ["T-shirt", "Trouser"]), forgotten_words("indices:3,5-9", [])
+    ('half of “T-shirt”', '6 chosen samples')
+    """
     kind, _, rest = rule.partition(":")
     parts = rest.split(":")
     if kind == "class" and rest:

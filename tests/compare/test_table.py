@@ -161,11 +161,14 @@ def test_groups():
 
 def test_curves_span_the_seeds():
     curve = compare([result(1, ratio=1.5), result(2, ratio=None)])["curves"][0]
-    assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None]}
+    assert curve["ratio_of_means"] == {"mean": [None], "low": [None], "high": [None], "sd": [None]}
     curve = compare([result(1, ratio=1.5), result(2, ratio=1.0)])["curves"][0]
-    assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5]}
-    assert curve["bands"]["ratio_of_means"] == {"low": [0.99], "high": [1.01]}
-    assert curve["bands"]["prevalence"] == {"low": [0.3], "high": [0.5]}
+    assert curve["ratio_of_means"] == {"mean": [1.25], "low": [1.0], "high": [1.5], "sd": [pytest.approx(0.5 / 2**0.5)]}
+    band = curve["bands"]["ratio_of_means"]
+    assert (band["low"], band["high"]) == ([0.99], [1.01])
+    # apart by 0.01 from the mean of two others is by 2/3 of it from that of all: 4.3027 · 0.00667 · √(4/3)
+    assert band["spread"] == [[pytest.approx(-0.03312, abs=1e-5), pytest.approx(0.03312, abs=1e-5)]]
+    assert (curve["bands"]["prevalence"]["low"], curve["bands"]["prevalence"]["high"]) == ([0.3], [0.5])
 
 
 def test_layers_between_any_two():

@@ -76,3 +76,38 @@ def test_two_methods_side_by_side_are_at_one_moment_and_points_are_drawn_by_hand
     page.mouse.click(box["x"] + 0.5 * box["width"], box["y"] + 0.1 * box["height"])
     page.get_by_role("button", name="Unlearn these 14 points with GD").wait_for(timeout=30_000)
     assert "drawn=" in page.url
+
+
+def test_a_picture_of_one_s_own_stands_on_a_stage(server, visit, tmp_path):
+    page, asked = visit(f"{server}/teach?panel=own"), []
+    page.on("response", lambda answer: asked.append((answer.url, answer.status, answer.headers.get("cache-control"))))
+    page.locator("input[type=file]").set_input_files(
+        {"name": "photo.png", "mimeType": "image/png", "buffer": drawn(tmp_path / "photo.png")}
+    )
+    page.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+    assert "photo.png, 300 × 200 pixels: cut to the middle square, brought to 28 × 28 pixels." in page.inner_text(
+        "body"
+    )
+    assert (
+        page.locator(".rks-plane canvas").count() == 3 and "Your picture" in page.locator(".rks-finding").inner_text()
+    )
+    assert page.locator(".rks-strip button").count() == 1 and not page.locator(".rks-order").is_visible()
+    page.get_by_text("Swap dark and light").click()
+    settled(page)
+    page.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
+    page.get_by_role("tab", name="Change it yourself").click()
+    page.wait_for_function("document.querySelector('.rks-said').textContent.includes('re-trained models')")
+    settled(page)
+    mine = [(status, kept) for url, status, kept in asked if "/own-" in url]
+    assert len(mine) > 8 and {status for status, _ in mine} == {200}
+    assert {kept for _, kept in mine} <= {"no-store", None}, "a browser keeps nothing of it either"
+
+
+def drawn(path) -> bytes:
+    """A bright disc on a dark ground, wider than high."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("L", (300, 200), 10)
+    ImageDraw.Draw(picture).ellipse((90, 40, 210, 160), fill=240)
+    picture.save(path)
+    return path.read_bytes()

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 
 from rurk_core.evidence.case import Case
-from rurk_core.evidence.findings import STATISTICS, Finding, Findings, find, plain
+from rurk_core.evidence.findings import STATISTICS, Finding, Findings, Settling, _half, find, plain
 from rurk_core.evidence.law import FINDINGS, RATE
 from rurk_core.evidence.whole import Whole
-from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, short_words
+from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, settling_words, short_words
 from rurk_core.measure.residual import Verdicts
 
 DRAWS = 50
@@ -77,6 +77,8 @@ def test_what_the_original_knows_and_the_model_not_is_clear_and_the_rest_is_said
     assert list(counts) == list(FINDINGS) and sum(counts.values()) == 40 and counts["residual"] == 1
     words = sample_words(by_sample[103], found)
     assert words.startswith("Residual knowledge: 100.0% of the copies are recognised, by the 8 re-trained models")
+    several = sample_words(found.samples[0], replace(found, radii=11))
+    assert several.startswith("Residual knowledge: 100.0% of the copies over all radii are recognised")
     assert "Memory of this very sample is shown" in words and "95% probability" in words
     assert "The Original is told from re-trainings here" in sample_words(by_sample[105], found)
     assert "1 carry residual knowledge (1 of them with memory of the very sample shown)" in set_words(found)
@@ -156,13 +158,52 @@ def test_pre_training_on_the_forget_set_is_a_caveat():
 
 
 def test_what_would_settle_it_is_a_number_of_re_trained_models():
-    assert find(case(1)).settling() == (8, 40) == find(case(2)).settling()
+    assert find(case(1)).settling() == [Settling("references", 8, 1, 40)]
+    assert find(case(2)).settling() == [Settling("references", 8, 2, 40)]
     found = find(case(3, original=11.0))
-    more, samples = found.settling()
+    (one,) = found.settling()
     open_ = [one for one in found.samples if one.finding == "cannot_tell" and one.row["settles"]]
-    assert 3 < more <= 64 and 0 < samples <= len(open_)
-    assert sum(one.row["settles"] <= more for one in open_ if one.row["settles"] > 3) == samples
-    assert find(case(8, original=0.0)).settling() is None, "what not even the Original shows is not open"
+    assert one.what == "references" and 3 < one.number <= 64 and 0 < one.samples <= len(open_)
+    assert sum(row.row["settles"] <= one.number for row in open_ if row.row["settles"] > 3) == one.samples
+    assert settling_words(one, found).startswith(f"With {one.number} re-trained models in place of 3 about")
+    assert find(case(8, original=0.0)).settling() == [], "what not even the Original shows is not open"
+    assert found.to_dict()["settling"] == [asdict(one)]
+
+
+def test_what_copies_would_settle_is_said_where_it_is_known_what_they_do():
+    """Halves of the draws that lie as far apart as the models: most of the variance is the copies'."""
+    base, rng = case(8, original=5.0), np.random.default_rng(5)
+    assert find(base).draws == DRAWS and all(one.row["settles_draws"] is None for one in find(base).samples)
+    margins = base.verdicts.margins
+    noisy = replace(base.verdicts, halves=rng.normal(0, 1.9, margins.shape).astype(np.float32))
+    found = find(replace(base, verdicts=noisy))
+    assert found.judged.drawn > 0.7
+    draws = next(one for one in found.settling() if one.what == "draws")
+    assert draws.now == DRAWS < draws.number and "copies at each radius in place of 50" in settling_words(draws, found)
+    told = next(
+        one for one in found.samples if (one.row["settles_draws"] or 0) > DRAWS and one.finding == "cannot_tell"
+    )
+    assert f"would {told.row['settles_draws']} copies at each radius in place of 50" in sample_words(told, found)
+    still = find(replace(base, verdicts=replace(noisy, halves=np.zeros_like(margins))))
+    said = [sample_words(one, still) for one in still.samples if one.finding == "cannot_tell"]
+    assert any(
+        "No number of copies is sure to: the copies that were drawn make up 0% of the variance" in w for w in said
+    )
+
+
+def test_what_further_originals_would_settle():
+    """A model that knows its samples a little: residual, and whether it is memory cannot be told of one Original."""
+    model = np.where(np.arange(40) < 2, 5.0, 0.0)
+    base = case(8, model=model, original=5.0)
+    found = find(base)
+    open_ = [one for one in found.samples if found.memory_open(one)]
+    assert open_ and found.settling()[-1] == Settling("members", 3, 0, len(open_))
+    assert "further Originals would." in sample_words(open_[0], found)
+    assert "3 further Originals would." in settling_words(found.settling()[-1], found)
+    few = find(case(8, model=model, original=5.0, held=10))
+    assert all(one.what != "members" for one in few.settling())
+    lacking = replace(found, peers={0: 12})
+    assert "that takes 20 held-out samples of its class, and there are 12." in sample_words(open_[0], lacking)
 
 
 def test_what_k_can_do_is_said_before_a_run():
@@ -181,17 +222,22 @@ def one(sample: int, finding: str, *, label: int = 0, settles: int | None = None
     return Finding(sample, sample - 5, label, 6, references, 10, finding, {"settles": settles})
 
 
+def of_samples(samples, why="", peers=None) -> Findings:
+    return Findings(samples, None, why, peers or {}, 20, 0)
+
+
 def test_what_is_written_of_a_sample_and_of_a_set_without_evidence():
     """6 of 10 copies, 1 and 2 by re-trainings: 60 − 15 percentage points beyond their mean."""
     assert one(7, "clear").to_dict() == {
         "sample": 7, "label": 0, "finding": "clear", "recognised": 6, "references": [1, 2], "copies": 10,
         "excess": 45.0, "settles": None,
     }  # fmt: skip
-    written = Findings([one(7, "cannot_tell")], None, "Why not.", 3).to_dict()
+    written = of_samples([one(7, "cannot_tell")], "Why not.", {0: 2, 1: 1}).to_dict()
     assert written == {
         "findings": {**dict.fromkeys(FINDINGS, 0), "cannot_tell": 1}, "remembered": 0, "references": 2, "rate": RATE,
         "held_out": 3, "set": dict.fromkeys(Whole.__dataclass_fields__),
         "set_specific": dict.fromkeys(("excess", "low", "high", "p")), "missing": ["Why not."],
+        "settling": [{"what": "references", "number": 8, "now": 2, "samples": 1}],
     }  # fmt: skip
 
 
@@ -214,7 +260,7 @@ def test_what_is_written_of_a_set_is_what_was_found():
 def test_findings_by_class_and_the_place_of_a_sample():
     found = [one(5, "clear"), one(6, "clear", label=2), one(7, "residual", label=2), one(8, "clear", label=2)]
     none = dict.fromkeys(FINDINGS, 0)
-    assert Findings(found, None, "", 0).by_class() == {0: none | {"clear": 1}, 2: none | {"clear": 2, "residual": 1}}
+    assert of_samples(found).by_class() == {0: none | {"clear": 1}, 2: none | {"clear": 2, "residual": 1}}
     of = case()
     labels = np.arange(40) % 2
     for each in find(replace(of, verdicts=replace(of.verdicts, labels=labels))).samples:
@@ -222,15 +268,14 @@ def test_findings_by_class_and_the_place_of_a_sample():
 
 
 def test_half_of_the_open_samples_by_hand():
-    """Of 5, 9, 20 and 30 needed, the second settles half; 3 references are there, and 2 or none do not count."""
-    open_ = [one(n, "cannot_tell", settles=k, references=(1,) * 3) for n, k in enumerate((30, 5, 20, 9, 3, None))]
-    other = [one(9, "nothing_to_see", settles=4, references=(1,) * 3)]
-    assert Findings(other + open_, None, "", 0).settling() == (9, 2)
-    assert Findings(open_[:3], None, "", 0).settling() == (20, 2)
-    assert Findings(other, None, "", 0).settling() is None
+    """Of 5, 9, 20 and 30 needed, the second settles half; 3 are there, and 3, 2 or none do not count."""
+    assert _half("references", [30, 5, 2, 20, None, 9, 3], 3) == Settling("references", 9, 3, 2)
+    assert _half("draws", [30, 5, 20], 3) == Settling("draws", 20, 3, 2)
+    assert _half("members", [None, 3], 3) is None
     few = [one(7, "cannot_tell")]
-    assert Findings(few, None, "", 0).settling() == (8, 1)
-    assert Findings(few, None, "Copies differ.", 0).settling() is None
+    assert of_samples(few).settling() == [Settling("references", 8, 2, 1)]
+    assert of_samples(few, "Copies differ.").settling() == []
+    assert of_samples([one(7, "cannot_tell", references=(1,) * 3)]).settling() == []
 
 
 def test_copies_of_all_radii_above_0_count_and_without_references_nothing_is_told():

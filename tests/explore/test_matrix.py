@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,21 @@ def test_signals_are_what_the_findings_say_in_their_order(bundled):
 def test_without_data_there_is_no_representation_and_no_radius(bundled):
     case, found, _ = bundled
     assert {one.name for one in matrix(case, found, None)}.isdisjoint({"representation", "radius"})
+
+
+@pytest.mark.parametrize(("k", "there"), [(1, {"excess_total"}), (0, set())])
+def test_signals_without_a_value_are_none_and_copies_always_are_one(bundled, k, there):
+    case, _, data = bundled
+    rows = [row for row in case.result["models"] if row["role"] != "reference" or row["name"] in case.references[:k]]
+    table = case.verdicts
+    table = replace(table, references=table.references[:k], agreement=table.agreement[:, :k])
+    few = replace(case, result={**case.result, "models": rows}, verdicts=table, peers=None, members=None)
+    found = find(few)
+    signals = {one.name: one for one in matrix(few, found, data)}
+    assert set(signals) == {"excess_copies", "representation"} | there
+    assert np.isfinite(signals["excess_copies"].values).all()
+    one = found.samples[0]
+    assert k or signals["excess_copies"].values[0] == pytest.approx(100 * one.recognised / one.copies)
 
 
 def test_radii_join_once_they_are_measured(tiny_store, tiny_run, monkeypatch):

@@ -165,6 +165,12 @@ def test_margins_equal_the_mean_over_every_copy_one_by_one(attack, models, sampl
             own = p.gather(1, labels.repeat_interleave(30)[:, None])[:, 0]
             plain = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, 30).mean(1).numpy()
             assert counted.margin(name)[:, t] == pytest.approx(plain, abs=1e-4)
+            if ATTACKS[attack].uses_model:
+                assert counted.halves is None
+            else:
+                each = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, 30)
+                apart = each[:, ::2].mean(1) - each[:, 1::2].mean(1)
+                assert counted.halves[list(models).index(name), :, t] == pytest.approx(apart.numpy(), abs=1e-4)
 
 
 @pytest.mark.parametrize("attack", [name for name, kind in ATTACKS.items() if kind.uses_model])
@@ -209,7 +215,9 @@ def test_round_trip(models, samples):
     back = verdicts_from_bytes(verdicts_to_bytes(counted))
     assert back.models == counted.models and back.source == "m" and back.draws == 30
     assert (back.counts == counted.counts).all() and (back.agreement == counted.agreement).all()
-    assert back.margins.dtype == np.float32 and (back.margins == counted.margins).all()
+    assert back.margins.dtype == np.float32 and (back.margins == counted.margins).all() and back.halves is None
+    random = count(models, samples, "gaussian")
+    assert (verdicts_from_bytes(verdicts_to_bytes(random)).halves == random.halves).all()
     assert back.taus.tolist() == list(TAUS)
 
 

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 from ui.components.scatter import make_points
 from ui.jobs import runs
+from ui.sections import map_choice
 from ui.session import served
 
 from rurk_core.data import load_dataset
@@ -41,7 +42,7 @@ def test_the_first_map_shows_three_models_and_the_copies_of_a_forgotten_sample(o
     _, result = tiny_run
     app = opened()
     data = sent(app)
-    assert [panel["title"] for panel in data["panels"]] == ["Original", "Re-trained 1", "GD"]
+    assert [panel["title"] for panel in data["panels"]] == ["O · Original", "R1 · Re-trained 1", "GD"]
     assert data["counts"][2] == len(result["forget"]["indices"]) and data["count"] == sum(data["counts"])
     assert len(data["cloud"]) == 3 and all(len(cloud["xy"]) == len(cloud["right"]) == 20 for cloud in data["cloud"])
     assert "logits" in data["axes"][0] and data["selected"] >= sum(data["counts"][:2])
@@ -68,6 +69,16 @@ def test_a_slow_map_is_made_in_the_background(opened, tiny_run, tmp_path, monkey
     job["spec"]["retain"] = 1000
     embedding_job(job, Store(tmp_path / "store"), lambda event: None, lambda: False)
     assert "UMAP 1 of last features (arbitrary units)" in sent(opened(**query))["axes"]
+
+
+def test_a_pca_that_takes_long_begins_by_itself_once_and_says_of_how_many_samples(opened, tiny_run, monkeypatch):
+    started = []
+    monkeypatch.setattr(map_choice, "at_once", lambda *_: False)
+    monkeypatch.setattr(runs, "start_job", lambda store, job, runner: started.append(job) or "gone")
+    app = opened(shown="1000")
+    assert [job["spec"]["method"] for job in started] == ["pca"], "and not again once it has ended"
+    about = next(text.value for text in app.markdown if "not made yet" in text.value)
+    assert f"PCA of {1000 + 359 + len(tiny_run[1]['forget']['indices']):,} samples under 3 models" in about
 
 
 def test_what_is_drawn_around_joins_the_set_and_can_be_undone(opened):

@@ -43,7 +43,16 @@ def test_hostile_link_parameters_are_left_out(app, page):
 
 def test_what_a_link_says_wrongly_is_named_in_a_note(app):
     test = fine(app(run="nonsense", tau="7", method="none"))
-    assert len([warning for warning in test.warning if "does not exist here" in warning.value]) == 3
+    (note,) = test.warning
+    lines = note.value.split("  \n")
+    assert len(lines) == 3 and all("does not exist here" in line for line in lines)
+    assert not fine(test.run()).warning, "it is said once"
+
+
+def test_a_page_that_there_is_not_is_one_sentence_on_the_overview(app):
+    test = fine(app("overview.py", nowhere="<b>Nonsense</b>"))
+    (note,) = test.warning
+    assert "There is no page" in note.value and "<b>" not in note.value and "nowhere" not in test.query_params
 
 
 def test_a_data_root_that_is_not_there_is_one_sentence(app, tmp_path):

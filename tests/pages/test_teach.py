@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 
 import pytest
+from PIL import Image
+from starlette.requests import Request
 from streamlit.testing.v1 import AppTest
 from ui.jobs import runs
+from ui.session import served, stages
 
 from rurk_core.data.recipes import TrainConfig
 from rurk_core.explore import lessons as teaching
 from rurk_core.explore.lessons import lesson_job
 from rurk_core.store.store import Store
+
+from .looking import fine
 
 
 @pytest.fixture
@@ -32,7 +39,7 @@ def words(app):
     return " ".join(item.body for item in app.get("html"))
 
 
-@pytest.mark.parametrize("panel", ["moons", "iris", "sphere", "tradeoff"])
+@pytest.mark.parametrize("panel", ["moons", "iris", "sphere", "tradeoff", "own"])
 @pytest.mark.parametrize("size", ["usual", "large"])
 def test_every_panel_has_something_to_see_and_something_to_try(opened, panel, size):
     app = opened(panel=panel, type=size)
@@ -70,3 +77,29 @@ def test_a_students_own_points_become_a_job_and_then_a_film(opened, tmp_path, mo
 def test_a_link_that_cannot_be_is_left_out_with_a_note(opened, query):
     app = opened(**({"panel": "moons"} | query))
     assert len(app.warning) == 1 and "was left out" in app.warning[0].value
+
+
+def test_own_pictures_are_shown_on_a_stage_and_a_bad_file_is_a_sentence(app):
+    test = fine(app("teach.py", panel="own"))
+    assert "draw a shape on paper" in words(test)
+    out = io.BytesIO()
+    Image.new("L", (40, 60), 200).save(out, "PNG")
+    files = [("a.png", out.getvalue(), "image/png"), ("b.png", b"nothing", "image/png")]
+    test.file_uploader(key="own_files").set_value(files).run()
+    assert not test.exception and [error.value for error in test.error] == [
+        "The image b.png is damaged or is not a PNG, JPEG, WebP or BMP image."
+    ]
+    captions = " ".join(caption.value for caption in test.caption).replace("\\", "")
+    assert "a.png, 40 × 60 pixels: cut to the middle square" in captions
+    (scene,) = stages._own.values()
+    name = scene.data.fingerprint
+    assert scene.own == "original" and name.startswith("own-") and served.images_at(scene.data).endswith(name)
+    assert stages.answer(asked(name)).headers["cache-control"] == "no-store"
+    del scene
+    test.file_uploader(key="own_files").set_value([]).run()
+    gc.collect()
+    assert not stages._own and stages.answer(asked(name)).status_code == 404, "nothing of it is kept"
+
+
+def asked(name: str) -> Request:
+    return Request({"type": "http", "headers": [], "path_params": {"name": name, "sample": 0, "part": "base"}})

@@ -66,6 +66,14 @@ def test_its_parts_are_those_of_the_stage(page, scene):
             assert field == stage.field(scene, sample, cut, name, 1, 0)
 
 
+def test_progress_counts_the_samples_of_the_file(scene):
+    told = []
+    share(
+        scene, [one.sample for one in scene.found.samples[:2]], on_sample=lambda done, total: told.append((done, total))
+    )
+    assert told == [(0, 2), (1, 2), (2, 2)] and len(scene.found.samples) > 2
+
+
 def test_no_name_at_the_top_of_a_script_comes_twice_in_the_bundle():
     names = TOP.findall(bundle(SCRIPT))
     assert len(names) == len(set(names)) > 30

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 
+from rurk_core.cli import main
 from rurk_core.data import forget_set, load_dataset
 from rurk_core.models import Classifier
 from rurk_core.run import plan, stages
-from rurk_core.run.estimate import measured_speeds, missing_stages, outline, probed_speeds
+from rurk_core.run.estimate import JUDGING, measured_speeds, missing_stages, outline, probed_speeds
 from rurk_core.run.experiment import run
 from rurk_core.run.plan import Work
 from rurk_core.run.spec import make_spec
@@ -96,7 +98,17 @@ def test_work_that_was_never_measured_goes_at_the_speed_of_its_kind_or_of_all():
 def test_a_probe_finds_a_larger_network_slower():
     small = probed_speeds("cnn", (1, 8, 8), 10)
     large = probed_speeds("resnet18", (3, 32, 32), 10)
-    assert 0 < large[""] < small[""]
+    assert all(0 < large[work] < small[work] for work in ("", *JUDGING))
+
+
+def test_a_method_that_is_refused_costs_nothing(tmp_path, capsys):
+    command = ["run", "--plan", "--json", "--store", str(tmp_path), "--references", "1", "--methods", "gd,unsir"]
+    assert main([*command, "--forget", "class:0:0.5"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert not [row for row in found["stages"] if row["stage"] == "unsir"], "it is for whole classes"
+    assert any(note.startswith("UNSIR cannot run here") for note in found["notes"])
+    assert main([*command, "--forget", "class:0"]) == 0
+    assert [row for row in json.loads(capsys.readouterr().out)["stages"] if row["stage"] == "unsir"]
 
 
 def test_a_plan_foretells_the_passes_of_a_run_ten_times_larger(tmp_path, monkeypatch):

@@ -43,6 +43,16 @@ def test_every_stage_stands_behind_what_it_needs_and_has_a_cost(tmp_path):
     assert len(seen) == len(stages)
 
 
+@pytest.mark.parametrize(
+    "more, again", [({"draws": 60}, {"verdicts"}), ({"members": 2}, set()), ({"references": 5}, {"verdicts", "peers"})]
+)
+def test_what_is_added_to_a_finished_run_makes_no_model_again(tmp_path, more, again):
+    spec = make_spec(methods="gd,rurk", references=3, draws=20)
+    before = plan(work_of(spec, Store(tmp_path)))
+    after = {stage.key for stage in plan(work_of(dataclasses.replace(spec, **more), Store(tmp_path)))}
+    assert {stage.kind for stage in before if stage.key not in after} == again
+
+
 def test_a_plan_that_waits_for_the_original_ends_with_its_scores(tmp_path):
     work = work_of(make_spec(), Store(tmp_path))
     whole, first = plan(work), plan(dataclasses.replace(work, forget=None))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rurk_core.run.standing import note_standing
+from rurk_core.run.auto import with_auto
+from rurk_core.run.spec import make_spec
+from rurk_core.run.standing import note_standing, stands_apart
 
 
 def noted(retain: float, counts: list[int], original=(80, 60), attack="gaussian", retrained=(0.95, 0.97)) -> list[str]:
@@ -52,6 +54,25 @@ def test_a_model_that_is_still_the_original():
 def test_without_references_or_random_copies_nothing_is_compared():
     assert noted(0.1, [60, 40], retrained=()) == []
     assert noted(0.95, [80, 0], attack="fgsm") == []
+
+
+def test_what_stands_apart_is_told_from_other_notes():
+    assert stands_apart({"notes": ["first", "It over-forgets: x.", "It did next to nothing to y."]}) == [
+        "It over-forgets: x.",
+        "It did next to nothing to y.",
+    ]
+    assert stands_apart({}) == []
+
+
+def test_the_strength_is_looked_for_where_there_is_one_to_find():
+    spec = make_spec(methods="gd,rurk:ceiling=2,ga@source", references=3).to_dict()
+    again = with_auto(spec, "rurk", less=False)
+    assert make_spec(**again).methods[1].config.ceiling == -1
+    assert [m for m in again["methods"] if m["label"] != "rurk"] == [m for m in spec["methods"] if m["label"] != "rurk"]
+    assert spec["methods"][1]["config"]["ceiling"] == 2, "the experiment itself is left alone"
+    assert with_auto(spec, "gd", less=True) is None and with_auto(again, "rurk", less=True) is None
+    assert with_auto(spec, "ga", less=True) is not None and with_auto(spec, "ga", less=False) is None
+    assert with_auto(spec | {"references": 1}, "rurk", less=True) is None
 
 
 @pytest.mark.parametrize("preset", ["default", "paper, small CIFAR-5"])

@@ -122,7 +122,7 @@ def scatter(
     """The map; returns (row that was clicked, training ids that were drawn around), each once and otherwise None.
 
     Args:
-        panels: ``{"title", "letter", "colour", "symbol"}`` of each model; label: what the map is, in words.
+        panels: ``{"title", "colour", "symbol"}`` of each model; label: what the map is, in words.
         file: name of the PNG that can be saved; images: where pictures are, see :func:`ui.session.served.images_at`.
         selected: the row in view; chosen: training ids with a ring; cloud: per panel ``{"xy", "right"}`` of copies.
     """

@@ -1,6 +1,8 @@
 // What lies above the points: frames, titles, names of classes, rings, the copies of a sample, a lasso.
 import { FORGET, TEST } from "./scatter_map.js";
-import { trace } from "./shapes.js";
+import { overlap, shortened, trace } from "./shapes.js";
+
+const STEPS = [0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2, 2.5, -2.5]; // letters that a name may lie off its middle
 
 function frame(map, pen, box, panel) {
   const { rem } = map.my;
@@ -17,7 +19,7 @@ function frame(map, pen, box, panel) {
   trace(pen, panel.symbol, box.x + 0.5 * rem, box.y - 0.72 * rem, 0.36 * rem);
   pen.fill();
   pen.fillStyle = color;
-  pen.fillText(`${panel.letter} · ${panel.title}`, box.x + 1.25 * rem, box.y - 0.42 * rem, box.w - 1.3 * rem);
+  pen.fillText(panel.title, box.x + 1.25 * rem, box.y - 0.42 * rem, box.w - 1.3 * rem);
   pen.font = `${0.82 * rem}px ${fontFamily}`;
   pen.textAlign = "center";
   pen.globalAlpha = 0.8;
@@ -82,7 +84,7 @@ function forgotten(map, pen, box, m) {
   }
 }
 
-/** Every class by name, in its middle; names that would lie on each other move down. */
+/** Every class by name, in its middle or as near it as there is room, inside the panel; without room it has none. */
 function names(map, pen, box, m) {
   const { rem } = map.my;
   const placed = [];
@@ -95,14 +97,19 @@ function names(map, pen, box, m) {
   pen.fillStyle = map.style.color;
   map.data.centres[m].forEach((centre, c) => {
     if (!centre) return;
-    const x = map.x(box, centre[0]);
-    const w = pen.measureText(map.data.classes[c]).width / 2 + 2;
-    let y = map.y(box, centre[1]);
-    const taken = ([a, b, v]) => Math.abs(x - a) < w + v && Math.abs(y - b) < rem;
-    while (placed.some(taken) && y < box.y + box.h) y += rem * 0.5;
-    placed.push([x, y, w]);
-    pen.strokeText(map.data.classes[c], x, y);
-    pen.fillText(map.data.classes[c], x, y);
+    const [x, y] = [map.x(box, centre[0]), map.y(box, centre[1])];
+    if (x < box.x || x > box.x + box.w || y < box.y || y > box.y + box.h) return;
+    const name = shortened(pen, map.data.classes[c], 0.45 * box.w);
+    const half = pen.measureText(name).width / 2 + 2;
+    const inside = Math.max(box.x + half, Math.min(box.x + box.w - half, x));
+    /** @type {import("./shapes.js").Box[]} */
+    const spots = STEPS.map((by) => [inside, y + by * rem, half, rem / 2]);
+    const fits = (at) => at > box.y + rem / 2 && at < box.y + box.h - rem / 2;
+    const spot = spots.find((one) => fits(one[1]) && !placed.some((other) => overlap(one, other)));
+    if (!spot) return;
+    placed.push(spot);
+    pen.strokeText(name, spot[0], spot[1]);
+    pen.fillText(name, spot[0], spot[1]);
   });
 }
 

@@ -14,7 +14,7 @@ from ui.text import plain
 
 
 def dock() -> None:
-    """In a corner of every page while something runs, or has ended since it was last looked at."""
+    """Below every page while something runs, or has ended since it was last looked at."""
     store = state.store()
     alive = bool(running(run_jobs(store)))
     watched: set[str] = st.session_state.setdefault("watched", set())
@@ -30,9 +30,9 @@ def dock() -> None:
         watched.intersection_update(job.id for job in jobs)  # some were put away
         if alive and not now:
             st.rerun()  # there is a new result: lists on the page hold it now
-        with st.container(key="dock", gap="xsmall"):
-            for job in ended[:3]:
-                notice(job, watched)
+        with st.container(key="dock", gap=None):
+            if ended:
+                notice(ended[0], len(ended) - 1, watched)
             if now:
                 under_way(now[0], len(now) - 1)
 
@@ -40,10 +40,13 @@ def dock() -> None:
 
 
 def under_way(job: JobStatus, waiting: int) -> None:
-    """Title, stage, time left, what the training says now, the stages behind it; a way to stop it."""
+    """Title, stage, time left; what the training says now and the stages behind it, folded; a way to stop it."""
     more = f" · {waiting} waiting" if waiting else ""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link("unlearn.py", label=f"**{plain(title_of(job))}**{more}", width="stretch")
+    with row("now"):
+        st.page_link("unlearn.py", label=f"**{plain(title_of(job))}**{more}")
+        st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
+        with st.popover("Details", type="tertiary"):
+            details(job)
         st.button(
             "Stop",
             key=f"dock-stop-{job.id}",
@@ -51,7 +54,10 @@ def under_way(job: JobStatus, waiting: int) -> None:
             on_click=_safely,
             args=(cancel_job, state.store(), job.id),
         )
-    st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
+
+
+def details(job: JobStatus) -> None:
+    """What the training says now, and the stages so far."""
     told: dict[str, Any] = next((event for event in reversed(job.events) if "loss" in event), {})
     said = [
         f"{title.lower()} **{form.format(told[name])}**"
@@ -61,19 +67,20 @@ def under_way(job: JobStatus, waiting: int) -> None:
     if said:
         st.caption(f"{plain(str(told.get('stage')))}: {' · '.join(said)}")
     stages = list(dict.fromkeys(str(event["stage"]) for event in job.events if event.get("stage")))
-    if len(stages) > 1:
-        with st.expander(f"{len(stages)} stages so far"):
-            for stage in stages:
-                mark = "▸" if stage == stages[-1] else "✓"
-                st.markdown(f":small[{mark} {plain(stage)}]")
+    for stage in stages:
+        mark = "▸" if stage == stages[-1] else "✓"
+        st.markdown(f":small[{mark} {plain(stage)}]")
+    if not stages:
+        st.caption("It has not begun yet.")
 
 
-def notice(job: JobStatus, watched: set[str]) -> None:
+def notice(job: JobStatus, others: int, watched: set[str]) -> None:
     """How it ended, and a way to the result; dismissing it keeps the job where it is listed."""
     word, colour, icon = STATES.get(job.state, (job.state, "gray", ":material/help:"))
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    more = f" · {others} more ended" if others else ""
+    with row("ended"):
         st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
-        st.markdown(f"**{plain(title_of(job))}**", width="stretch")
+        st.markdown(f"**{plain(title_of(job))}**{more}", width="stretch")
         found = job.state == "done" and job.result.startswith("run-") and state.store().has(job.result)
         if found and st.button("Look", key=f"dock-open-{job.id}", type="primary"):
             watched.discard(job.id)
@@ -86,6 +93,11 @@ def notice(job: JobStatus, watched: set[str]) -> None:
             on_click=watched.discard,
             args=(job.id,),
         )
+
+
+def row(name: str) -> Any:
+    """A row of the dock; the style of all pages keeps as much room free for it."""
+    return st.container(key=f"dock_{name}", horizontal=True, vertical_alignment="center", gap="small")
 
 
 def _safely(work: Any, *args: Any) -> None:

@@ -82,14 +82,14 @@ def lines_of(view: View, lines: Lines, scale: float, unit: str) -> go.Figure:
         figure.add_scatter(
             x=x,
             y=mean,
-            name=escape(f"{look.letter} {look.title}"),
+            name=escape(look.named),
             mode="lines+markers",
             line={"color": look.colour, "dash": look.dash, "width": 3.6 if name == view.chosen else 2},
             marker={"symbol": look.symbol, "size": 9 if name == view.chosen else 6.5, "color": look.colour},
             opacity=strength,
             legendrank=list(view.looks).index(name),
             customdata=[[name, text] for text in said],
-            hovertemplate=f"{escape(look.letter)} {escape(look.title)}: %{{customdata[1]}}<extra></extra>",
+            hovertemplate=f"{escape(look.named)}: %{{customdata[1]}}<extra></extra>",
         )
     figures.finished(figure, hovermode="closest").update_layout(height=470, showlegend=len(lines) <= FEW)
     return figure

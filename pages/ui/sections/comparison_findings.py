@@ -21,6 +21,9 @@ Told = tuple[dict[str, Any], str, Look, Findings]
 """(result document, method, its look, what is said of it)"""
 
 
+LEFT = "still there of the Original’s excess (95% interval)"
+
+
 def told_of(view: View, attack: str) -> list[Told]:
     """Every unlearned model of every seed; the Original last, which nothing was removed from."""
     found = []
@@ -37,11 +40,12 @@ def interval(found: Findings) -> str:
     """The share still known with its interval, as a dot on a line from 0% to 100%; words where it is no number."""
     share, words = share_words(found)
     if share is None:
-        return f'<td colspan="2" class="rk-quiet rk-small">{escape(words) or "no share can be told"}</td>'
+        return f'<td colspan="2" class="rk-quiet rk-small">{escape(words) or f"{LEFT}: cannot be told"}</td>'
     assert found.judged is not None and found.judged.whole is not None
     low, high = 100 * found.judged.whole.share_low, 100 * found.judged.whole.share_high
     return (
-        f'<td class="num"><b>{share:.0%}</b> <span class="rk-quiet">{low:.0f} – {high:.0f}</span></td>'
+        f'<td class="num" data-head="{LEFT}"><b>{share:.0%}</b> '
+        f'<span class="rk-quiet">{low:.0f} – {high:.0f}</span></td>'
         f'<td><div class="rk-range" role="img" aria-label="{escape(words)}"><i style="left:{low:.1f}%;'
         f'width:{max(high - low, 0.5):.1f}%"></i><b style="left:{100 * share:.1f}%"></b></div></td>'
     )
@@ -65,8 +69,7 @@ def show_findings(view: View, attack: str) -> None:
         )
     st.html(
         '<div class="rk-scroll"><table class="rk-table rk-told"><tr><th>model</th><th>samples by finding</th>'
-        f'<th colspan="2">still there of the Original’s excess, %, 95% interval</th></tr>{"".join(rows)}</table></div>'
-        + key()
+        f'<th colspan="2">{LEFT}</th></tr>{"".join(rows)}</table></div>' + key()
     )
     show_classes(told)
     with st.expander("The evidence in words", icon=":material/balance:"):

@@ -25,7 +25,7 @@ def show_layers(view: View) -> None:
             "layers",
             base,
             options=names,
-            format_func=lambda name: f"{view.looks[name].letter} · {view.looks[name].title}",
+            format_func=lambda name: view.looks[name].named,
             width=280,
         )
         kind = st.segmented_control(

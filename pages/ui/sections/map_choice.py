@@ -6,10 +6,12 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.explore.maps import LAYERS, METHODS, MapSpec, at_once, make_map, map_key
+from rurk_core.explore.maps import LAYERS, METHODS, MapSpec, at_once, chosen_samples, make_map, map_key
+from rurk_core.progress import Tracker
 from ui.figures.look import Look
 from ui.jobs.runs import start, watch
 from ui.session import state
+from ui.text import plain
 
 AMOUNTS = (1000, 3000, 10_000, 30_000, 100_000)
 MANY_MODELS = 6
@@ -57,7 +59,7 @@ def choose_models(names: list[str], chosen: tuple[str, ...], looks: dict[str, Lo
         selection_mode="multi",
         key=key,
         on_change=changed,
-        format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+        format_func=lambda name: looks[name].named,
         help="The map is fitted once on all of them together: a point that lies elsewhere in another panel was really "
         "moved.",
     )
@@ -103,24 +105,32 @@ def show_choices(layer: str, made_by: str, amount: int, amounts: list[int], most
 
 
 def ready_map(spec: MapSpec, result: dict[str, Any], dataset: Any) -> str | None:
-    """The key of the map; where it takes long to make, a button that does it in the background, and its progress."""
+    """The key of the map; where it takes long to make it is made in the background: UMAP when a button is pressed."""
     store = state.store()
     key, _ = map_key(spec, result)
     if store.trusts(key):
         return key
     if at_once(store, spec, result, dataset):
-        with st.spinner("Making the map …"):
-            return make_map(store, spec, result, dataset)
-    running = "map_job" in st.session_state
+        bar = st.progress(0.0, "Making the map …")
+
+        def tell(event: dict[str, Any]) -> None:
+            bar.progress(event["overall"], f"Making the map: {plain(event['stage'])} …")
+
+        key = make_map(store, spec, result, dataset, Tracker(tell))
+        bar.empty()
+        return key
     with st.container(border=True, key="make_map"):
-        if running:
+        if "map_job" in st.session_state:
             watch("map_job")
             return None
         how = METHODS[spec.method]
-        shown = min(spec.retain, len(dataset.train_labels)) + min(spec.test, len(dataset.test_labels))
+        title = {"title": f"{how} of {result['dataset']['name']}"}
+        shown = len(chosen_samples(result, dataset, spec.retain, spec.test)[0])
         st.markdown(f"This map is not made yet: {how} of {shown:,} samples under {len(spec.models)} models.")
-        if st.button("Make the map", type="primary", icon=":material/play_arrow:", key="make"):
-            title = {"title": f"{how} of {result['dataset']['name']}"}
+        asked = st.button("Make the map", type="primary", icon=":material/play_arrow:", key="make")
+        # a PCA begins by itself, once: what failed is not tried again and again
+        if asked or (spec.method == "pca" and st.session_state.get("map_begun") != key):
+            st.session_state["map_begun"] = key
             st.session_state["map_job"] = start(spec.to_dict() | title, kind="embedding")
             st.rerun()
         st.caption("It is made once, in the background; the page may be left meanwhile.")

@@ -1,4 +1,4 @@
-"""What would settle what is open: more re-trained models, added to the experiment in the background."""
+"""What would settle what is open: more models or more copies, added to the experiment in the background."""
 
 from __future__ import annotations
 
@@ -6,30 +6,44 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.evidence.findings import Findings
-from rurk_core.run.spec import MAX_REFERENCES
+from rurk_core.evidence.findings import Findings, Settling
+from rurk_core.evidence.words import settling_words
+from rurk_core.run.spec import MAX_DRAWS, MAX_REFERENCES
 from ui.jobs.runs import start
 
+LABELS = {
+    "references": ("Train {more} more re-trained model", "re-trained models"),
+    "members": ("Train {more} further Original", "further Originals"),
+    "draws": ("Look at {more} more cop", "copies at each radius"),
+}
+"""What adds it, and what it is."""
+KEPT = {
+    "references": "Models that are there are kept; verdicts are counted again, with the new ones.",
+    "members": "All that is there is kept.",
+    "draws": "All models are kept; verdicts are counted again.",
+}
+"""What is made again."""
+MOST = {"references": MAX_REFERENCES, "members": MAX_REFERENCES, "draws": MAX_DRAWS}
 
-def offer_references(result: dict[str, Any], found: Findings, key: str) -> None:
-    """A button that adds re-trained models, where they would settle something; nothing for audits and else."""
-    settling = found.settling()
-    if settling is None or "audit" in result:
+
+def offer_settling(result: dict[str, Any], found: Findings, key: str) -> None:
+    """A button for each thing that would settle something; nothing for audits, which train no models."""
+    if "audit" in result:
         return
-    wanted, samples = min(settling[0], MAX_REFERENCES), settling[1]
-    k = result["spec"]["references"]
-    if wanted <= k:
-        return
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if st.button(f"Train {wanted - k} more re-trained models", icon=":material/add:", key=f"settle-{key}"):
-            title = f"{result['dataset']['name']}, {wanted} re-trained models"
-            start(result["spec"] | {"references": wanted, "title": title})
+    for one in found.settling():
+        wanted, now = min(one.number, MOST[one.what]), result["spec"].get(one.what, 0)
+        if wanted > now:
+            _offer(result, found, one, wanted, wanted - now, key)
+
+
+def _offer(result: dict[str, Any], found: Findings, one: Settling, wanted: int, more: int, key: str) -> None:
+    label, noun = LABELS[one.what]
+    ending = ("y" if more == 1 else "ies") if label.endswith("cop") else ("" if more == 1 else "s")
+    asked, said = st.columns([1, 3], vertical_alignment="center", gap="small")
+    with asked:
+        if st.button(
+            label.format(more=more) + ending, icon=":material/add:", key=f"settle-{one.what}-{key}", width="stretch"
+        ):
+            start(result["spec"] | {one.what: wanted, "title": f"{result['dataset']['name']}, {wanted} {noun}"})
             st.switch_page("unlearn.py")
-        more = "sample" if samples == 1 else "samples"
-        st.markdown(
-            f"With {wanted} in place of {k} about {samples} more {more} would be told in 4 of 5 cases. Models that "
-            "are there are kept; verdicts are counted again, with the new ones."
-            if k >= 3
-            else "Findings need at least 3 re-trained models; models that are there are kept.",
-            width="stretch",
-        )
+    said.caption(f"{settling_words(one, found)} {KEPT[one.what]}")

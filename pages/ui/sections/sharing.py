@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from rurk_core.errors import RurkError
 from rurk_core.explore.scene import Scene
+from rurk_core.progress import Tracker
 from rurk_core.report.share import share
 from ui.session import state
+from ui.text import duration
 
 AT_FIRST = 8
 
@@ -36,12 +40,15 @@ def share_box(scene: Scene, sample: int) -> None:
         return
     bar = st.progress(0.0, "Asking the models …")
 
-    def tell(done: int, total: int) -> None:
-        bar.progress(done / total, f"{done} of {total}")
+    def tell(event: dict[str, Any]) -> None:
+        left = "" if event["eta"] is None else f" · about {duration(event['eta'])} left"
+        bar.progress(event["overall"], f"Asking the models: {event['done']} of {event['total']} samples done{left}")
 
+    tracker = Tracker(tell)
+    tracker.expect({"": 1.0})
     try:
         chosen = [sample, *others[: count - 1]]
-        page = share(scene, chosen, on_sample=tell)
+        page = share(scene, chosen, on_sample=tracker.step)
     except RurkError as error:
         state.show(error)
         return

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from rurk_core.data import Dataset
+from rurk_core.explore.own import OWN
 from rurk_core.report.pictures import as_pictures
 
 SIDE = 128
@@ -48,7 +49,8 @@ def answer(request: Request) -> Response:
     if found is None:
         return Response(status_code=404)
     # the fingerprint names the pixels: what it names never changes
-    headers = {"Cache-Control": "private, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    kept = "no-store" if dataset and dataset.name == OWN else "private, max-age=31536000, immutable"
+    headers = {"Cache-Control": kept, "X-Content-Type-Options": "nosniff"}
     return Response(found, media_type="image/png", headers=headers)
 
 

@@ -10,6 +10,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakValueDictionary
 
 import streamlit as st
 from starlette.concurrency import run_in_threadpool
@@ -27,6 +28,7 @@ MOST = 16
 LARGEST = 200_000
 """Bytes of a change by hand: the paint on a picture of 96 × 96, and more."""
 _shown: OrderedDict[str, Scene] = OrderedDict()
+_own: WeakValueDictionary[str, Scene] = WeakValueDictionary()
 GONE = "The server was started again since; reload the page."
 
 
@@ -58,6 +60,11 @@ def scene_of(run: str, method: str, attack: str, data: object) -> tuple[str, Sce
     return name, scene
 
 
+def show_own(name: str, scene: Scene) -> None:
+    """Give the parts of a scene of somebody's own pictures this name, as long as somebody holds the scene."""
+    _own[name] = scene
+
+
 def part(scene: Scene, sample: int, words: list[str]) -> bytes:
     """The part of a stage that an address names, see ``stage_parts.js``.
 
@@ -79,7 +86,7 @@ def part(scene: Scene, sample: int, words: list[str]) -> bytes:
 
 def answer(request: Request) -> Response:
     wanted = request.path_params
-    scene = _shown.get(wanted["name"])
+    scene = _shown.get(wanted["name"]) or _own.get(wanted["name"])
     if scene is None:
         return Response(GONE, status_code=404)
     try:
@@ -88,7 +95,10 @@ def answer(request: Request) -> Response:
         return Response("There is no such part of a stage.", status_code=404)
     except RurkError as error:
         return Response(str(error), status_code=422)
-    headers = {"Cache-Control": "private, max-age=3600", "X-Content-Type-Options": "nosniff"}
+    headers = {
+        "Cache-Control": "no-store" if scene.own else "private, max-age=3600",
+        "X-Content-Type-Options": "nosniff",
+    }
     return Response(found, media_type="application/octet-stream", headers=headers)
 
 
@@ -116,7 +126,7 @@ async def by_hand(request: Request) -> Response:
 
 
 def _answer_hand(wanted: Mapping[str, Any], said: bytes) -> Response:
-    scene = _shown.get(wanted["name"])
+    scene = _shown.get(wanted["name"]) or _own.get(wanted["name"])
     if scene is None:
         return Response(GONE, status_code=404)
     try:

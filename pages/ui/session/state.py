@@ -88,9 +88,10 @@ def frozen_model(url: str, key: str):
     import torch
 
     from rurk_core.measure.frozen import frozen_copy
-    from rurk_core.run.stored import load_model
+    from rurk_core.run.stored import described, load_model
 
-    return frozen_copy(load_model(store(), key), torch.device("cpu"))
+    _, shape, _ = described(store(), key)  # of images it lies in memory as convolutions like it: twice as fast
+    return frozen_copy(load_model(store(), key), torch.device("cpu"), torch.empty(1, *shape))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
@@ -283,8 +284,18 @@ def note(text: str) -> None:
 
 
 def show_notes() -> None:
-    for text in dict.fromkeys(st.session_state.pop("notes", [])):
-        st.warning(plain(text), icon=":material/link_off:")
+    """All of them in one box, a line each."""
+    texts = list(dict.fromkeys(st.session_state.pop("notes", [])))
+    if texts:
+        st.warning("  \n".join(map(plain, texts)), icon=":material/info:")
+
+
+def show_remarks(texts: Sequence[str]) -> None:
+    """What was noticed when an experiment was made, of its data and its models."""
+    if texts:
+        with st.expander("Remarks from when it was made", icon=":material/sticky_note_2:"):
+            for text in texts:
+                st.markdown(plain(text))
 
 
 def show(error: BaseException) -> None:

@@ -119,7 +119,7 @@ def choose_question(
             "method",
             method,
             options=methods,
-            format_func=lambda name: f"{looks[name].letter} · {looks[name].title}",
+            format_func=lambda name: looks[name].named,
             help="The model in question: r̂ compares it with the re-trained ones.",
         )
     with columns[1]:

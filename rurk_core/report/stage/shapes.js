@@ -33,6 +33,34 @@ export function trace(pen, symbol, x, y, r) {
   }
 }
 
+/** @type {Map<string, string>} */
+const cut = new Map();
+
+/**
+ * A name that takes no more than `most` pixels: where it is longer its middle is left out, for names of a kind often
+ * differ at their ends.
+ * @param {CanvasRenderingContext2D} pen @param {string} text @param {number} most
+ */
+export function shortened(pen, text, most) {
+  const key = `${pen.font} ${Math.round(most)} ${text}`; // it is asked for with every frame
+  if (!cut.has(key)) cut.set(key, cutTo(pen, text, most));
+  return cut.get(key);
+}
+
+function cutTo(pen, text, most) {
+  if (pen.measureText(text).width <= most) return text;
+  for (let kept = text.length - 1; kept > 3; kept--) {
+    const [head, tail] = [Math.ceil(0.6 * kept), Math.floor(0.4 * kept)];
+    const short = `${text.slice(0, head).trimEnd()}…${text.slice(text.length - tail).trimStart()}`;
+    if (pen.measureText(short).width <= most) return short;
+  }
+  return `${text.slice(0, 3)}…`;
+}
+
+/** @typedef {[number, number, number, number]} Box middle, and half the sides */
+/** @param {Box} a @param {Box} b */
+export const overlap = (a, b) => Math.abs(a[0] - b[0]) < a[2] + b[2] && Math.abs(a[1] - b[1]) < a[3] + b[3];
+
 /** @param {string} text base64 @returns {Uint8Array} */
 export const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
 

@@ -43,6 +43,7 @@ export class Stage {
       panels: [...new Set(first)].map((name) => data.names.indexOf(name)),
       judges: data.judges.map((name) => data.names.indexOf(name)),
     };
+    this.parts?.want([]);
     this.parts = new Parts(this.host.bring, () => this.touch());
     this.frame.blocks.places = [];
     this.frame.strip.version = "";

@@ -1,5 +1,5 @@
 // One panel of a stage: what a model believes on the plane, the ball, the copies, and what is pointed at.
-import { trace } from "./shapes.js";
+import { overlap, shortened, trace } from "./shapes.js";
 import { drawn } from "./stage_shades.js";
 
 export const FIELD_INK = "#14171D";
@@ -22,20 +22,27 @@ function ball(pen, part, tau, scale, middle) {
   pen.setLineDash([]);
 }
 
-function written(pen, text, x, y, size) {
-  pen.font = `600 ${size}px ${pen.canvas.dataset.font}`;
+/** A name, where it is near none that is written already, and best not under the copies; nowhere if there is no room. */
+function written(pen, text, spots, ball, taken) {
+  pen.font = `600 12.5px ${pen.canvas.dataset.font}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
-  const half = pen.measureText(text).width / 2 + 4;
-  const at = Math.max(half, Math.min(pen.canvas.clientWidth - half, x));
+  const wide = pen.canvas.clientWidth;
+  const short = shortened(pen, text, 0.6 * wide);
+  const half = pen.measureText(short).width / 2 + 4;
+  const boxes = spots.map(([x, y]) => [Math.max(half, Math.min(wide - half, x)), y, half, 8]);
+  const free = boxes.filter((box) => !taken.some((other) => overlap(box, other)));
+  const box = free.find((one) => !overlap(one, ball)) || free[0];
+  if (!box) return;
+  taken.push(box);
   pen.strokeStyle = "rgba(255,255,255,.65)";
   pen.lineWidth = 3;
-  pen.strokeText(text, at, y);
+  pen.strokeText(short, box[0], box[1]);
   pen.fillStyle = FIELD_INK;
-  pen.fillText(text, at, y);
+  pen.fillText(short, box[0], box[1]);
 }
 
-/** What the axes are: how far they go in the middle of the edges, and where they lead. */
+/** What the axes are: how far they go, and where they lead; returns the room that takes. */
 function axes(pen, part, extent, wide) {
   pen.font = `500 11px ${pen.canvas.dataset.font}`;
   pen.textAlign = "right";
@@ -47,17 +54,23 @@ function axes(pen, part, extent, wide) {
     pen.strokeText(text, x, y);
     pen.fillText(text, x, y);
   };
-  say(`${part.across} (to ${extent.toPrecision(2)}) →`, wide - 6, wide - 4);
+  const across = `${part.across} (to ${extent.toPrecision(2)}) →`;
+  say(across, wide - 6, wide - 4);
   pen.save();
   pen.translate(4, 6);
   pen.rotate(-Math.PI / 2);
   pen.textBaseline = "top";
   say(`${part.up} →`, 0, 0);
   pen.restore();
+  const [right, down] = [pen.measureText(across).width / 2, pen.measureText(`${part.up} →`).width / 2];
+  return [
+    [wide - 6 - right, wide - 10, right, 8],
+    [10, 6 + down, 8, down],
+  ];
 }
 
 /** The picture, the edges of the classes, their names and the axes. */
-function ground(pen, { part, extent, colours, names }, wide) {
+function ground(pen, { part, extent, colours, names, tau }, wide) {
   const { picture, own, others, names: placed } = drawn(part, colours);
   const [middle, scale] = [wide / 2, wide / 2 / extent];
   const [corner, side] = [middle - part.extent * scale, 2 * part.extent * scale];
@@ -75,11 +88,13 @@ function ground(pen, { part, extent, colours, names }, wide) {
   pen.stroke(own);
   pen.restore();
   if (wide < 150) return;
-  for (const { c, x, y } of placed) {
-    const [px, py] = [corner + x * side, corner + y * side];
-    if (px > 0 && py > 0 && px < wide && py < wide) written(pen, names[c], px, py, 12.5);
+  const taken = axes(pen, part, extent, wide);
+  const reach = part.outline.length ? tau * Math.max(...part.outline.map(Math.abs)) * scale : wide / 5;
+  for (const { c, places } of placed) {
+    const spots = places.map(({ x, y }) => [corner + x * side, corner + y * side]);
+    const seen = spots.filter(([x, y]) => x > 0 && y > 8 && x < wide && y < wide - 8);
+    written(pen, names[c], seen, [middle, middle, reach + 6, reach + 6], taken);
   }
-  axes(pen, part, extent, wide);
 }
 
 /** A disc with a letter in it, or the sample itself without one. */

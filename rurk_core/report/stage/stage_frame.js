@@ -199,6 +199,7 @@ export function controlsOf(stage) {
   };
   show();
   const order = frame.part("order");
+  order.hidden = !data.samples.some(([, , finding]) => finding); // there is nothing to order by
   const words = () => {
     order.textContent = my.order === "index" ? "By index" : "By evidence";
     order.title = my.order === "index" ? "Ordered by index" : "What is most beyond a re-training comes first";

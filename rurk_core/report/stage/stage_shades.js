@@ -2,6 +2,7 @@
 import { hex } from "./shapes.js";
 
 const LEFT_OUT = 0.03; // regions smaller than this share of the plane carry no name
+const PLACES = 14; // where a name may go
 const FINE = 4; // pixels of the picture a node of a coarse field
 const MOST = 240; // pixels of the picture, along a side
 
@@ -97,44 +98,49 @@ function edgeOf(part, c) {
   return path;
 }
 
-/** Where the name of each large region goes: the node that is farthest from its edge, not under the sample. */
-function namesOf(part, won) {
-  const n = part.shades.shape[1];
+/** How far every node is from the edge of its region, in nodes. */
+function depths(won, n) {
   const deep = new Float32Array(n * n);
-  const middle = (n - 1) / 2;
   for (let round = 0; round < 2; round++) {
+    const before = round ? [1, n] : [-1, -n];
     for (let step = 0; step < n * n; step++) {
       const at = round ? n * n - 1 - step : step;
       const [i, j] = [at % n, Math.floor(at / n)];
       const edge = Math.min(i, j, n - 1 - i, n - 1 - j) + 1;
       let depth = round ? deep[at] : edge;
-      for (const [di, dj] of round
-        ? [
-            [1, 0],
-            [0, 1],
-          ]
-        : [
-            [-1, 0],
-            [0, -1],
-          ]) {
-        const [x, y] = [i + di, j + dj];
-        if (x < 0 || y < 0 || x >= n || y >= n) continue;
-        depth = Math.min(depth, won[y * n + x] === won[at] ? deep[y * n + x] + 1 : 1);
+      for (const by of before) {
+        const other = at + by;
+        if (other < 0 || other >= n * n || (Math.abs(by) === 1 && Math.floor(other / n) !== j)) continue;
+        depth = Math.min(depth, won[other] === won[at] ? deep[other] + 1 : 1);
       }
       deep[at] = depth;
     }
   }
-  const found = new Map();
+  return deep;
+}
+
+/** Where the names of large regions may go, the largest first: places far from their edges, the farthest first. */
+function namesOf(part, won) {
+  const n = part.shades.shape[1];
+  const deep = depths(won, n);
+  const inside = new Map();
   won.forEach((c, at) => {
-    const [i, j] = [at % n, Math.floor(at / n)];
-    const here = found.get(c) || { count: 0, depth: -1 };
-    here.count++;
-    const far = Math.abs(i - middle) > n / 6 || Math.abs(j - middle) > n / 8;
-    const depth = far ? deep[at] : deep[at] / 4;
-    if (depth > here.depth) Object.assign(here, { depth, x: i / (n - 1), y: 1 - j / (n - 1) });
-    found.set(c, here);
+    if (!inside.has(c)) inside.set(c, []);
+    inside.get(c).push(at);
   });
-  return [...found].filter(([, { count }]) => count > LEFT_OUT * n * n).map(([c, { x, y }]) => ({ c, x, y }));
+  const large = [...inside]
+    .filter(([, all]) => all.length > LEFT_OUT * n * n)
+    .sort((a, b) => b[1].length - a[1].length);
+  return large.map(([c, all]) => {
+    const places = [];
+    for (const at of all.sort((a, b) => deep[b] - deep[a])) {
+      const [i, j] = [at % n, Math.floor(at / n)];
+      if (places.some((one) => Math.abs(one.i - i) < n / 7 && Math.abs(one.j - j) < n / 7)) continue;
+      places.push({ i, j, x: i / (n - 1), y: 1 - j / (n - 1) });
+      if (places.length === PLACES) break;
+    }
+    return { c, places };
+  });
 }
 
 /** All that is drawn of a field again and again, made once. */

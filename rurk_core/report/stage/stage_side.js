@@ -121,7 +121,7 @@ export function showCopy(side, copies, i, tau) {
   paint(third, shown, height, width);
   side.captions[0].textContent = "sample";
   side.captions[1].textContent = i < copies.pictured ? `copy ${i + 1}` : `copy ${i + 1} (no picture)`;
-  side.captions[2].textContent = full ? `change × ${(1 / full).toPrecision(2)}` : "no change";
+  side.captions[2].textContent = full ? `change × ${+(1 / full).toPrecision(2)}` : "no change";
   side.pictures.forEach((picture, at) => {
     picture.setAttribute("aria-label", side.captions[at].textContent);
   });

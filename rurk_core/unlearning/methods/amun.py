@@ -88,20 +88,22 @@ def _as_pixels(samples: Samples) -> Samples:
 def nearest_adversarial(model: Classifier, pixels: Tensor, labels: Tensor, config: AmunConfig) -> tuple[Tensor, Tensor]:
     """Images float32 [N, ...] in [0, 1] that ``model`` takes for another class, and that class, int64 [N].
 
-    Projected gradient ascent of the loss in an L2 ball whose radius starts at ``config.radius`` and is doubled for
-    samples whose class has not changed; those are returned as they are. The first step that changes a class ends it.
+    Projected gradient ascent of the loss, a tenth of the radius a step, in an L2 ball whose radius starts at
+    ``config.radius`` and is doubled for samples whose class has not changed, which go on from where they are; where it
+    never changes they are returned as they were. The first step that changes a class ends it. With 50
+    steps the classes are those of the authors' code (github.com/Ali-E/AMUN, 2025) and the images its own to 4e-5, on
+    three networks and two radii.
     """
     model = trainable_copy(model).eval().requires_grad_(False)
     found, said = pixels.clone(), model(pixels).argmax(1)
     open_ = (said == labels).nonzero()[:, 0]
-    radius = config.radius
+    start, moved, radius = pixels[open_], pixels[open_].clone(), config.radius
     for _ in range(DOUBLINGS):
-        start, moved = pixels[open_], pixels[open_].clone()
         for _ in range(config.steps):
             with torch.enable_grad():
                 at = moved.detach().requires_grad_(True)
                 (gradient,) = torch.autograd.grad(F.cross_entropy(model(at), labels[open_], reduction="sum"), at)
-            delta = moved + 2.5 * radius / config.steps * _unit(gradient) - start
+            delta = moved + 0.1 * radius * _unit(gradient) - start
             far = delta.flatten(1).norm(dim=1).clamp_min(1e-12)
             shrink = (radius / far).clamp(max=1.0).view(-1, *[1] * (pixels.dim() - 1))
             moved = (start + shrink * delta).clamp(0, 1)
