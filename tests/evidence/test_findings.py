@@ -222,13 +222,17 @@ def one(sample: int, finding: str, *, label: int = 0, settles: int | None = None
     return Finding(sample, sample - 5, label, 6, references, 10, finding, {"settles": settles})
 
 
+def of_samples(samples, why="", peers=None) -> Findings:
+    return Findings(samples, None, why, peers or {}, 20, 0)
+
+
 def test_what_is_written_of_a_sample_and_of_a_set_without_evidence():
     """6 of 10 copies, 1 and 2 by re-trainings: 60 − 15 percentage points beyond their mean."""
     assert one(7, "clear").to_dict() == {
         "sample": 7, "label": 0, "finding": "clear", "recognised": 6, "references": [1, 2], "copies": 10,
         "excess": 45.0, "settles": None,
     }  # fmt: skip
-    written = Findings([one(7, "cannot_tell")], None, "Why not.", {0: 3}, 10, 0).to_dict()
+    written = of_samples([one(7, "cannot_tell")], "Why not.", {0: 2, 1: 1}).to_dict()
     assert written == {
         "findings": {**dict.fromkeys(FINDINGS, 0), "cannot_tell": 1}, "remembered": 0, "references": 2, "rate": RATE,
         "held_out": 3, "set": dict.fromkeys(Whole.__dataclass_fields__),
@@ -256,10 +260,7 @@ def test_what_is_written_of_a_set_is_what_was_found():
 def test_findings_by_class_and_the_place_of_a_sample():
     found = [one(5, "clear"), one(6, "clear", label=2), one(7, "residual", label=2), one(8, "clear", label=2)]
     none = dict.fromkeys(FINDINGS, 0)
-    assert Findings(found, None, "", {}, 10, 0).by_class() == {
-        0: none | {"clear": 1},
-        2: none | {"clear": 2, "residual": 1},
-    }
+    assert of_samples(found).by_class() == {0: none | {"clear": 1}, 2: none | {"clear": 2, "residual": 1}}
     of = case()
     labels = np.arange(40) % 2
     for each in find(replace(of, verdicts=replace(of.verdicts, labels=labels))).samples:
@@ -267,14 +268,14 @@ def test_findings_by_class_and_the_place_of_a_sample():
 
 
 def test_half_of_the_open_samples_by_hand():
-    """Of 5, 9, 20 and 30 needed, the second settles half; 3 references are there, and 2 or none do not count."""
-    needed = [30, 5, 20, 9, 3, None]
-    assert _half("references", needed, 3) == Settling("references", 9, 3, 2)
-    assert _half("draws", needed[:3], 3) == Settling("draws", 20, 3, 2)
-    assert _half("members", [4, None, 3], 4) is None
+    """Of 5, 9, 20 and 30 needed, the second settles half; 3 are there, and 3, 2 or none do not count."""
+    assert _half("references", [30, 5, 2, 20, None, 9, 3], 3) == Settling("references", 9, 3, 2)
+    assert _half("draws", [30, 5, 20], 3) == Settling("draws", 20, 3, 2)
+    assert _half("members", [None, 3], 3) is None
     few = [one(7, "cannot_tell")]
-    assert Findings(few, None, "", {}, 10, 0).settling() == [Settling("references", 8, 2, 1)]
-    assert Findings(few, None, "Copies differ.", {}, 10, 0).settling() == []
+    assert of_samples(few).settling() == [Settling("references", 8, 2, 1)]
+    assert of_samples(few, "Copies differ.").settling() == []
+    assert of_samples([one(7, "cannot_tell", references=(1,) * 3)]).settling() == []
 
 
 def test_copies_of_all_radii_above_0_count_and_without_references_nothing_is_told():
