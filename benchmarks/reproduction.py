@@ -33,7 +33,6 @@ KEPT = (
     "versions",
     "device",
     "engine",
-    "took",
 )
 """What a comparison reads of a result."""
 

@@ -76,12 +76,11 @@ def _runs(target: str) -> str:
 def _made(target: str, scale: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     wanted, seeds = SCALES[scale]["seeds"], [result["seed"] for result in results]
     left = [seed for seed in wanted if seed not in seeds]
-    seconds = sum(kind["seconds"] for result in results for kind in result["took"].values())
     first = results[0]
     yield (
         f"{len(seeds)} of {len(wanted)} seeds ({', '.join(map(str, seeds))}"
         + (f"; not run yet: {', '.join(map(str, left))}" if left else "")
-        + f"), {seconds / 60:.0f} minutes in all on {first['machine']}, {first['device']}; "
+        + f") on {first['machine']}, {first['device']}; "
         + ", ".join(f"{name} {version}" for name, version in first["versions"].items())
         + ".\n"
     )

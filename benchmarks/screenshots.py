@@ -20,6 +20,8 @@ TARGET = Path(__file__).parents[1] / "assets" / "screenshots"
 WIDTH, HEIGHT = 1440, 1000
 VIEWS = {"Neighbourhood": "tau=0.16&method=gd", "Forget": "data=digits&forget=class:0:0.5"}
 """What a page shows, where its defaults would show little."""
+DRAWN = {"Neighbourhood": ".rks[data-drawn='true true']", "Embedding": ".rk-map[data-drawn]"}
+"""What is there once a page has drawn what it asks the server for, or has made first."""
 RECORDED = (1180, 800)
 """The window of the recording, of which the sidebar is cut off."""
 STEP = 120
@@ -43,6 +45,8 @@ def pages(browser: Any, url: str, theme: str) -> None:
     for path, title in named_paths(page).items():
         page.goto(f"{url}{path}?{VIEWS.get(title, '')}")
         settled(page)
+        if title in DRAWN:
+            page.wait_for_selector(DRAWN[title], timeout=240_000)
         page.wait_for_timeout(2500)  # figures are drawn after the page has run
         settled(page)
         shot = Image.open(io.BytesIO(page.screenshot())).convert("RGB")

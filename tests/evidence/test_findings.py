@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from rurk_core.evidence.case import Case
-from rurk_core.evidence.findings import STATISTICS, Settling, find
-from rurk_core.evidence.law import FINDINGS
+from rurk_core.evidence.findings import STATISTICS, Finding, Findings, Settling, _half, find, plain
+from rurk_core.evidence.law import FINDINGS, RATE
+from rurk_core.evidence.whole import Whole
 from rurk_core.evidence.words import caveats, power_words, sample_words, set_words, settling_words, short_words
 from rurk_core.measure.residual import Verdicts
 
@@ -215,3 +216,80 @@ def test_what_k_can_do_is_said_before_a_run():
 def test_a_set_below_re_trainings_is_not_given_a_share_of_no_width():
     words = set_words(find(case(model=np.full(40, -9.0))))
     assert "lies below re-trainings" in words and "0% to 0%" not in words
+
+
+def one(sample: int, finding: str, *, label: int = 0, settles: int | None = None, references=(1, 2)) -> Finding:
+    return Finding(sample, sample - 5, label, 6, references, 10, finding, {"settles": settles})
+
+
+def test_what_is_written_of_a_sample_and_of_a_set_without_evidence():
+    """6 of 10 copies, 1 and 2 by re-trainings: 60 − 15 percentage points beyond their mean."""
+    assert one(7, "clear").to_dict() == {
+        "sample": 7, "label": 0, "finding": "clear", "recognised": 6, "references": [1, 2], "copies": 10,
+        "excess": 45.0, "settles": None,
+    }  # fmt: skip
+    written = Findings([one(7, "cannot_tell")], None, "Why not.", {0: 3}, 10, 0).to_dict()
+    assert written == {
+        "findings": {**dict.fromkeys(FINDINGS, 0), "cannot_tell": 1}, "remembered": 0, "references": 2, "rate": RATE,
+        "held_out": 3, "set": dict.fromkeys(Whole.__dataclass_fields__),
+        "set_specific": dict.fromkeys(("excess", "low", "high", "p")), "missing": ["Why not."],
+        "settling": [{"what": "references", "number": 8, "now": 2, "samples": 1}],
+    }  # fmt: skip
+
+
+def test_what_is_written_of_a_set_is_what_was_found():
+    model = np.zeros(40)
+    model[3] = 11.0
+    for rate, of in ((0.05, case(8, model=model)), (0.2, case(8, model=model, held=0)), (0.05, case(2))):
+        found = find(of, rate=rate)
+        judged, written = found.judged, found.to_dict()
+        assert judged and judged.whole
+        for name in Whole.__dataclass_fields__:
+            assert written["set"][name] == plain(getattr(judged.whole, name))
+        for name in ("excess", "low", "high", "p"):
+            value = plain(getattr(judged.specific, f"set_{name}")) if judged.specific else None
+            assert written["set_specific"][name] == value
+        assert (written["references"], written["rate"]) == (judged.references, rate)
+        assert written["held_out"] == (40 if of.peers else 0) and written["missing"] == list(judged.missing)
+
+
+def test_findings_by_class_and_the_place_of_a_sample():
+    found = [one(5, "clear"), one(6, "clear", label=2), one(7, "residual", label=2), one(8, "clear", label=2)]
+    none = dict.fromkeys(FINDINGS, 0)
+    assert Findings(found, None, "", {}, 10, 0).by_class() == {
+        0: none | {"clear": 1},
+        2: none | {"clear": 2, "residual": 1},
+    }
+    of = case()
+    labels = np.arange(40) % 2
+    for each in find(replace(of, verdicts=replace(of.verdicts, labels=labels))).samples:
+        assert each.sample == 100 + each.place and each.label == labels[each.place]
+
+
+def test_half_of_the_open_samples_by_hand():
+    """Of 5, 9, 20 and 30 needed, the second settles half; 3 references are there, and 2 or none do not count."""
+    needed = [30, 5, 20, 9, 3, None]
+    assert _half("references", needed, 3) == Settling("references", 9, 3, 2)
+    assert _half("draws", needed[:3], 3) == Settling("draws", 20, 3, 2)
+    assert _half("members", [4, None, 3], 4) is None
+    few = [one(7, "cannot_tell")]
+    assert Findings(few, None, "", {}, 10, 0).settling() == [Settling("references", 8, 2, 1)]
+    assert Findings(few, None, "Copies differ.", {}, 10, 0).settling() == []
+
+
+def test_copies_of_all_radii_above_0_count_and_without_references_nothing_is_told():
+    of = case(0)
+    wide = replace(
+        of.verdicts, taus=np.array([0.0, 0.1, 0.2]),
+        counts=of.verdicts.counts[..., [0, 1, 1], :],
+        agreement=of.verdicts.agreement[..., [0, 1, 1]], margins=of.verdicts.margins[..., [0, 1, 1]],
+    )  # fmt: skip
+    found = find(replace(of, verdicts=wide))
+    assert {each.copies for each in found.samples} == {2 * DRAWS}
+    assert {each.finding for each in found.samples} == {"cannot_tell"}
+
+
+def test_plain_values():
+    given = [None, "a", True, False, np.True_, np.False_, 3, np.int64(4), 0.12345678, np.inf, np.nan]
+    assert [plain(value) for value in given] == [None, "a", True, False, True, False, 3, 4, 0.123457, None, None]
+    assert plain(np.False_) is False and isinstance(plain(np.int64(4)), int)

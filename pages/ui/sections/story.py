@@ -42,9 +42,9 @@ def story_of(view: View, methods: list[str]) -> Story:
 
 
 def picture(sheet: Sheet, at: int, side: int, alt: str) -> str:
-    """A picture of a sheet, scaled by a whole factor where it is small."""
+    """A picture of a sheet, scaled by a whole factor where that comes near ``side`` pixels."""
     factor = side / max(sheet.height, sheet.width)
-    factor = round(factor) if factor >= 1 else factor
+    factor = round(factor) if factor >= 1 and round(factor) <= 1.1 * factor else factor
     wide, high = (round(factor * of) for of in (sheet.width, sheet.height))
     row, column = divmod(at, sheet.columns)
     return (
