@@ -30,22 +30,22 @@ def offer_strength(result: dict[str, Any], looks: dict[str, Look], key: str) -> 
 
 
 def _line(result: dict[str, Any], row: dict[str, Any], said: list[str], title: str, key: str) -> None:
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        again = with_auto(result["spec"], row["name"], less=any(note.startswith(OVER) for note in said))
-        if again is not None:
-            button, does = "Find its strength", _search_words(result, row)
-        elif row["method"] in tunable():
-            button, does = "Tune it", _tune_words(row)
+    again = with_auto(result["spec"], row["name"], less=any(note.startswith(OVER) for note in said))
+    if again is not None:
+        button, does = "Find its strength", _search_words(result, row)
+    elif row["method"] in tunable():
+        button, does = "Tune it", _tune_words(row)
+    else:
+        button, does = "", ""
+    asked, words = st.columns([1, 3], vertical_alignment="center", gap="small")
+    words.caption(plain(f"{title}: {' '.join(said)} {does}".strip()))
+    if button and asked.button(button, icon=":material/experiment:", key=f"strength-{key}", width="stretch"):
+        try:
+            _start(result, row, again, title)
+        except RurkError as error:
+            state.show(error)
         else:
-            button, does = "", ""
-        if button and st.button(button, icon=":material/experiment:", key=f"strength-{key}"):
-            try:
-                _start(result, row, again, title)
-            except RurkError as error:
-                state.show(error)
-            else:
-                st.switch_page("unlearn.py")
-        st.markdown(plain(f"{title}: {' '.join(said)} {does}".strip()), width="stretch")
+            st.switch_page("unlearn.py")
 
 
 def _start(result: dict[str, Any], row: dict[str, Any], again: dict[str, Any] | None, title: str) -> None:

@@ -47,7 +47,7 @@ def test_each_button_asks_for_the_same_experiment_with_more(tiny_run):
     found = Found(Settling("references", 8, 2, 40), Settling("members", 3, 0, 5))
     test = shown(result=result, found=found)
     assert [button.label for button in test.button] == ["Train 6 more re-trained models", "Train 3 further Originals"]
-    assert "What this version made is kept." in test.markdown[1].value
+    assert "What this version made is kept." in test.caption[1].value
     for button in list(test.button):
         test.button(key=button.key).click().run()
     first, second = (spec for spec, _ in test.session_state["started"])
@@ -65,7 +65,7 @@ def test_a_method_that_over_forgets_has_its_strength_looked_for(tiny_run, note, 
     test = shown(result=result | {"models": rows})
     assert [button.label for button in test.button] == ([label] if label else [])
     if label:
-        assert "at most 3 runs of it" in test.markdown[0].value and "over-forgets" in test.markdown[0].value
+        assert "at most 3 runs of it" in test.caption[0].value and "over-forgets" in test.caption[0].value
         test.button[0].click().run()
         ((spec, _),) = test.session_state["started"]
         assert [method["config"].get("ceiling") for method in spec["methods"]] == [None, -1.0]
@@ -78,7 +78,7 @@ def test_one_without_a_ceiling_is_tuned(tiny_run):
         for row in result["models"]
     ]
     test = shown(result=result | {"models": rows})
-    assert [button.label for button in test.button] == ["Tune it"] and "tries 30 settings" in test.markdown[0].value
+    assert [button.label for button in test.button] == ["Tune it"] and "tries 30 settings" in test.caption[0].value
     test.button[0].click().run()
     ((spec, more),) = test.session_state["started"]
     assert more["kind"] == "tuning" and [method["method"] for method in spec["methods"]] == ["gd"]
