@@ -44,7 +44,7 @@ def write(file: Path = DATA) -> None:
 
 
 def _page(found: Mapping[str, Any]) -> Iterator[str]:
-    scale, kept = found["scale"], found["results"]
+    scale, kept, said = found["scale"], found["results"], []
     yield HEAD.format(scale=scale)
     for target in (name for name in ("table_c2", *FOLLOWING, "table_c4", "figure1") if _runs(name) in kept):
         results = kept[_runs(target)]
@@ -52,7 +52,7 @@ def _page(found: Mapping[str, Any]) -> Iterator[str]:
         shown = beside(target, comparison)
         yield f"## {_numbered(target)}: {TARGETS[target].title}\n"
         if target not in FOLLOWING:
-            yield from _made(target, scale, results)
+            yield from _made(target, scale, results, said)
         if target == "figure2":
             yield "![Mean of ratios over the radius, a line a model](reproduction-figure2.svg)\n"
         yield from _table(shown["lines"])
@@ -73,7 +73,8 @@ def _runs(target: str) -> str:
     return "table_c2" if target in FOLLOWING else target
 
 
-def _made(target: str, scale: str, results: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _made(target: str, scale: str, results: Sequence[Mapping[str, Any]], said: list[str]) -> Iterator[str]:
+    """Where it was made, and what differs from the paper beyond what was ``said`` of the tables before."""
     wanted, seeds = SCALES[scale]["seeds"], [result["seed"] for result in results]
     left = [seed for seed in wanted if seed not in seeds]
     first = results[0]
@@ -84,9 +85,10 @@ def _made(target: str, scale: str, results: Sequence[Mapping[str, Any]]) -> Iter
         + ", ".join(f"{name} {version}" for name, version in first["versions"].items())
         + ".\n"
     )
-    yield "What differs from the paper:\n"
-    for sentence in differences(target, [spec_from_dict(result["spec"]) for result in results], scale):
-        yield f"- {sentence}"
+    apart = differences(target, [spec_from_dict(result["spec"]) for result in results], scale)
+    yield f"What {'also ' if said else ''}differs from the paper:\n"
+    yield from (f"- {sentence}" for sentence in apart if sentence not in said)
+    said += apart
     yield ""
 
 
