@@ -74,10 +74,12 @@ def mu_mis(
             images, labels = forget.batch(index)
             away = torch.randint(1, classes, labels.shape, generator=stream, device=stream.device).to(labels.device)
             own, other = sensitivities(model, images, labels, (labels + away) % classes)
-            first = first or own.item()
-            if config.stop and own.item() < config.stop * first:
-                logger.warning("MU-Mis stopped after %d of %d steps: its sensitivity has fallen enough.", step, steps)
-                return
+            if config.stop:
+                now = own.item()
+                first = first or now
+                if now < config.stop * first:
+                    logger.warning("MU-Mis stopped after %d of %d steps: its sensitivity fell enough.", step, steps)
+                    return
             yield own - config.others * other
 
     return minimise(model, losses(), steps, config, on_step=on_step, name="MU-Mis")
