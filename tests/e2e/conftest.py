@@ -70,6 +70,11 @@ def settled(page) -> None:
     page.wait_for_timeout(150)
 
 
+def written(page, text: str) -> None:
+    """Wait until the address holds ``text``: it is written once nothing has changed for a while."""
+    page.wait_for_function("text => location.search.includes(text)", arg=text, timeout=30_000)
+
+
 def find_chromium() -> str | None:
     """Where the system's Chromium is, or Playwright's own; None where there is neither."""
     if found := next(filter(None, map(shutil.which, NAMES)), None):

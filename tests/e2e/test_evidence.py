@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from .conftest import settled
+from .conftest import settled, written
 
 pytestmark = pytest.mark.e2e
 
@@ -41,4 +41,4 @@ def test_every_picture_filters_the_others(server, visit):
     sample.click()
     settled(page)
     page.get_by_role("heading", name="Neighbourhood").wait_for()
-    assert f"sample={number}" in page.url
+    written(page, f"sample={number}")

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import serving, settled
+from .conftest import serving, settled, written
 
 pytestmark = pytest.mark.e2e
 
@@ -89,6 +89,7 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     assert re.match(r"Copy \d+ of 10 at τ = 0.3", picked)
 
     # the address bar holds it all: somebody else sees the same
+    written(page, "copy=")
     said, where = page.locator(finding).inner_text(), page.url
     again = visit(where)
     again.wait_for_selector(".rks[data-drawn='true true']", timeout=60_000)
