@@ -20,7 +20,7 @@ from ui.sections.lesson import said
 from ui.session import state
 from ui.session.served import images_at
 from ui.session.stages import show_own
-from ui.session.view import tables_of
+from ui.session.view import choose_method, tables_of
 from ui.text import plain
 
 KEPT = "own_pictures"
@@ -46,7 +46,7 @@ def own() -> None:
             key="own_files",
             help="They are looked at in the memory of the server and never stored; taking them out forgets them.",
         )
-        method = choose_method(result)
+        method = choose_method(result, looks_of(result["models"]), width=260)
         swap = st.toggle(
             "Swap dark and light",
             key="own_swap",
@@ -68,22 +68,6 @@ def own() -> None:
         "from one training to the next.",
         "draw a shape on paper, photograph it, drop it above. Do the unlearned and the re-trained models agree on it "
         "as far as they do on what they were trained on?",
-    )
-
-
-def choose_method(result: dict[str, Any]) -> str:
-    """The unlearned model on the stage beside the Original and a re-trained one."""
-    looks = looks_of(result["models"])
-    methods = sorted(dict.fromkeys(name for _, name in tables_of(result)), key=lambda name: name == "original")
-    method = state.choice("method", methods[0], state.one_of(methods))
-    return state.bound(
-        st.selectbox,
-        "Unlearned model",
-        "method",
-        method,
-        options=methods,
-        format_func=lambda name: looks[name].named,
-        width=260,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import streamlit as st
@@ -98,6 +98,24 @@ class Copies:
 # --- the choices both pages begin with ----------------------------------------------------------------------
 
 
+def choose_method(
+    result: dict[str, Any], looks: dict[str, Look], *, always: bool = False, width: int | Literal["stretch"] = "stretch"
+) -> str:
+    """A select for the unlearned model in question; ``always`` as in :func:`state.choice`."""
+    methods = sorted(dict.fromkeys(name for _, name in tables_of(result)), key=lambda name: name == "original")
+    method = state.choice("method", methods[0], state.one_of(methods), always=always)
+    return state.bound(
+        st.selectbox,
+        "Unlearned model",
+        "method",
+        method,
+        options=methods,
+        format_func=lambda name: looks[name].named,
+        help="The model in question: r̂ compares it with the re-trained ones.",
+        width=width,
+    )
+
+
 def choose_question(
     result: dict[str, Any], looks: dict[str, Look], columns: Sequence[Any], *, on_demand: bool = False
 ) -> tuple[str, str]:
@@ -107,21 +125,11 @@ def choose_question(
         on_demand: offer perturbations too that the run did not measure.
     """
     tables = tables_of(result)
-    methods = sorted(dict.fromkeys(method for _, method in tables), key=lambda name: name == "original")
-    method = state.choice("method", methods[0], state.one_of(methods), always=True)
+    with columns[0]:
+        method = choose_method(result, looks, always=True)
     measured = [attack for attack, name in tables if name == method]
     attacks = [*measured, *(attack for attack in ATTACKS if on_demand and attack not in measured)]
     attack = state.choice("attack", attacks[0], state.one_of(attacks), always=True)
-    with columns[0]:
-        state.bound(
-            st.selectbox,
-            "Unlearned model",
-            "method",
-            method,
-            options=methods,
-            format_func=lambda name: looks[name].named,
-            help="The model in question: r̂ compares it with the re-trained ones.",
-        )
     with columns[1]:
         state.bound(
             st.selectbox,
