@@ -3,8 +3,8 @@
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
 ``kills 1000``, ``many_runs 5000``, ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings)
 and ``reproduction laptop`` (hours), both kept in ``RURK_STORE``, ``gpu --out DIR`` (needs a GPU, 8 minutes),
-``random_walk`` (ten minutes in a browser), ``draws`` (ten minutes) and ``meanwhile`` (two); nor is ``exported`` made
-unless it is named, whose second half needs timm.
+``random_walk`` (ten minutes in a browser), ``draws``, ``scale`` (ten minutes each) and ``meanwhile`` (two); nor is
+``exported`` made unless it is named, whose second half needs timm.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ LONG = (
     "methods_hold",
     "exported",
     "random_walk",
+    "scale",
     "reproduction",
 )
 
