@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rurk_core.data import Dataset, ForgetSet, dataset_entry
-from rurk_core.jobs.control import list_jobs
 from rurk_core.perturb.copies import ATTACKS
 from rurk_core.run.spec import Spec
 from ui.glossary import term
+from ui.jobs.line import ahead, over_words, same_under_way, title_of
 from ui.jobs.runs import speeds_here
 from ui.session import state
 from ui.text import duration, escape
+
+if TYPE_CHECKING:
+    from rurk_core.run.plan import Stage
 
 TRIAL = 2.0
 """By how much a time may be wrong that only a short trial of the network tells."""
@@ -27,7 +32,7 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
         verdicts += each * ((methods + 1) * (k + 2) - 1 if ATTACKS[attack].uses_model else methods + 1 + k)
     s = "s" if methods != 1 else ""
     models = "models" if k > 1 else "model"
-    pretrained = " after pre-training on CIFAR-10," if spec.training().pretrain else ""
+    pretrained = " after pre-training on CIFAR-10," if _pretrains(spec) else ""
     further = f" and {spec.members} like it" if spec.members else ""
     verdicts += each * spec.members * len(spec.attacks)
     return (
@@ -40,23 +45,42 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
 
 
 def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
-    """How long it will take, and how that is known."""
-    from rurk_core.device import default_device
-    from rurk_core.run.estimate import START_SECONDS, missing_stages
-    from rurk_core.run.plan import Work, expected_seconds
-
-    device, start_on = default_device(), dataset_entry(spec.dataset).pretrain_on
-    start_data = state.dataset(start_on) if start_on and spec.training().pretrain else None
-    stages = missing_stages(Work(spec, state.store(), dataset, start_data, device, forget=forget))
+    """How long it will take, and how that is known; of one that is under way already, that it is."""
+    if job := same_under_way(spec):
+        return f"<b>This very experiment is under way already</b>, as “{escape(title_of(job))}”."
+    before = over_words(ahead({"device": "auto"}))
+    queue = escape(f", once {before}" if before else "")
+    stages = missing(spec, dataset, forget)
     if not stages:
-        return "<b>Everything is in the store already</b>: the result is there at once."
+        return f"<b>Everything is in the store already</b>: the result is there at once{queue}."
     speeds, source = speeds_here(spec.model, dataset.input_shape, len(dataset.classes))
     if speeds is None:
         return f"No estimate of the time: {source}."
-    waiting = sum(job.alive for job in list_jobs(state.store()))
-    queue = f", once {waiting} other run{'s are' if waiting > 1 else ' is'} over" if waiting else ""
-    seconds = START_SECONDS + expected_seconds(stages, speeds)
-    return f"It takes <b>{spoken(seconds, source)}</b> here ({source}){queue}."
+    return f"It takes <b>{spoken(seconds_of(stages, speeds), source)}</b> here ({source}){queue}."
+
+
+def _pretrains(spec: Spec) -> bool:
+    recipe = spec.training().pretrain
+    return bool(recipe and recipe.epochs)
+
+
+def missing(spec: Spec, dataset: Dataset, forget: ForgetSet) -> list[Stage]:
+    """The stages that are to be made."""
+    from rurk_core.device import default_device
+    from rurk_core.run.estimate import missing_stages
+    from rurk_core.run.plan import Work
+
+    start_on = dataset_entry(spec.dataset).pretrain_on
+    start_data = state.dataset(start_on) if start_on and _pretrains(spec) else None
+    return missing_stages(Work(spec, state.store(), dataset, start_data, default_device(), forget=forget))
+
+
+def seconds_of(stages: list[Stage], speeds: dict[str, float]) -> float:
+    """How long it takes to make them, from the start of a process."""
+    from rurk_core.run.estimate import START_SECONDS
+    from rurk_core.run.plan import expected_seconds
+
+    return START_SECONDS + expected_seconds(stages, speeds)
 
 
 def spoken(seconds: float, source: str) -> str:
