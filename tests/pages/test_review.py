@@ -127,6 +127,18 @@ def test_what_is_done_at_the_desk_is_kept_once_and_junk_is_passed_over(store, ti
     assert notes(store, run)["gd", one].note == "once more"
 
 
+def test_what_is_done_to_a_run_that_is_gone_is_said_and_goes_nowhere_else(store, tiny_run):
+    run = tiny_run[1]["key"]
+    app = opened(run)
+    store.delete(run)
+    app.run()
+    assert not app.exception and "is gone, deleted or moved" in " ".join(box.value for box in app.warning)
+    sample = tiny_run[1]["forget"]["indices"][0]
+    decided = {"of": "desk", "decisions": [{"n": 1, "of": "desk", "sample": sample, "verdict": "clear"}]}
+    hear(run, "gd", [sample], decided)
+    assert not (Path(store.url) / "reviews").exists()
+
+
 def test_what_is_acceptable_is_declared_and_held_against_the_findings(store, tiny_run):
     app = opened(tiny_run[1]["key"])
     app.number_input(key="accept_residual").set_value(2.5)

@@ -51,9 +51,12 @@ def heard(desks: Desks, done: dict[str, Any]) -> None:
             for one in done.get(what) or []:
                 run, method, samples = desks.get(str(one.get("of")), ("", "", set[int]()))
                 key = (what, one.get("of"), one.get("sample"), one.get("n"))
-                if one.get("sample") in samples and key not in kept:
-                    keep(run, method, one, author)
-                    kept.add(key)
+                if one.get("sample") not in samples or key in kept:
+                    continue
+                if not state.store().has(run):
+                    raise RurkError("The experiment is gone, deleted or moved: what was just done there is not kept.")
+                keep(run, method, one, author)
+                kept.add(key)
     except RurkError as error:
         state.note(str(error))
     *_, samples = desks.get(str(done.get("of")), (set[int](),))
