@@ -30,7 +30,7 @@ def new_run() -> None:
     methods = choose_methods(preset, mark, name)
     spec, twin = None, None
     try:
-        with st.expander("Network, perturbations, seed", icon=":material/tune:", key="measurement"):
+        with st.expander("Network, training, perturbations, seed", icon=":material/tune:", key="measurement"):
             measurement = choose_measurement(preset, mark, name)
         said = spoken_title({"dataset": name, "forget": rule, "methods": methods}, dataset.classes)
         title = st.text_input("Title", key="title", max_chars=120, placeholder=said).strip() or said

@@ -90,3 +90,29 @@ def test_the_plan_names_what_is_waited_for_and_the_same_run_is_not_started_twice
     jobs.pop(0)
     plan = next(e.body for e in fine(test.run()).get("html") if "rk-plan" in e.body)
     assert "once “The whole forget set: GD” is over" in plan and not test.button(key="start").disabled
+
+
+def test_training_and_pre_training_can_be_cut_and_only_what_differs_is_in_the_run(app, monkeypatch):
+    started: list[dict] = []
+    monkeypatch.setattr("ui.jobs.runs.start_job", lambda store, about, runner: started.append(about) or "gone")
+    test = fine(app("unlearn.py", data="digits"))
+    fine(test.button(key="start").click().run())
+    epochs = next(box for box in test.number_input if str(box.key).startswith("train-epochs-"))
+    assert not any("pre-training" in box.label for box in test.number_input)
+    fine(epochs.set_value(2).run())
+    fine(test.button(key="start").click().run())
+    assert [about["spec"]["train"] for about in started] == [{}, {"epochs": 2}]
+
+
+def test_what_takes_most_of_a_long_run_is_said_with_what_would_make_it_short():
+    from ui.sections.plan import heaviest_words
+
+    from rurk_core.run.plan import Stage
+
+    stages = [
+        Stage("pretrained", "Pre-training", "pretrained", {"code": ""}, cost=780),
+        Stage("original", "Original", "original", {"code": ""}, cost=220),
+    ]
+    (sentence,) = heaviest_words(stages, {"": 1.0})
+    assert sentence.startswith("Pre-training takes 78% of it; fewer epochs of it, or none,")
+    assert heaviest_words(stages, {"": 10.0}) == [], "a short run needs no words"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rurk_core.data import Dataset, ForgetSet, dataset_entry
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.run.plan import Stage, Work, expected_seconds
 from rurk_core.run.spec import Spec
 from ui.glossary import term
 from ui.jobs.line import ahead, over_words, same_under_way, title_of
 from ui.jobs.runs import speeds_here
 from ui.session import state
 from ui.text import duration, escape
-
-if TYPE_CHECKING:
-    from rurk_core.run.plan import Stage
 
 TRIAL = 2.0
 """By how much a time may be wrong that only a short trial of the network tells."""
@@ -56,7 +52,33 @@ def time_words(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
     speeds, source = speeds_here(spec.model, dataset.input_shape, len(dataset.classes))
     if speeds is None:
         return f"No estimate of the time: {source}."
-    return f"It takes <b>{spoken(seconds_of(stages, speeds), source)}</b> here ({source}){queue}."
+    time = f"It takes <b>{spoken(seconds_of(stages, speeds), source)}</b> here ({source}){queue}."
+    return " ".join([time, *heaviest_words(stages, speeds)])
+
+
+SHORTER = {
+    "pretrained": ("Pre-training", "fewer epochs of it, or none, make the whole shorter"),
+    "original": ("Training Originals", "fewer epochs of training make it shorter"),
+    "reference": ("Re-training", "fewer re-trained models or epochs make it shorter"),
+    "unlearned": ("Unlearning", "fewer methods or epochs of theirs make it shorter"),
+    "verdicts": ("Verdicts on the forget set", "fewer perturbations, radii or copies make it shorter"),
+    "peers": ("Verdicts on held-out samples", "fewer perturbations, radii or copies make it shorter"),
+    "members": ("Verdicts of further Originals", "fewer of them, or fewer radii or copies, make it shorter"),
+}
+"""What takes time, by kind of stage, and what would make it short."""
+LONG = 600.0
+"""Seconds of a run from which on it is said what takes them."""
+
+
+def heaviest_words(stages: list[Stage], speeds: dict[str, float]) -> list[str]:
+    """What takes most of a long run, its share, and what would make it shorter; nothing of a short one."""
+    by_kind = {kind: [stage for stage in stages if stage.kind == kind] for kind in SHORTER}
+    taken = {kind: expected_seconds(found, speeds) for kind, found in by_kind.items()}
+    kind, whole = max(taken, key=taken.__getitem__), expected_seconds(stages, speeds)
+    if whole < LONG:
+        return []
+    title, shorter = SHORTER[kind]
+    return [f"{title} takes {taken[kind] / whole:.0%} of it; {shorter}, and so does a smaller network."]
 
 
 def _pretrains(spec: Spec) -> bool:
@@ -68,7 +90,6 @@ def missing(spec: Spec, dataset: Dataset, forget: ForgetSet) -> list[Stage]:
     """The stages that are to be made."""
     from rurk_core.device import default_device
     from rurk_core.run.estimate import missing_stages
-    from rurk_core.run.plan import Work
 
     start_on = dataset_entry(spec.dataset).pretrain_on
     start_data = state.dataset(start_on) if start_on and _pretrains(spec) else None
@@ -78,7 +99,6 @@ def missing(spec: Spec, dataset: Dataset, forget: ForgetSet) -> list[Stage]:
 def seconds_of(stages: list[Stage], speeds: dict[str, float]) -> float:
     """How long it takes to make them, from the start of a process."""
     from rurk_core.run.estimate import START_SECONDS
-    from rurk_core.run.plan import expected_seconds
 
     return START_SECONDS + expected_seconds(stages, speeds)
 
