@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,27 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 os.environ.pop("RURK_STORE", None)  # no test may write among the results of whoever runs it
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
-SLOW = {"tiny_spec", "app", "browser", "real_data"}
+SLOW = {"tiny_spec", "tuned", "app", "browser", "real_data"}
 """Fixtures whose tests train, open pages or drive a browser; they are marked slow with all that build on them."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Several processes: a file in one of them, so that what it shares is made once, and browsers one after another,
+    whose times are looked at; what takes longest begins first, so that no process is alone at the end."""
+    weights: Counter[str] = Counter()
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-        # several processes: a file in one of them, and browsers one after another, whose times are looked at
         browser = item.get_closest_marker("e2e")
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
+        if not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
+        weights[group_of(item)] += 1000 if browser else item.get_closest_marker("slow") is not None
+    items.sort(key=lambda item: -weights[group_of(item)])
+
+
+def group_of(item: pytest.Item) -> str:
+    return item.get_closest_marker("xdist_group").args[0]
 
 
 @pytest.fixture(autouse=True)

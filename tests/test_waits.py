@@ -51,6 +51,7 @@ def settings_of(key):
             yield f"{key}, {name}", method_config(method, **short, **setting)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,config", [pair for key in METHODS if key not in SEARCHES for pair in settings_of(key)])
 def test_a_step_of_a_method_waits_for_nothing(name, config, setting):
     steps = []

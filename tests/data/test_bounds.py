@@ -55,6 +55,7 @@ PARQUET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PARQUET)
 def test_parquet_that_unpacks_to_much(what, tmp_path, monkeypatch):
     make, reason = PARQUET[what]
@@ -80,6 +81,7 @@ def sixteen_bits(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows + packer.flush()) + part(b"IEND", b"")
 
 
+@pytest.mark.slow
 def test_pictures_far_larger_than_their_bytes(tmp_path, monkeypatch):
     data, started = sixteen_bits(7000), time.monotonic()
     assert len(data) < 200_000

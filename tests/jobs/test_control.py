@@ -118,6 +118,7 @@ class TestEnds:
         assert {event["stage"] for event in steps if event["done"] == 0} == {"First", "Second"}
 
 
+@pytest.mark.slow
 class TestCancel:
     def test_running(self, store):
         job = start(store, "until_cancelled")
@@ -169,6 +170,7 @@ class TestCancel:
         assert job_status(store, dead).state == "cancelled"
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_seen_resumed_and_finished(self, store):
         job = start(store, "once_more", name="a")
@@ -233,6 +235,7 @@ class TestKilled:
         assert not any(path.name == "cancel" for path in (store.job_root / job).iterdir())
 
 
+@pytest.mark.slow
 class TestQueue:
     def test_one_at_a_time_in_order(self, store, tmp_path):
         blocker = start(store, "until_cancelled")

@@ -85,6 +85,7 @@ def test_counts_equal_judging_every_copy_one_by_one(attack, models, samples):
                 assert (counted.agreement[index, k, :, t] == same).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "cnn:4", "resnet9:4"])
 def test_judging_in_bfloat16_gives_the_counts_of_float32(name, monkeypatch):
     """Untrained networks are the hard case: nearly every image lies close to a border between classes."""

@@ -130,6 +130,7 @@ def test_no_outline_is_drawn_where_none_is_known():
     assert len(ball_outline(None, "share", 0.3)) == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_measures_them_as_it_does_noise(tmp_path):
     names = list(TRANSFORMS)
     spec = make_spec(

@@ -42,6 +42,7 @@ def single(tiny_run):
     return make_report(store, result["key"], sample=result["forget"]["indices"][3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["whole", "single"])
 def test_a_report_is_one_page_and_one_document_of_the_published_schema(which, request, tmp_path):
     report = request.getfixturevalue(which)

@@ -48,6 +48,7 @@ def of(shape, count):
     return torch.randint(0, 256, (count, *shape), dtype=torch.uint8), labels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: "x".join(map(str, shape)))
 @pytest.mark.parametrize("name", MODELS)
 def test_networks_shapes_and_recipes(name, shape):
