@@ -104,6 +104,7 @@ def _imports(path: Path, name: str, package: Path) -> tuple[str, ...]:
     return tuple(sorted(set(imported(tree, name, path.name == "__init__.py", names(package)))))
 
 
+@lru_cache(maxsize=1024)
 def plain_source(text: str) -> str:
     """A module without docstrings, without lines that are comments and without blank lines.
 

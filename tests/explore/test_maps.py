@@ -83,7 +83,6 @@ def test_stored_features_and_a_fresh_pass_give_the_same_map(own, digits, tmp_pat
     assert at_once(store, spec, result, digits) and not at_once(store, replace(spec, method="umap"), result, digits)
 
 
-@pytest.mark.xdist_group("umap")  # which is compiled in each process anew
 def test_umap_keeps_neighbours_and_places_copies_near_their_sample(own, digits):
     store, result = own
     events: list[dict] = []

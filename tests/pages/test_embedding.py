@@ -57,7 +57,6 @@ def test_at_radius_0_all_copies_lie_on_their_sample(opened, tiny_run):
         assert np.ptp(xy, axis=0).max() == 0
 
 
-@pytest.mark.xdist_group("umap")
 def test_a_slow_map_is_made_in_the_background(opened, tiny_run, tmp_path, monkeypatch):
     started = []
     monkeypatch.setattr(runs, "start_job", lambda store, job, runner: started.append((job, runner)) or "gone")

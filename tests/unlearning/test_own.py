@@ -95,6 +95,7 @@ def test_the_commands_know_own_methods(folder, capsys, monkeypatch):
     assert json.loads(out.out)[0]["passed"] and "broken.py" in out.err
 
 
+@pytest.mark.slow
 def test_another_process_knows_them_by_the_variable(folder):
     code = "from rurk_core.unlearning import METHODS; print(METHODS['shrink'].title)"
     done = subprocess.run(
