@@ -216,6 +216,7 @@ def test_weights_without_normalisation_constants_get_the_default_ones(tmp_path):
 # --- exported programs ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "mlp", "cnn", "resnet9:4", "resnet18:4", "vgg11:4"])
 def test_a_program_computes_what_its_model_does(name, tmp_path):
     shape = (3, 16, 16)
@@ -248,6 +249,7 @@ class Attention(torch.nn.Module):
         return self.head(first)
 
 
+@pytest.mark.slow
 def test_a_transformer_is_walked_too(tmp_path):
     model = Attention().eval()
     program = load_exported(export_program(model, (3, 16, 16), tmp_path / "a.pt2"), (3, 16, 16), CLASSES)
@@ -434,6 +436,7 @@ def leaves(value, at=()):
         yield from leaves(held, (*at, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["models/model.json", "weights_config.json"])
 def test_whatever_is_changed_in_a_program_it_is_read_or_refused(part, program, tmp_path):
     """Random damage, a seed each: a sentence or a model, never another error, a hang or a jump in memory."""
