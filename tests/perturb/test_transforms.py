@@ -62,6 +62,7 @@ class TestEveryTransform:
         with pytest.raises(UsageError, match="'iris' is a table"):
             make_spec("iris", attacks=name)
 
+    @pytest.mark.slow
     def test_rurk_can_search_with_it(self, name):
         setting = small_setting()
         config = method_config(METHODS["rurk"], search=name, tau=0.2, lambda_a=0.3, epochs=1, batch=16)

@@ -114,6 +114,7 @@ def test_computing_it_again_gives_the_same_numbers(whole, tiny_run, tmp_path, mo
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_a_forget_set_from_a_file_is_written_out(tmp_path):
     data = load_dataset("digits")
     file = tmp_path / "set.json"
