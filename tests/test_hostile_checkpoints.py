@@ -258,6 +258,7 @@ def test_a_transformer_is_walked_too(tmp_path):
         assert torch.allclose(program(pixels), model(pixels), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_values_that_are_no_longer_needed_are_let_go(program):
     model = load_exported(program, SHAPE, CLASSES)
     seen, most = set(), 0
@@ -305,6 +306,7 @@ def symbolic_size(canary):
 RUNS_IN_TORCH = [pickled_inputs, pickled_weight, opaque_constant, symbolic_size]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", RUNS_IN_TORCH)
 def test_what_torchs_own_loader_runs_is_not_run_here(attack, program, tmp_path):
     """The reason for a loader of our own. Parts it never opens do not matter; what it needs is refused if pickled."""
@@ -418,6 +420,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(("change", "reason"), [case[1:] for case in PROGRAMS], ids=[case[0] for case in PROGRAMS])
 def test_hostile_programs_are_refused_in_one_sentence(change, reason, program, tmp_path):
@@ -480,6 +483,7 @@ def test_whatever_is_changed_in_a_program_it_is_read_or_refused(part, program, t
     assert read + refused == 150 and refused > 30
 
 
+@pytest.mark.slow
 def test_a_program_for_other_data_or_one_batch_size_is_refused(program, tmp_path):
     with pytest.raises(UsageError, match="cannot take batches of 1×12×12"):
         load_exported(program, (1, 12, 12), CLASSES)

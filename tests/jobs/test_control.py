@@ -370,6 +370,7 @@ class TestFiles:
         assert wait(store, job).result == stage and not store.has(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fault"), [("SIGSEGV", "segmentation fault"), ("SIGABRT", "aborted")])
 def test_a_job_that_dies_by_a_signal_says_what_to_try(store, name, fault):
     status = wait(store, start(store, "fault", signal=name))
@@ -381,6 +382,7 @@ def test_a_job_that_dies_by_a_signal_says_what_to_try(store, name, fault):
     )
 
 
+@pytest.mark.slow
 def test_an_earlier_fault_is_not_taken_for_that_of_a_later_start(store):
     job = start(store, "fault", signal="SIGSEGV")
     wait(store, job)

@@ -194,6 +194,7 @@ def test_a_search_whose_process_was_killed_goes_on(tuned, started, spec, monkeyp
     assert resumed["trials"] == whole["trials"] and resumed["chosen"] == whole["chosen"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tuned_is_said_in_words(spec, tmp_path):
     store = Store(tmp_path)
     with pytest.raises(UsageError, match="'processes' must be a whole number from 1 to 64, not 0"):
