@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 DOCS := .venv-docs
 TOOLS := .venv-tools
 # a process a core, with a thread each: threads of several processes wait for one another
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 PIP := -m pip install --disable-pip-version-check --quiet
 
 .PHONY: app test check lint types lint-js docs floors mutants bench demo teaching screenshots sbom audit clean

@@ -1,21 +1,33 @@
-"""The plan for a large experiment, checked on one five thousand times smaller: passes and seconds, engine by engine.
+"""The plan for a large experiment, checked on one five thousand times smaller: passes, and seconds engine by engine.
 
 What ``rurk run --plan`` counts for ImageNet-100 with ResNet-50 (docs/scale.md) is counted and run here for ten classes
-of small pictures: in one process, by two processes of torchrun, and by two workers of a Ray cluster.
+of small pictures. In this process every sample that goes through a network is counted: three passes for a training
+step, one for each other, as plans count. Then the same is run by two processes of torchrun, and by two workers of a Ray
+cluster, whose results must be those of one process.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from PIL import Image
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
+
+from rurk_core.cli import main as main_of_rurk
+from rurk_core.models import Classifier
+from rurk_core.run import stages
+from rurk_core.training.references import _fit_one_after_another
 
 SIDE, CLASSES, PARTS = 64, 10, {"train": 13, "test": 5}
 """Pixels, and pictures of a class in each part."""
@@ -24,7 +36,6 @@ SETTINGS = (
     *("--attack", "gaussian,fgsm", "--tau", "0:0.03:11", "--draws", "20", "--relearn", "0"),
     *("--train", "epochs=9", "--train", "batch=16"),
 )
-KINDS = ("original", "reference", "unlearned", "scores", "verdicts", "peers")
 
 
 def main() -> None:
@@ -34,13 +45,38 @@ def main() -> None:
         print("an experiment like that of docs/scale.md, five thousand times smaller")
         plan = called([*rurk, *asked, "--plan", "--json"])
         print(f"  planned: {plan['passes']:,.0f} passes, {plan['seconds']:.0f} s from {plan['speeds_from']}")
+        started = time.perf_counter()
+        passes, alone = counted([*asked, "--store", f"{folder}/alone", "--json"])
+        seconds = time.perf_counter() - started
+        print(f"  one process: {passes:,} passes, {passes / plan['passes']:.3f} of those planned; {seconds:.0f} s")
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "rurk_core"]
-        for engine, command in (("embedded", rurk), ("torchrun", torchrun), ("ray", rurk)):
-            store = ["--store", f"{folder}/{engine}", "--engine", engine, "--json"]
-            with_cluster = cluster if engine == "ray" else called
+        for engine, command, call in (("torchrun", torchrun, called), ("ray", rurk, on_a_cluster)):
             started = time.perf_counter()
-            result = with_cluster([*command, *asked, *store])
-            told(engine, result["took"], time.perf_counter() - started, plan["passes"])
+            result = call([*command, *asked, "--store", f"{folder}/{engine}", "--engine", engine, "--json"])
+            same = "the same" if result["residual"] == alone["residual"] else "other"
+            seconds = time.perf_counter() - started
+            print(f"  {engine}: {same} numbers as one process; {seconds:.0f} s in all", flush=True)
+
+
+def counted(arguments: list[str]) -> tuple[int, dict[str, Any]]:
+    """A command run in this process: (passes that its networks made, what it printed as JSON)."""
+    passes = 0
+
+    def count(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        nonlocal passes
+        if isinstance(module, Classifier):
+            passes += (3 if module.training else 1) * len(inputs[0])
+
+    def in_turn(build, images, labels, config, *, seeds, on_step, share):
+        return _fit_one_after_another(build, images, labels, config, seeds, on_step)
+
+    hook, printed = register_module_forward_pre_hook(count), io.StringIO()
+    try:
+        with patch.object(stages, "fit_references", in_turn), redirect_stdout(printed):
+            main_of_rurk(arguments)
+    finally:
+        hook.remove()
+    return passes, json.loads(printed.getvalue())
 
 
 def pictures(place: Path) -> Path:
@@ -64,23 +100,15 @@ def called(command: list[str]) -> dict[str, Any]:
     return json.loads(printed[printed.index("{") :])
 
 
-def cluster(command: list[str]) -> dict[str, Any]:
+def on_a_cluster(command: list[str]) -> dict[str, Any]:
     """The same with a cluster of two workers beside it, gone afterwards."""
     ray = [sys.executable, "-m", "ray.scripts.scripts"]
-    subprocess.run([*ray, "start", "--head", "--num-cpus", "2"], stdout=subprocess.DEVNULL, check=True)
+    quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True}
+    subprocess.run([*ray, "start", "--head", "--num-cpus", "2"], **quiet)
     try:
         return called(command)
     finally:
-        subprocess.run([*ray, "stop"], stdout=subprocess.DEVNULL, check=True)
-
-
-def told(engine: str, took: dict[str, dict[str, float]], seconds: float, planned: float) -> None:
-    """A line for the engine, and one for each kind of work."""
-    passes = sum(entry["passes"] for entry in took.values())
-    print(f"  {engine}: {passes:,.0f} passes counted, {passes / planned:.3f} of those planned; {seconds:.0f} s in all")
-    for kind in KINDS:
-        parts = [entry for name, entry in took.items() if name.split()[0] == kind]
-        print(f"    {kind}: {sum(p['passes'] for p in parts):,.0f} passes, {sum(p['seconds'] for p in parts):.0f} s")
+        subprocess.run([*ray, "stop"], **quiet)
 
 
 if __name__ == "__main__":

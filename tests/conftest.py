@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,17 +24,42 @@ DEMO = Path(__file__).parents[1] / "assets" / "demo"
 os.environ.pop("RURK_STORE", None)  # no test may write among the results of whoever runs it
 REAL_DATA = Path(os.environ.get("RURK_DATA") or Path(__file__).parents[2] / "shared" / "data")
 
-SLOW = {"tiny_spec", "app", "browser", "real_data"}
+SLOW = {"tiny_spec", "tuned", "app", "browser", "real_data"}
 """Fixtures whose tests train, open pages or drive a browser; they are marked slow with all that build on them."""
 
 
+TOGETHER = {"tests/pages/test_embedding.py": "tests/explore/test_maps.py"}
+"""Files that go to the process of another one: UMAP is compiled in each process anew."""
+
+
+def group_of(nodeid: str) -> str:
+    """What runs in one process: a file, so that what it shares is made once; browsers, so that none slows another."""
+    file = nodeid.partition("::")[0]
+    return "browser" if file.startswith("tests/e2e/") else TOGETHER.get(file, file)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is slow; groups that take longest come first, so that no process is alone at the end."""
+    weights: Counter[str] = Counter()
     for item in items:
         if SLOW & set(getattr(item, "fixturenames", ())):
             item.add_marker("slow")
-        # several processes: a file in one of them, and browsers one after another, whose times are looked at
-        browser = item.get_closest_marker("e2e")
-        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
+        group = group_of(item.nodeid)
+        weights[group] += 1000 if group == "browser" else item.get_closest_marker("slow") is not None
+    items.sort(key=lambda item: -weights[group_of(item.nodeid)])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Groups go to processes whole; xdist's own marks for that have no effect under pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    config.option.loadscopereorder = False
+    return ByGroup(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ def test_a_page_is_made_of_runs_and_grows_with_seeds(tmp_path):
     assert len(json.loads(file.read_text())["results"]["table_c2"]) == 2, "a seed that ran again takes its place"
 
 
+@pytest.mark.slow
 def test_the_page_that_is_kept_is_that_of_the_numbers_that_are_kept(tmp_path):
     kept = reproduction_page.DATA
     (tmp_path / kept.name).write_text(kept.read_text(encoding="utf-8"), encoding="utf-8")

@@ -55,6 +55,7 @@ def test_networks_from_elsewhere(tmp_path):
     assert memory_format(torch.zeros(1, 3, 8, 8), program) == torch.contiguous_format
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [4, 8, 12])
 def test_narrow_residual_networks_train_and_unlearn_with_two_threads(width):
     """Every time a segmentation fault in channels-last; in a process of its own, since a fault would end the tests."""

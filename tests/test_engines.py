@@ -112,6 +112,7 @@ def cluster(tmp_path_factory):
     nodes.shutdown()
 
 
+@pytest.mark.slow
 def test_no_cluster_is_one_sentence(spec, tmp_path, monkeypatch):
     pytest.importorskip("ray", reason="the optional package ray is not installed")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
@@ -119,6 +120,7 @@ def test_no_cluster_is_one_sentence(spec, tmp_path, monkeypatch):
         run(spec, Store(tmp_path), engine="ray")
 
 
+@pytest.mark.slow
 def test_a_cluster_that_loses_a_worker_and_a_machine_gives_the_same_bytes(spec, embedded, cluster, tmp_path):
     nodes, second = cluster
     store, workers, killed = Store(tmp_path), {}, []
@@ -142,6 +144,7 @@ def test_a_cluster_that_loses_a_worker_and_a_machine_gives_the_same_bytes(spec, 
     assert_same(contents(store), embedded)
 
 
+@pytest.mark.slow
 def test_a_diverged_method_on_a_cluster_is_a_row(cluster, tmp_path):
     # absurd settings, not a patched method: the workers have modules of their own
     wild = make_spec(

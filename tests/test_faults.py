@@ -16,6 +16,7 @@ from rurk_core.models import create_model
 ELSEWHERE = ("A user's method that raises", "A user's method that returns no model")  # the conformance of methods
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in FAULTS if name not in ELSEWHERE])
 def test_nothing_is_lost(name, tmp_path):
     FAULTS[name](tmp_path, random.Random(name))

@@ -9,6 +9,7 @@ from benchmarks.fuzz import TARGETS, fuzz
 INPUTS = 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 def test_hostile_input_is_a_value_or_one_sentence(name):
     values, refused = fuzz(name, INPUTS)

@@ -216,6 +216,7 @@ def test_weights_without_normalisation_constants_get_the_default_ones(tmp_path):
 # --- exported programs ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["linear", "mlp", "cnn", "resnet9:4", "resnet18:4", "vgg11:4"])
 def test_a_program_computes_what_its_model_does(name, tmp_path):
     shape = (3, 16, 16)
@@ -248,6 +249,7 @@ class Attention(torch.nn.Module):
         return self.head(first)
 
 
+@pytest.mark.slow
 def test_a_transformer_is_walked_too(tmp_path):
     model = Attention().eval()
     program = load_exported(export_program(model, (3, 16, 16), tmp_path / "a.pt2"), (3, 16, 16), CLASSES)
@@ -256,6 +258,7 @@ def test_a_transformer_is_walked_too(tmp_path):
         assert torch.allclose(program(pixels), model(pixels), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_values_that_are_no_longer_needed_are_let_go(program):
     model = load_exported(program, SHAPE, CLASSES)
     seen, most = set(), 0
@@ -303,6 +306,7 @@ def symbolic_size(canary):
 RUNS_IN_TORCH = [pickled_inputs, pickled_weight, opaque_constant, symbolic_size]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", RUNS_IN_TORCH)
 def test_what_torchs_own_loader_runs_is_not_run_here(attack, program, tmp_path):
     """The reason for a loader of our own. Parts it never opens do not matter; what it needs is refused if pickled."""
@@ -416,6 +420,7 @@ PROGRAMS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 @pytest.mark.parametrize(("change", "reason"), [case[1:] for case in PROGRAMS], ids=[case[0] for case in PROGRAMS])
 def test_hostile_programs_are_refused_in_one_sentence(change, reason, program, tmp_path):
@@ -434,6 +439,7 @@ def leaves(value, at=()):
         yield from leaves(held, (*at, key))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["models/model.json", "weights_config.json"])
 def test_whatever_is_changed_in_a_program_it_is_read_or_refused(part, program, tmp_path):
     """Random damage, a seed each: a sentence or a model, never another error, a hang or a jump in memory."""
@@ -477,6 +483,7 @@ def test_whatever_is_changed_in_a_program_it_is_read_or_refused(part, program, t
     assert read + refused == 150 and refused > 30
 
 
+@pytest.mark.slow
 def test_a_program_for_other_data_or_one_batch_size_is_refused(program, tmp_path):
     with pytest.raises(UsageError, match="cannot take batches of 1×12×12"):
         load_exported(program, (1, 12, 12), CLASSES)

@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CORE = Path(__file__).parents[1] / "rurk_core"
 
 
+@pytest.mark.slow
 def test_the_core_never_imports_streamlit():
     modules = [
         ".".join(("rurk_core", *path.relative_to(CORE).with_suffix("").parts))

@@ -51,6 +51,7 @@ def settings_of(key):
             yield f"{key}, {name}", method_config(method, **short, **setting)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name,config", [pair for key in METHODS if key not in SEARCHES for pair in settings_of(key)])
 def test_a_step_of_a_method_waits_for_nothing(name, config, setting):
     steps = []
@@ -63,6 +64,7 @@ def test_a_step_of_a_method_waits_for_nothing(name, config, setting):
     assert waited <= ONCE + DECIDES.get(name, 0) * steps[-1] + steps[-1] / loop.READ_EVERY["cuda"] + 1, waits.seen
 
 
+@pytest.mark.slow
 def test_the_attack_of_amun_waits_twice_a_step(setting):
     config = method_config(METHODS["amun"], steps=10, epochs=0)
     with Waits() as waits:
@@ -71,6 +73,7 @@ def test_the_attack_of_amun_waits_twice_a_step(setting):
     assert sum(waits.seen.values()) <= ONCE + 2 * 8 * 10, waits.seen  # at most 8 radii
 
 
+@pytest.mark.slow
 def test_trainings_wait_for_nothing():
     labels = torch.arange(64) % 4
     images = torch.rand(64, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -86,6 +89,7 @@ def test_trainings_wait_for_nothing():
     assert sum(alone.seen.values()) == sum(together.seen.values()) == 80 / loop.READ_EVERY["cuda"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attack", ["gaussian", "uniform_l2", "fgsm", "pgd", "brightness"])
 def test_verdicts_are_fetched_at_the_end_alone(setting, attack):
     models = {"m": setting.original, "reference-1": create_model("resnet9:4", (1, 8, 8), 4, seed=2).eval()}
@@ -107,6 +111,7 @@ def test_relearning_reads_one_loss_an_epoch(setting):
     assert sum(waits.seen.values()) == 4  # before the first, and after each of three
 
 
+@pytest.mark.slow
 def test_the_search_of_a_radius_waits_twice_a_step(setting):
     with Waits() as waits:
         smallest_radii(setting.original, setting.forget.images, setting.forget.labels, range(20), norm="linf", steps=10)

@@ -78,6 +78,7 @@ def code_of_run(methods: Iterable[str]) -> str:
 @lru_cache(maxsize=256)
 def _digest(package: Path, roots: tuple[str, ...], more: str) -> str:
     known = names(package)
+    listed = frozenset(known)
     prefix = f"{package.name}."
     todo = [prefix + root for root in roots]
     found = {prefix + name for name in ALWAYS}
@@ -86,7 +87,8 @@ def _digest(package: Path, roots: tuple[str, ...], more: str) -> str:
         if name in found:
             continue
         found.add(name)
-        todo += [other for other in _imports(known[name], name, package) if _decides(other)]
+        text, is_package = known[name].read_text(encoding="utf-8"), known[name].name == "__init__.py"
+        todo += [other for other in _imports(text, name, is_package, listed) if _decides(other)]
     digest = hashlib.sha256(more.encode())
     for name in sorted(found):
         digest.update(f"\0{name}\0".encode())
@@ -98,12 +100,12 @@ def _decides(name: str) -> bool:
     return name.split(".")[1:2] != [] and name.split(".")[1] in FLOORS
 
 
-@lru_cache(maxsize=512)
-def _imports(path: Path, name: str, package: Path) -> tuple[str, ...]:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return tuple(sorted(set(imported(tree, name, path.name == "__init__.py", names(package)))))
+@lru_cache(maxsize=1024)
+def _imports(text: str, name: str, is_package: bool, known: frozenset[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(imported(ast.parse(text), name, is_package, known))))
 
 
+@lru_cache(maxsize=1024)
 def plain_source(text: str) -> str:
     """A module without docstrings, without lines that are comments and without blank lines.
 

@@ -28,7 +28,7 @@ from ..training.fit import fit
 from ..training.loop import Diverged
 from .base import Method, Samples, method_config
 
-SHORT = {"epochs": 2, "batch": 16, "forget_batch": 16, "copies": 2, "noise_steps": 3, "k": 2}
+SHORT = {"epochs": 2, "batch": 16, "forget_batch": 16, "copies": 2, "noise_steps": 3, "steps": 5, "k": 2}
 """Settings that make a method quick, where it has them."""
 
 

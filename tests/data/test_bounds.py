@@ -55,6 +55,7 @@ PARQUET = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", PARQUET)
 def test_parquet_that_unpacks_to_much(what, tmp_path, monkeypatch):
     make, reason = PARQUET[what]
@@ -80,6 +81,7 @@ def sixteen_bits(side: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", rows + packer.flush()) + part(b"IEND", b"")
 
 
+@pytest.mark.slow
 def test_pictures_far_larger_than_their_bytes(tmp_path, monkeypatch):
     data, started = sixteen_bits(7000), time.monotonic()
     assert len(data) < 200_000
@@ -106,6 +108,7 @@ def test_sixteen_bits_are_scaled_in_parts():
     assert found.dtype == np.uint8 and (found[299] == 255).all() and (np.delete(found, 299, 0) == 1).all()
 
 
+@pytest.mark.slow
 def test_arrays_that_unpack_to_much(tmp_path):
     np.savez_compressed(tmp_path / "a.npz", x_train=np.zeros((70_000, 32, 32), np.uint8), y_train=np.zeros(70_000))
     with pytest.raises(RurkError, match="unpacks to far more"):
@@ -132,6 +135,7 @@ def test_a_list_names_no_more_samples_than_there_are(text):
         forget_set(load_dataset("digits"), f"indices:{text}")
 
 
+@pytest.mark.slow
 def test_lists_of_torch_that_never_end(monkeypatch):
     """Read in a process of its own, which is ended; a header that claims much is refused."""
     from rurk_core.apart import reading

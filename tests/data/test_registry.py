@@ -34,7 +34,7 @@ def test_every_entry_is_described(name):
     parse_model(entry.model)
 
 
-@pytest.mark.parametrize("name", SHIPPED)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n == "fashion" else n for n in SHIPPED])
 def test_what_ships_needs_nothing_and_keeps_the_contract(name, tmp_path):
     data = load_dataset(name, tmp_path / "nowhere")
     for images, labels in ((data.train_images, data.train_labels), (data.test_images, data.test_labels)):

@@ -95,6 +95,7 @@ def test_an_error_while_reading_ahead_reaches_whoever_reads():
         list(read)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["alone", "workers", "stacked"])
 def test_training_on_streamed_images_is_training_on_the_tensor(how):
     images, labels = pixels(50), torch.arange(50) % 3

@@ -70,6 +70,13 @@ def settled(page) -> None:
     page.wait_for_timeout(150)
 
 
+def go(page, url: str) -> None:
+    """Load ``url`` in a tab and wait until it has settled; in one tab scripts are fetched and compiled once."""
+    page.goto(url)
+    page.locator("[data-testid=stApp]").wait_for(timeout=60_000)
+    settled(page)
+
+
 def written(page, text: str) -> None:
     """Wait until the address holds ``text``: it is written once nothing has changed for a while."""
     page.wait_for_function("text => location.search.includes(text)", arg=text, timeout=30_000)
@@ -133,9 +140,7 @@ def visit(browser) -> Iterator[Callable]:
         contexts.append(context)
         page = context.new_page()
         page.on("request", watch)
-        page.goto(url)
-        page.locator("[data-testid=stApp]").wait_for(timeout=60_000)
-        settled(page)
+        go(page, url)
         return page
 
     yield open_page

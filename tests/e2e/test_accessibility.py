@@ -6,6 +6,7 @@ from importlib.resources import files
 
 import pytest
 
+from .conftest import go
 from .test_walk import named_paths
 
 pytestmark = pytest.mark.e2e
@@ -23,7 +24,7 @@ def test_no_finding_of_note_on_any_page(server, visit, theme):
     axe = (files("axe_playwright_python") / "axe.min.js").read_text()
     page, found = visit(server, theme=theme), {}
     for path in named_paths(page):
-        page = visit(server + path, theme=theme)
+        go(page, server + path)
         assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == theme
         page.evaluate(axe)
         # structure is the same in both themes, contrast is not

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .conftest import settled, written
+
+pytestmark = pytest.mark.e2e
 
 
 def frames(page):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from .conftest import serving, settled, written
+from .conftest import go, serving, settled, written
 
 pytestmark = pytest.mark.e2e
 
@@ -136,8 +136,9 @@ def test_a_folder_that_is_not_there_is_one_sentence(server, visit):
 
 
 def test_every_page_fits_a_phone(server, visit):
-    page = visit(server)
-    for path in named_paths(page):
-        phone = visit(server + path, width=390, height=844)
+    paths = named_paths(visit(server))
+    phone = visit(server, width=390, height=844)
+    for path in paths:
+        go(phone, server + path)
         assert phone.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= 391, path
         assert phone.locator("h1").first.is_visible(), path

@@ -120,6 +120,7 @@ class TestEnds:
         assert {event["stage"] for event in steps if event["done"] == 0} == {"First", "Second"}
 
 
+@pytest.mark.slow
 class TestCancel:
     def test_running(self, store):
         job = start(store, "until_cancelled")
@@ -171,6 +172,7 @@ class TestCancel:
         assert job_status(store, dead).state == "cancelled"
 
 
+@pytest.mark.slow
 class TestKilled:
     def test_seen_resumed_and_finished(self, store):
         job = start(store, "once_more", name="a")
@@ -235,6 +237,7 @@ class TestKilled:
         assert not any(path.name == "cancel" for path in (store.job_root / job).iterdir())
 
 
+@pytest.mark.slow
 class TestQueue:
     def test_one_at_a_time_in_order(self, store, tmp_path):
         blocker = start(store, "until_cancelled")
@@ -380,6 +383,7 @@ class TestFiles:
         assert wait(store, job).result == stage and not store.has(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "fault"), [("SIGSEGV", "segmentation fault"), ("SIGABRT", "aborted")])
 def test_a_job_that_dies_by_a_signal_says_what_to_try(store, name, fault):
     status = wait(store, start(store, "fault", signal=name))
@@ -391,6 +395,7 @@ def test_a_job_that_dies_by_a_signal_says_what_to_try(store, name, fault):
     )
 
 
+@pytest.mark.slow
 def test_an_earlier_fault_is_not_taken_for_that_of_a_later_start(store):
     job = start(store, "fault", signal="SIGSEGV")
     wait(store, job)

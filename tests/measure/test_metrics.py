@@ -54,9 +54,9 @@ class TestGaps:
     def test_one_more_re_training_lies_within_it_in_19_of_20(self):
         rng = np.random.default_rng(0)
         for k in (2, 3, 8):
-            values = rng.normal(size=(4000, k + 1))
+            values = rng.normal(size=(1500, k + 1))
             inside = [within(row[0] - row[1:].mean(), reference_spread(row[1:])) for row in values]
-            assert np.mean(inside) == pytest.approx(0.95, abs=0.012)
+            assert np.mean(inside) == pytest.approx(0.95, abs=0.02)
 
 
 class TestIntervals:

@@ -43,7 +43,7 @@ def test_said_or_not_decides_what_is_searched():
 
 @pytest.mark.parametrize("norm", ["l2", "linf"])
 def test_what_is_found_is_within_the_cube_and_repeatable(norm):
-    model = create_model("cnn", (1, 8, 8), 10, seed=3)
+    model = create_model("cnn:4", (1, 8, 8), 10, seed=3)
     images = torch.randint(0, 256, (6, 1, 8, 8), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
     labels = torch.arange(6)
     before = {name: value.clone() for name, value in model.state_dict().items()}

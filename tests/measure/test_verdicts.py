@@ -28,6 +28,7 @@ from rurk_core.store.tensors import load_tensors, save_tensors, tensor_metadata
 
 CLASSES = 4
 TAUS = (0.0, 0.05, 0.2)
+DRAWS = 12
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def samples():
 
 def count(models, samples, attack, **more):
     pixels, labels, ids = samples
-    settings = {"taus": TAUS, "draws": 30, "seed": 4, "classes": CLASSES, "source": "m"} | more
+    settings = {"taus": TAUS, "draws": DRAWS, "seed": 4, "classes": CLASSES, "source": "m"} | more
     return count_verdicts(models, ["reference-1", "reference-2"], pixels, labels, ids, attack=attack, **settings)
 
 
@@ -72,11 +73,13 @@ def test_counts_equal_judging_every_copy_one_by_one(attack, models, samples):
     pixels, labels, ids = samples
     counted = count(models, samples, attack)
     attacked = frozen_copy(models["m"], torch.device("cpu"), pixels)
-    assert counted.counts.shape == (4, 7, 3, CLASSES) and (counted.counts.sum(-1) == 30).all()
+    assert counted.counts.shape == (4, 7, 3, CLASSES) and (counted.counts.sum(-1) == DRAWS).all()
     for t, tau in enumerate(TAUS):
-        moved = copies(attack, pixels, labels, ids=ids, tau=tau, draws=30, seed=4, classes=CLASSES, model=attacked)
+        moved = copies(attack, pixels, labels, ids=ids, tau=tau, draws=DRAWS, seed=4, classes=CLASSES, model=attacked)
         with torch.no_grad():
-            taken = {name: model(moved.flatten(0, 1)).argmax(1).view(7, 30).numpy() for name, model in models.items()}
+            taken = {
+                name: model(moved.flatten(0, 1)).argmax(1).view(7, DRAWS).numpy() for name, model in models.items()
+            }
         for index, name in enumerate(models):
             plain = np.stack([np.bincount(row, minlength=CLASSES) for row in taken[name]])
             assert (counted.counts[index, :, t] == plain).all()
@@ -85,6 +88,7 @@ def test_counts_equal_judging_every_copy_one_by_one(attack, models, samples):
                 assert (counted.agreement[index, k, :, t] == same).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mlp", "cnn:4", "resnet9:4"])
 def test_judging_in_bfloat16_gives_the_counts_of_float32(name, monkeypatch):
     """Untrained networks are the hard case: nearly every image lies close to a border between classes."""
@@ -158,17 +162,17 @@ def test_margins_equal_the_mean_over_every_copy_one_by_one(attack, models, sampl
     counted = count(models, samples, attack)
     attacked = frozen_copy(models["m"], torch.device("cpu"), pixels)
     for t, tau in enumerate(TAUS):
-        moved = copies(attack, pixels, labels, ids=ids, tau=tau, draws=30, seed=4, classes=CLASSES, model=attacked)
+        moved = copies(attack, pixels, labels, ids=ids, tau=tau, draws=DRAWS, seed=4, classes=CLASSES, model=attacked)
         for name, model in models.items():
             with torch.no_grad():
                 p = model(moved.flatten(0, 1)).double().softmax(1)
-            own = p.gather(1, labels.repeat_interleave(30)[:, None])[:, 0]
-            plain = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, 30).mean(1).numpy()
+            own = p.gather(1, labels.repeat_interleave(DRAWS)[:, None])[:, 0]
+            plain = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, DRAWS).mean(1).numpy()
             assert counted.margin(name)[:, t] == pytest.approx(plain, abs=1e-4)
             if ATTACKS[attack].uses_model:
                 assert counted.halves is None
             else:
-                each = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, 30)
+                each = (own.log() - (1 - own).log()).clamp(-12, 12).view(7, DRAWS)
                 apart = each[:, ::2].mean(1) - each[:, 1::2].mean(1)
                 assert counted.halves[list(models).index(name), :, t] == pytest.approx(apart.numpy(), abs=1e-4)
 
@@ -176,7 +180,7 @@ def test_margins_equal_the_mean_over_every_copy_one_by_one(attack, models, sampl
 @pytest.mark.parametrize("attack", [name for name, kind in ATTACKS.items() if kind.uses_model])
 def test_on_themselves_every_model_is_the_source(attack, models, samples):
     pixels, labels, ids = samples
-    settings = {"attack": attack, "taus": TAUS, "draws": 30, "seed": 4, "classes": CLASSES}
+    settings = {"attack": attack, "taus": TAUS, "draws": DRAWS, "seed": 4, "classes": CLASSES}
     themselves = count_on_themselves(models, pixels, labels, ids, **settings)
     assert themselves.models == tuple(models) and themselves.source == EACH and themselves.references == ()
     for name in models:
@@ -213,7 +217,7 @@ def test_uint8_images_are_the_same_as_their_floats(models, samples):
 def test_round_trip(models, samples):
     counted = count(models, samples, "fgsm")
     back = verdicts_from_bytes(verdicts_to_bytes(counted))
-    assert back.models == counted.models and back.source == "m" and back.draws == 30
+    assert back.models == counted.models and back.source == "m" and back.draws == DRAWS
     assert (back.counts == counted.counts).all() and (back.agreement == counted.agreement).all()
     assert back.margins.dtype == np.float32 and (back.margins == counted.margins).all() and back.halves is None
     random = count(models, samples, "gaussian")
@@ -246,7 +250,7 @@ def test_bad_requests(change, reason, models, samples):
 def test_progress_reaches_the_end_and_may_stop(models, samples):
     seen = []
     count(models, samples, "gaussian", on_chunk=lambda done, total: seen.append((done, total)), batch=20)
-    assert seen[-1][0] == seen[-1][1] == 7 * 3 * 30 and [d for d, _ in seen] == sorted(d for d, _ in seen)
+    assert seen[-1][0] == seen[-1][1] == 7 * 3 * DRAWS and [d for d, _ in seen] == sorted(d for d, _ in seen)
 
     def stop(done, total):
         raise KeyboardInterrupt

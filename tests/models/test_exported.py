@@ -14,6 +14,8 @@ from torch import nn
 from rurk_core.errors import UsageError
 from rurk_core.models.exported_file import load_exported
 
+pytestmark = pytest.mark.slow
+
 SHAPE, CLASSES = (3, 16, 16), 5
 PIXELS = torch.rand(4, *SHAPE, generator=torch.Generator().manual_seed(0))
 

@@ -152,6 +152,7 @@ def sequential_names(name):
     return name.replace("downsample", "shortcut")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [str, cifar_names, sequential_names], ids=["torchvision", "cifar", "sequential"])
 @pytest.mark.parametrize(
     ("registered", "block", "depths"),

@@ -168,6 +168,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", HOSTILE)
 def test_hostile_programs_take_a_moment_and_little_memory(what):
     about, names, reason = HOSTILE[what]

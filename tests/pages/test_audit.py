@@ -29,8 +29,7 @@ def files(tiny_run, tmp_path, monkeypatch):
 
 
 def opened(page="audit.py"):
-    app = AppTest.from_file(FRAME, default_timeout=60).run()
-    return app.switch_page(page).run()
+    return AppTest.from_file(FRAME, default_timeout=60).switch_page(page).run()
 
 
 def sentences(app):

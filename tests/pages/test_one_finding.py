@@ -55,6 +55,7 @@ def test_a_sample_is_said_alike_on_neighbourhood_and_review(app, bundled, method
         assert sample_words(one, found[method]) in said or SAID[one.finding] in said.lower(), one.finding
 
 
+@pytest.mark.slow
 def test_reports_and_the_command_line_say_the_same(bundled, tmp_path):
     run, found = bundled
     report = make_report(Store(tmp_path / "store", bundled=[DEMO]), run)

@@ -28,7 +28,6 @@ def store(tiny_run, tmp_path, monkeypatch):
     """A copy of the tiny run's store, which the app opens."""
     shutil.copytree(Path(tiny_run[0].url) / "runs", tmp_path / "store" / "runs")
     monkeypatch.setenv("RURK_STORE", str(tmp_path / "store"))
-    st.cache_resource.clear()
     return Store(tmp_path / "store")
 
 
@@ -36,7 +35,7 @@ def opened(run=None, **choices):
     app = AppTest.from_file(FRAME, default_timeout=60)
     for name, value in {**({"run": run} if run else {}), **choices}.items():
         app.query_params[name] = value
-    return app.run().switch_page("review.py").run()
+    return app.switch_page("review.py").run()
 
 
 def desk_of(app):

@@ -62,6 +62,7 @@ class TestEveryTransform:
         with pytest.raises(UsageError, match="'iris' is a table"):
             make_spec("iris", attacks=name)
 
+    @pytest.mark.slow
     def test_rurk_can_search_with_it(self, name):
         setting = small_setting()
         config = method_config(METHODS["rurk"], search=name, tau=0.2, lambda_a=0.3, epochs=1, batch=16)
@@ -130,6 +131,7 @@ def test_no_outline_is_drawn_where_none_is_known():
     assert len(ball_outline(None, "share", 0.3)) == 0  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_run_measures_them_as_it_does_noise(tmp_path):
     names = list(TRANSFORMS)
     spec = make_spec(

@@ -42,6 +42,7 @@ def single(tiny_run):
     return make_report(store, result["key"], sample=result["forget"]["indices"][3])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["whole", "single"])
 def test_a_report_is_one_page_and_one_document_of_the_published_schema(which, request, tmp_path):
     report = request.getfixturevalue(which)
@@ -113,6 +114,7 @@ def test_computing_it_again_gives_the_same_numbers(whole, tiny_run, tmp_path, mo
     assert ours == theirs
 
 
+@pytest.mark.slow
 def test_a_forget_set_from_a_file_is_written_out(tmp_path):
     data = load_dataset("digits")
     file = tmp_path / "set.json"

@@ -64,6 +64,7 @@ def test_one_reference_has_no_band():
     assert make_spec("digits", methods="rurk", references=1)
 
 
+@pytest.mark.slow
 def test_a_run_keeps_its_trials_and_plans_them(tmp_path):
     values = {"references": 2, "taus": "0,0.1,0.3", "draws": 5, "train": {"epochs": 2}, "relearn": 0}
     spec = make_spec("digits?validation=0.1", methods="rurk@auto:epochs=1,rurk:epochs=1", **values)

@@ -65,11 +65,11 @@ def test_a_change_reaches_what_it_decides(file, changed, copy, monkeypatch):
     path = copy / file
     for text, wanted in ((path.read_text() + "\n# a remark\n", set()), (path.read_text() + "\nCHANGED = 1\n", changed)):
         path.write_text(text)
-        code._digest.cache_clear(), code._imports.cache_clear()
+        code._digest.cache_clear()
         after = {name: code_of(*asked) for name, asked in watched.items()}
         found = {name for name in watched if before[name] != after[name]}
         assert wanted <= found and (wanted or not found), found
-    code._digest.cache_clear(), code._imports.cache_clear()
+    code._digest.cache_clear()
 
 
 def test_a_run_depends_on_its_methods():

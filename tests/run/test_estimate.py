@@ -111,6 +111,7 @@ def test_a_method_that_is_refused_costs_nothing(tmp_path, capsys):
     assert [row for row in json.loads(capsys.readouterr().out)["stages"] if row["stage"] == "unsir"]
 
 
+@pytest.mark.slow
 def test_a_plan_foretells_the_passes_of_a_run_ten_times_larger(tmp_path, monkeypatch):
     """Passes are counted, not timed, in a run with a tenth of the draws; its ratio to its plan carries over."""
     counted = dict.fromkeys(("training", "judging"), 0)

@@ -127,6 +127,7 @@ def test_progress_rises_to_the_end(tiny_spec, tmp_path):
     assert all(event["eta"] is None or event["eta"] >= 0 for event in events)
 
 
+@pytest.mark.slow
 def test_attacks_are_built_on_each_judged_model(tmp_path):
     spec = make_spec(methods="gd:epochs=1", references=1, attacks="fgsm", taus="0,0.2", draws=9, train={"epochs": 1})
     store = Store(tmp_path)
@@ -149,6 +150,7 @@ def test_a_diverged_method_is_a_row_and_the_others_go_on(tmp_path, monkeypatch):
     assert [entry["method"] for entry in result["residual"]] == ["original", "gd"]
 
 
+@pytest.mark.slow
 def test_hardest_samples_are_those_of_the_original(tmp_path):
     spec = make_spec(forget="hardest:5", methods="gd:epochs=1", references=1, taus="0", draws=1, train={"epochs": 1})
     store = Store(tmp_path)

@@ -84,6 +84,7 @@ def test_the_strength_is_looked_for_where_there_is_one_to_find():
     assert with_auto(spec | {"references": 1}, "rurk", less=True) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["default", "paper, small CIFAR-5"])
 def test_ssd_says_its_share(preset):
     import torch

@@ -32,6 +32,7 @@ def test_it_is_whole_and_its_models_run(old, capsys):
             load_model(old, entry.key)
 
 
+@pytest.mark.slow
 def test_its_evidence_says_what_it_lacks(old):
     """Tables of before 2026-11-27 kept no log-odds and no held-out samples."""
     run = latest_run(old)

@@ -284,6 +284,7 @@ class TestWholeOrNothing:
         names = on_disk(local)
         assert ".tmp-new" in names and ".tmp-old" not in names and len(names) == 3
 
+    @pytest.mark.slow
     def test_many_processes_at_once(self, local):
         command = [sys.executable, "-c", PUT_MANY, local.url]
         workers = [subprocess.Popen(command) for _ in range(4)]

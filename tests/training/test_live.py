@@ -23,6 +23,7 @@ def digits():
     return data.train_images, data.train_labels
 
 
+@pytest.mark.slow
 def test_watching_changes_nothing_and_sees_the_model_learn(digits):
     images, labels = digits
     config, events = TrainConfig(epochs=2, lr=0.1, batch=64), []
@@ -87,6 +88,7 @@ def test_looking_takes_its_share_of_the_time_and_no_more(monkeypatch):
     assert len(looks) == pytest.approx(SHARE * clock[0], rel=0.35)
 
 
+@pytest.mark.slow
 def test_a_run_tells_live_accuracies_of_the_original_and_the_methods(tmp_path):
     from rurk_core.run.experiment import run
     from rurk_core.run.spec import make_spec

@@ -66,6 +66,7 @@ def test_the_engine_needs_torchrun(tmp_path, monkeypatch):
         run(make_spec(methods="gd", references=1), Store(tmp_path), engine="torchrun")
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_models_of_one(tmp_path):
     """A network with batch normalisation, augmentation, unequal parts: the same weights up to rounding."""
     train = {"epochs": 1, "batch": 113, "augment": "crop_flip", "lr": 0.02, "precision": "float32"}

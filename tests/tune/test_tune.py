@@ -194,6 +194,7 @@ def test_a_search_whose_process_was_killed_goes_on(tuned, started, spec, monkeyp
     assert resumed["trials"] == whole["trials"] and resumed["chosen"] == whole["chosen"]
 
 
+@pytest.mark.slow
 def test_what_cannot_be_tuned_is_said_in_words(spec, tmp_path):
     store = Store(tmp_path)
     with pytest.raises(UsageError, match="'processes' must be a whole number from 1 to 64, not 0"):
@@ -284,6 +285,7 @@ def test_damaged_presets_are_passed_over(text, tmp_path):
     assert list_presets(store) == []
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path, capsys):
     arguments = ["tune", "ssd", "--trials", "2", "--references", "1", "--draws", "2", "--tau", "0", "--store"]
     assert main([*arguments, str(tmp_path), "--json"]) == 0
@@ -298,6 +300,7 @@ def test_the_command(tmp_path, capsys):
     assert main(["tune", "retrain", "--store", str(tmp_path)]) == 2
 
 
+@pytest.mark.slow
 def test_the_test_set_decides_nothing(tmp_path, monkeypatch):
     """The choice rests on the held-out part; with other test labels it is the same, but for what is reported."""
     values = {"references": 2, "taus": "0,0.2", "draws": 5, "train": {"epochs": 1}}

@@ -62,6 +62,7 @@ def test_the_methods_that_raise_a_loss_have_one():
                 assert method_config(method, preset).ceiling == 0, "settings of others have no ceiling"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", HAVE)
 def test_without_a_ceiling_held_out_samples_change_no_bit(key, setting):
     original, retain, forget, _ = setting
@@ -95,6 +96,7 @@ def test_limits_are_the_held_out_loss_of_the_class(setting):
         assert perturbed[label].item() == pytest.approx(2 * loss_of(original, of_class), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_whole_class_is_held_at_chance(setting):
     original, retain, forget, held_out = setting
     zeros = Samples(forget.images[forget.labels == 0], forget.labels[forget.labels == 0])
@@ -126,6 +128,7 @@ def test_the_gradient_turns_round_at_the_limit():
     assert held_at(loss, labels, None) is loss
 
 
+@pytest.mark.slow
 def test_rurk_without_a_ceiling_ruins_what_the_ceiling_saves(setting):
     """Strong settings: the loss of the forget set ends at the held-out one, and not far beyond."""
     original, _, forget, held_out = setting
@@ -136,6 +139,7 @@ def test_rurk_without_a_ceiling_ruins_what_the_ceiling_saves(setting):
     assert loss_of(free, forget) > 3 * aim and 0.7 * aim < loss_of(kept, forget) < 1.6 * aim
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["rurk", "neggrad_plus"])
 def test_more_q_is_more_forgetting(key, setting):
     strength = {"beta": 1.0} if key == "neggrad_plus" else {"lambda_f": 1.0, "lambda_a": 1.0, "tau": 0.05}

@@ -235,6 +235,7 @@ def test_random_labels_are_uniform_over_all_or_over_the_others():
     assert counts[0] == 0 and (counts[1:] - 3000).abs().max() < 150
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", ["random_label", "salun", "bad_teacher"])
 def test_the_forget_set_loses_its_labels_and_the_retain_set_keeps_them(key, with_bn):
     model = run(key, with_bn, lr=0.01, epochs=15, batch=16)
@@ -373,6 +374,7 @@ def digits():
     return original, *split(data.train_images, data.train_labels, gone)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", [*STAYS, *MOVES])
 def test_what_a_method_is_known_for_is_seen_on_digits(key, digits):
     """With their presets for it methods forget or do not forget as in their papers, and none breaks the rest."""
@@ -384,6 +386,7 @@ def test_what_a_method_is_known_for_is_seen_on_digits(key, digits):
         assert (model(to_pixels(retain.images)).argmax(1) == retain.labels).float().mean() > 0.85
 
 
+@pytest.mark.slow
 def test_unsir_forgets_a_whole_class_of_digits(digits):
     data = load_dataset("digits")
     setting = digits[0], *split(data.train_images, data.train_labels, data.train_labels == 0)
@@ -396,6 +399,7 @@ def test_unsir_forgets_a_whole_class_of_digits(digits):
 # --- passes -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_passes_of_ssd_and_scrub_on_resnet18_are_no_more_than_their_papers_state():
     """Six images like small CIFAR-5's, two of them to forget, through the paper's network."""
     setting = like_small_cifar5("resnet18", 2, 4)
@@ -409,6 +413,7 @@ def test_passes_of_ssd_and_scrub_on_resnet18_are_no_more_than_their_papers_state
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", METHODS)
 def test_a_method_takes_the_passes_that_plans_count_with(key):
     setting, method = small_setting(), METHODS[key]

@@ -95,6 +95,7 @@ def test_the_commands_know_own_methods(folder, capsys, monkeypatch):
     assert json.loads(out.out)[0]["passed"] and "broken.py" in out.err
 
 
+@pytest.mark.slow
 def test_another_process_knows_them_by_the_variable(folder):
     code = "from rurk_core.unlearning import METHODS; print(METHODS['shrink'].title)"
     done = subprocess.run(
@@ -107,6 +108,7 @@ def test_another_process_knows_them_by_the_variable(folder):
     assert done.stdout.strip() == "Shrink"
 
 
+@pytest.mark.slow
 def test_an_own_method_is_a_row_and_its_file_is_part_of_the_key(folder, tmp_path):
     from rurk_core.run.experiment import run
     from rurk_core.run.spec import make_spec

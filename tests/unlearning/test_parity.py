@@ -79,6 +79,7 @@ def test_msg(setting):
     assert torch.allclose(flat(model), flat(plain), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_amun(setting):
     """One sample at a time: steps of a tenth of the radius up the loss, into the ball and the cube; the radius is
     doubled after every 50, from where it is, until the class is another."""
