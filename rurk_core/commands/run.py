@@ -158,13 +158,15 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
 
 def print_plan(found: dict[str, Any], out: Console) -> None:
     """What :func:`planned` found."""
+    from ..run.titles import stage_words
+
     for note in found["notes"]:
         out.print(note, highlight=False, markup=False)
     table = Table(title=f"What is to be done: about {duration(found['seconds'])}", title_justify="left")
     for name in ("stage", "entries", "forward passes", "time"):
         table.add_column(name, justify="left" if name == "stage" else "right")
     for row in found["stages"]:
-        table.add_row(row["stage"], str(row["entries"]), f"{row['passes']:,.0f}", duration(row["seconds"]))
+        table.add_row(stage_words(row["stage"]), str(row["entries"]), f"{row['passes']:,.0f}", duration(row["seconds"]))
     out.print(table)
     memory = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in found["bytes"].items())
     out.print(f"Memory: {memory}.", highlight=False)
@@ -233,10 +235,10 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
     shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
     picks = [taus.index(row) for row in shown]
     table = Table(
-        title=f"Residual knowledge, {attack}: copies recognised by the model / by the Re-trains = ratio of means",
+        title=f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
         title_justify="left",
-        caption="r̂ undef.: samples no reference recognises, at the largest τ. Prevalence: share with r̂ > 1, there, "
-        "mean over references; references apart: each against the others.",
+        caption="r̂ undef.: samples no re-trained model recognises, at the largest τ. Prevalence: share with r̂ > 1, "
+        "there, mean over re-trained models; re-trained apart: each against the others.",
         caption_justify="left",
     )
     table.add_column("model")
@@ -259,7 +261,7 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
     if apart and None not in apart:
         table.add_section()
         ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
-        table.add_row("references apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
+        table.add_row("re-trained apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
     out.print(table)
 
 

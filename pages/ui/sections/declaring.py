@@ -74,12 +74,14 @@ def standing(queue: Queue) -> None:
         st.text_input("Your name", reviewer(), key="signed_by", max_chars=MAX_AUTHOR, width=220)
         for word, accepted in (("Sign off: accept", True), ("Sign off: do not accept", False)):
             st.button(word, key=f"sign_{accepted}", on_click=_sign, args=(queue, accepted, note))
+    if st.session_state.pop("unsigned", False):
+        st.warning("A review is signed with a name: type yours.", icon=":material/info:")
 
 
 def _sign(queue: Queue, accepted: bool, note: str) -> None:
     author = st.session_state["signed_by"].strip()
     if not author:
-        state.note("A review is signed with a name: type yours below the conclusion.")
+        st.session_state["unsigned"] = True
         return
     st.session_state["reviewer"] = author
     signature = Signature(queue.method, accepted, len(queue.said), len(queue.found.samples), note=note, author=author)
