@@ -84,7 +84,7 @@ def test_it_is_offered_with_an_estimate_and_starts_in_the_background(app, tiny_s
 @pytest.mark.parametrize(
     ("state", "more", "expected"),
     [
-        ("queued", {}, "Waits until the device is free"),
+        ("queued", {}, "It begins in a moment."),
         ("failed", {"message": "The disk is full <b>now</b>."}, "The disk is full <b>now</b>."),
         ("killed", {"message": "The process ended without a word"}, "ended without a word"),
     ],
