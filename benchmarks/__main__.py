@@ -1,10 +1,10 @@
 """``python -m benchmarks`` runs all, ``python -m benchmarks digits verdicts`` some.
 
 Long runs are only made when they are named, with a number of their own: ``python -m benchmarks faults 20``,
-``kills 1000``, ``many_runs 5000``, ``fuzz 10000`` (inputs), ``soak 30`` (minutes), ``evidence_bank 40`` (re-trainings)
-and ``reproduction laptop`` (hours), both kept in ``RURK_STORE``, ``gpu --out DIR`` (needs a GPU, 8 minutes),
-``random_walk`` (ten minutes in a browser), ``draws`` (ten minutes) and ``meanwhile`` (two); nor is ``exported`` made
-unless it is named, whose second half needs timm.
+``kills 1000``, ``many_runs 5000``, ``fuzz 10000`` (inputs), ``soak 30`` and ``crowd 60`` (minutes), ``evidence_bank
+40`` (re-trainings) and ``reproduction laptop`` (hours), both kept in ``RURK_STORE``, ``gpu --out DIR`` (needs a GPU, 8
+minutes), ``random_walk`` (ten minutes in a browser), ``draws``, ``scale`` (ten minutes each) and ``meanwhile`` (two);
+nor is ``exported`` made unless it is named, whose second half needs timm.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ LONG = (
     "many_runs",
     "meanwhile",
     "soak",
+    "crowd",
     "gpu",
     "evidence_bank",
     "draws",
     "methods_hold",
     "exported",
     "random_walk",
+    "scale",
     "reproduction",
 )
 

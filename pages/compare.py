@@ -109,19 +109,24 @@ def main() -> None:
     if run is None:
         empty_state()
         return
-    st.html(
-        '<div class="rk-lead">All methods beside each other and beside Re-train, over all seeds of the experiment in '
-        "view. What counts is the distance to Re-train.</div>"
-    )
+    lead = st.empty()
     view = choose_view(run)
+    words = "All models beside each other. There is no re-trained model to hold them against."
+    if view.retrained:
+        words = (
+            "All methods beside each other and beside Re-train, over all seeds of the experiment in view. What counts "
+            "is the distance to Re-train."
+        )
+    lead.html(f'<div class="rk-lead">{words}</div>')
     about(view)
     highlight(view)
     attack = choose_attack(view)
     if attack:
         st.header("What the evidence says", anchor=False)
         show_findings(view, attack)
-    st.header("How far from Re-train", anchor=False)
-    show_dots(view)
+    if view.retrained:
+        st.header("How far from Re-train", anchor=False)
+        show_dots(view)
     offer_strength(view.results[0], view.looks, "compare")
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)

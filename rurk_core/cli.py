@@ -37,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         if options.own_methods:
             os.environ["RURK_METHODS"] = os.path.abspath(os.path.expanduser(options.own_methods))
+            if not os.path.isdir(os.environ["RURK_METHODS"]):
+                raise UsageError(f"There is no folder {options.own_methods} to load methods from.")
         if os.environ.get("RURK_METHODS"):
             from .unlearning.own import load_own_methods
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from . import Command
 from .output import Console, Table, console, live, print_json, where
 from .run import checked_spec, spec_flags, spec_values
@@ -32,7 +33,7 @@ def register(command: Command) -> None:
 
 
 def _calibrate(options: argparse.Namespace) -> int:
-    from ..evidence.calibration import calibrate
+    from ..evidence.calibration import calibrate, check_calibration
     from ..evidence.case import open_case
     from ..run.experiment import run
     from ..store.store import Store
@@ -40,6 +41,9 @@ def _calibrate(options: argparse.Namespace) -> int:
     # nothing is unlearned here: the cheapest method stands in where none is named
     values = {"references": 8, "methods": "gd:epochs=0", "relearn": 0} | spec_values(options, "seed")
     spec, store = checked_spec(options, values), Store(options.store)
+    check_calibration(spec.references, options.rate)
+    if options.controls < 0:
+        raise UsageError("The number of controls cannot be negative.")
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
     found = {}

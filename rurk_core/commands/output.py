@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,14 @@ def read_json(path: Path) -> Any:
         raise UsageError(f"There is no file {path}.") from None
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise UsageError(f"The file {path} cannot be read as JSON ({error}).") from None
+
+
+def writable(path: Path) -> None:
+    """UsageError where no file or folder can be made of this name: better said before long work than after it."""
+    path = path.expanduser().absolute()
+    place = next(each for each in path.parents if each.exists())
+    if not (place.is_dir() and os.access(place, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))):
+        raise UsageError(f"{path} cannot be written; name another place with --out.")
 
 
 @contextmanager

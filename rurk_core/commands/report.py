@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .. import bundled_stores
 from . import Command
-from .output import console, print_json, where
+from .output import console, print_json, where, writable
 
 
 def register(command: Command) -> None:
@@ -22,6 +22,7 @@ def _report(options: argparse.Namespace) -> int:
     from ..report.document import latest_run, make_report, write_report
     from ..store.store import Store
 
+    writable(options.out / "report.html")
     store = Store(options.store, bundled=bundled_stores())
     run = latest_run(store) if options.run == "latest" else options.run
     report = make_report(store, run, sample=options.sample, root=options.data)

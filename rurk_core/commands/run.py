@@ -203,7 +203,7 @@ def print_result(result: dict[str, Any], out: Console) -> None:
     for row in result["models"]:
         if "failed" in row:
             out.print(f"{row['name']}: {row['failed']}")
-        for note in row.get("notes", ()):
+        for note in dict.fromkeys(row.get("notes", ())):  # one on clean samples may be said again of copies
             out.print(f"{row['name']}: {note}")
     for note in result.get("notes", ()):
         out.print(f"Note: {note}")

@@ -8,7 +8,7 @@ from pathlib import Path
 from .. import bundled_stores
 from ..errors import UsageError
 from . import Command
-from .output import console, live, print_json, where
+from .output import console, live, print_json, where, writable
 
 
 def register(command: Command) -> None:
@@ -31,6 +31,9 @@ def _share(options: argparse.Namespace) -> int:
     from ..run.result import load_result
     from ..store.store import Store
 
+    writable(options.out)
+    if options.out.is_dir() or not options.out.absolute().parent.is_dir():
+        raise UsageError(f"{options.out} is no name for a file in a folder that there is.")
     store = Store(options.store, bundled=bundled_stores())
     result = load_result(store, latest_run(store) if options.run == "latest" else options.run)
     methods = [entry["method"] for entry in result["residual"]]

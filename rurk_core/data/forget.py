@@ -187,7 +187,7 @@ def parse_indices(text: str, *, limit: int) -> list[int]:
     if text.count(",") > limit:
         raise UsageError(f"There are {limit} samples, and more than so many indices are named.")
     for part in text.split(","):
-        match = re.fullmatch(r"\s*([0-9]{1,9})(?:\s*-\s*([0-9]{1,9}))?\s*", part, re.ASCII)
+        match = re.fullmatch(r"\s*([0-9]{1,18})(?:\s*-\s*([0-9]{1,18}))?\s*", part, re.ASCII)
         if not match:
             raise UsageError(f"Indices are written like 3,5-9,42; '{part.strip()[:40]}' is not.")
         low = int(match[1])

@@ -81,6 +81,8 @@ def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dat
         return DATASETS[name].load(data_root(root), progress)
     if not any(mark in name for mark in "/\\.?~") and not Path(name).exists():
         raise UsageError(f"There is no data set '{name}'; choose one of {', '.join(DATASETS)}, or name a path.")
+    if (known := name.partition("?")[0]) in DATASETS:
+        raise UsageError(f"The data set '{known}' takes ?validation= and ?canaries= and nothing else, not '{name}'.")
     found = load_path(name, progress)
     title = split_path(name)[0].resolve().stem or name
     return from_images(title, found, "as given by its owner", f"{name}")

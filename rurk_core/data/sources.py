@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import RurkError
+from ..errors import RurkError, UsageError
 from .containers import find_container
 from .dataset import Progress
 from .folders import load_folder
@@ -39,10 +39,11 @@ def split_path(text: str) -> tuple[Path, dict[str, str]]:
     options = dict(part.partition("=")[::2] for part in query.split("&")) if query else {}
     for name in options:
         if name not in _OPTIONS:
-            raise RurkError(f"A path takes {', '.join(f'?{known}=' for known in _OPTIONS)}, not '{name}', in '{text}'.")
+            known = ", ".join(f"?{each}=" for each in (*_OPTIONS, "validation", "canaries"))
+            raise UsageError(f"A path takes {known}, not '{name}', in '{text}'.")
     size = options.get("size", "32")
     if not (size.isascii() and size.isdigit() and 4 <= int(size) <= 1024):
-        raise RurkError(f"The size in '{text}' must be a whole number from 4 to 1024.")
+        raise UsageError(f"The size in '{text}' must be a whole number from 4 to 1024.")
     return Path(path).expanduser(), options
 
 
@@ -70,7 +71,7 @@ def load_path(text: str, progress: Progress | None = None) -> ImageSet:
             return load_folder(path, size=size, progress=progress)
     except OSError as error:
         raise RurkError(f"The data at {path} cannot be read: {error.strerror or error}.") from None
-    raise RurkError(
+    raise UsageError(
         f"There is no data set at '{path}': name a registered one, a Parquet file, or a folder with a folder per class."
     )
 

@@ -13,10 +13,19 @@ from typing import Any
 from ..errors import UsageError
 from .case import Case
 from .findings import Findings, find
-from .law import RATE
+from .law import RATE, check_rate
 from .null import NEEDED
 
 LEVEL = 0.05
+
+
+def check_calibration(references: int, rate: float) -> None:
+    """UsageError where there are too few references to hold one against the others, or the rate is none."""
+    if references <= NEEDED:
+        raise UsageError(
+            f"To hold each re-trained model against the others takes at least {NEEDED + 1}; there are {references}."
+        )
+    check_rate(rate)
 
 
 def calibrate(case: Case, *, controls: Mapping[str, Case] | None = None, rate: float = RATE) -> dict[str, Any]:
@@ -34,10 +43,7 @@ def calibrate(case: Case, *, controls: Mapping[str, Case] | None = None, rate: f
         UsageError: too few references to hold one against the others, or nothing is said under this attack.
     """
     names = case.verdicts.references
-    if len(names) <= NEEDED:
-        raise UsageError(
-            f"To hold each re-trained model against the others takes at least {NEEDED + 1}; there are {len(names)}."
-        )
+    check_calibration(len(names), rate)
     found = {name: find(replace(case, method=name), rate=rate) for name in ("original", *names)}
     if found["original"].why:
         raise UsageError(found["original"].why)

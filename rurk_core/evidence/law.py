@@ -371,6 +371,12 @@ def _nothing(own: Floats, references: Floats, rate: float, missing: tuple[str, .
     )
 
 
+def check_rate(rate: float) -> None:
+    """UsageError where it is no false-discovery rate."""
+    if not 0 < rate < 1:
+        raise UsageError("The false-discovery rate must lie between 0 and 1.")
+
+
 def _check(
     own: Floats, references: Floats, seen: Floats | None, peers: Peers | None, labels: Ints, rate: float
 ) -> None:
@@ -379,8 +385,7 @@ def _check(
         raise UsageError("Log-odds must be [N] of the model and [K, N] of at least one reference.")
     if labels.shape != (n,) or (seen is not None and seen.shape[1] != n):
         raise UsageError("Labels must be [N], and the Original's log-odds [A, N].")
-    if not 0 < rate < 1:
-        raise UsageError("The false-discovery rate must lie between 0 and 1.")
+    check_rate(rate)
     arrays: list[Any] = [own, references] + ([] if seen is None else [seen])
     if peers is not None:
         if peers.own.ndim != 1 or peers.references.shape != (len(references), len(peers.own)):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
+from ..run.standing import POINTS
 from .findings import SAID, Finding, Findings, Settling
 from .null import NEEDED
 from .settles import MOST_REFERENCES
@@ -220,12 +221,28 @@ def caveats(result: dict[str, Any]) -> list[str]:
     found = [note for note in result.get("notes", []) if "has seen the forget set" in note]
     if found:
         found = [found[0] + " Re-trained models therefore know the samples too, and what is found is beyond that."]
-    found = [*result.get("audit", {}).get("misfits", {}).values(), *found]
+    found = [*result.get("audit", {}).get("misfits", {}).values(), *_unlearned_by_none(result), *found]
     k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
     if k < NEEDED:
         many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"
         found.append(f"There {'are' if k > 1 else 'is'} {many}; findings need at least {NEEDED}.")
     return found
+
+
+def _unlearned_by_none(result: dict[str, Any]) -> list[str]:
+    """Whether the Original lies below every re-training on what both were trained on: then it says little of either."""
+    right = {
+        role: [row["retain_accuracy"] for row in result["models"] if row["role"] == role and "retain_accuracy" in row]
+        for role in ("original", "reference")
+    }
+    if not all(right.values()) or max(right["original"]) >= min(right["reference"]) - POINTS:
+        return []
+    least, many = 100 * min(right["reference"]), len(right["reference"]) > 1
+    return [
+        f"The Original is right on {100 * max(right['original']):.1f}% of the retained samples, "
+        f"{'every re-trained model on at least' if many else 'the re-trained model on'} {least:.1f}%: the Original has "
+        "not learned what re-training learns, so what unlearning leaves of it, or destroys, is hard to tell."
+    ]
 
 
 def power_words(references: int) -> str:

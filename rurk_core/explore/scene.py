@@ -263,9 +263,8 @@ class Scene:
         if kind == "samples":
             return self._through(sample, numbers or self._others(sample))
         if kind == "copies":
-            across, up = self._telling_apart(sample)
-            words = ("what the model recognises", "what re-trained models recognise")
-            return plane(x, across, up), self._extent(sample), {"across": words[0], "up": words[1], "marks": []}
+            (across, right), (up, above) = self._telling_apart(sample)
+            return plane(x, across, up), self._extent(sample), {"across": right, "up": above, "marks": []}
         turn = numbers[0] if numbers else 0
         across, words = adversarial_direction(self.judge(self.method), x, self.label(sample)), ("adversarial", "random")
         if not across.any():  # so certain a model has no gradient
@@ -274,10 +273,16 @@ class Scene:
         return plane(x, across, random_direction(x.shape, turn, sample)), self._extent(sample), axes
 
     def _others(self, sample: int) -> list[int]:
-        """Two samples to cut through: of the class its copies are taken for most beside its own, and of its own."""
+        """Two samples to cut through: of the class its copies are taken for most beside its own, and of its own.
+
+        Where there is none of such a class, any other takes its place.
+        """
         labels, (own, other, *_) = self.data.train_labels.numpy(), [*self.ordered(sample), self.label(sample)]
-        like = np.flatnonzero((labels == own) & (np.arange(len(labels)) != sample))
-        return [int(np.flatnonzero(labels == other)[0]), int(like[0])]
+        each = np.delete(np.arange(len(labels)), sample)
+        of = labels[each]
+        return list(
+            dict.fromkeys([*each[of == other][:1].tolist(), *each[of == own][:2].tolist(), *each[:2].tolist()])
+        )[:2]
 
     def _through(self, sample: int, others: Sequence[int]) -> tuple[Plane, float, dict[str, Any]]:
         if len(others) != 2:
@@ -297,11 +302,11 @@ class Scene:
         ]
         return cut, 1.2 * float(at.abs().max()), {"across": "through A", "up": "through B", "marks": marks}
 
-    def _telling_apart(self, sample: int) -> tuple[Tensor, Tensor]:
-        """The changes that go with being recognised by the model, and by the re-trained ones.
+    def _telling_apart(self, sample: int) -> list[tuple[Tensor, str]]:
+        """The changes that go with being recognised by the model, and by the re-trained ones: two, with their names.
 
-        Each is Σ (margin − mean)·change over the copies, the first weights of partial least squares. Where a model
-        takes all copies alike there is none, and a principal direction of the copies takes its place.
+        Each is Σ (margin − mean)·change over the copies, the first weights of partial least squares. Where models take
+        all copies alike there is none, or no other, and what the copies themselves vary in takes its place, or chance.
         """
         at = self.telling(sample) if self.taus[self.telling(sample)] > 0 else len(self.taus) - 1
         moved, own = self.moved(sample, at), torch.tensor([self.label(sample)])
@@ -313,14 +318,18 @@ class Scene:
             margin = torch.stack([log_odds(logits, own.expand(len(logits))) for logits in each]).mean(0)
             return (margin - margin.mean()) @ change
 
-        principal = torch.linalg.svd(change - change.mean(0), full_matrices=False).Vh
-        found = [along([self.method]), along(self.references) if self.references else principal[0]]
-        spare = iter(principal[:2])
-        found = [each if each.norm() > 1e-6 else next(spare) for each in found]
-        one, two = (each / each.norm() for each in found)
-        if abs(float(one @ two)) > 1 - 1e-4:
-            two = next(each for each in principal if abs(float(each @ one)) < 0.9)
-        return one.view(shape), two.view(shape)
+        _, size, principal = torch.linalg.svd(change - change.mean(0), full_matrices=False)
+        offered = [(along([self.method]), "what the model recognises", 1 - 1e-4)]
+        if self.references:
+            offered.append((along(self.references), "what re-trained models recognise", 1 - 1e-4))
+        offered += [(one, "main direction of the copies", 0.9) for one in principal[size > 1e-6][:3]]
+        offered += [(random_direction(shape, turn, sample).flatten(), "random direction", 0.9) for turn in range(2)]
+        found: list[tuple[Tensor, str]] = []
+        for direction, words, alike in offered:
+            unit = direction / direction.norm().clamp(min=1e-12)
+            if direction.norm() > 1e-6 and all(abs(float(unit @ other)) < alike for other, _ in found):
+                found.append((unit, words))
+        return [(unit.view(shape), words) for unit, words in found[:2]]
 
     def _extent(self, sample: int) -> float:
         """Half the side of the plane around a sample, in RMS changes of a pixel."""

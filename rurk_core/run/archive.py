@@ -164,7 +164,7 @@ def import_file(store: Store, path: Path, *, trust: str = "") -> Imported:
 def import_apart(store: Store, path: Path, *, trust: str = "") -> Imported:
     """:func:`import_file` in a process of its own, bounded in time and memory by the size of the file."""
     if not path.is_file():
-        raise UsageError(f"There is no file {path}.")
+        raise UsageError(f"{path} is no file." if path.exists() else f"There is no file {path}.")
     with Reading() as reading:
         arguments = [store.url, str(path), trust]
         size = path.stat().st_size

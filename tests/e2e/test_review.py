@@ -96,3 +96,22 @@ def test_a_sample_that_stayed_and_changed_opens_in_its_neighbourhood(reviewed, v
     page.get_by_text("This sample stays").first.wait_for()
     page.wait_for_url(re.compile(rf"/neighbourhood\?.*sample={first['sample']}\b"))
     page.get_by_role("heading", name="Neighbourhood").wait_for()
+
+
+WATCH = """who => {
+  const said = (window.said = [who.innerText]);
+  new MutationObserver(() => { if (said.at(-1) !== who.innerText) said.push(who.innerText); })
+    .observe(who, { childList: true, characterData: true, subtree: true });
+}"""
+
+
+def test_an_answer_to_an_earlier_step_does_not_take_the_reviewer_back(reviewed, visit):
+    url, _, run = reviewed
+    page = visit(f"{url}/review?run={run}")
+    page.locator(".rk-who").evaluate(WATCH)
+    for _ in range(8):  # each step is told to the server before its answer to the one before can be here
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(200)
+    settled(page)
+    places = [int(re.search(r", (\d+) of", text)[1]) for text in page.evaluate("window.said")]
+    assert places == list(range(1, 10))

@@ -147,6 +147,15 @@ def test_an_honest_re_training_handed_in_is_not_accused():
     assert wrong <= 1
 
 
+@pytest.mark.parametrize(("original", "said"), [(0.95, False), (0.93, False), (0.3, True)])
+def test_an_original_that_has_learned_less_than_re_trainings_is_a_caveat(original, said):
+    rows = [{"role": "original", "key": "o", "retain_accuracy": original}]
+    rows += [{"role": "reference", "key": "r", "retain_accuracy": right} for right in (0.94, 0.97, 0.96)]
+    told = caveats({"models": rows, "notes": []})
+    assert bool(told) == said and (not said or "every re-trained model on at least 94.0%" in told[0])
+    assert caveats({"models": [{"role": "original", "key": "o", "retain_accuracy": 0.2}], "notes": []})[:1] != told[:1]
+
+
 def test_pre_training_on_the_forget_set_is_a_caveat():
     note = (
         "Original and Re-trains start from a model pre-trained on all of CIFAR-10; that model has seen the forget set."

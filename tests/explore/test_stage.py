@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -59,7 +60,7 @@ def data():
 
 @pytest.fixture(scope="module")
 def make_scene(data):
-    def make(attack: str = "gaussian", measured: bool = True, **models: nn.Module) -> Scene:
+    def make(attack: str = "gaussian", measured: bool = True, draws: int = DRAWS, **models: nn.Module) -> Scene:
         judges = {**MODELS, **models}
         table = count_verdicts(
             judges,
@@ -69,7 +70,7 @@ def make_scene(data):
             [0, 2],
             attack=attack if measured else "gaussian",
             taus=TAUS,
-            draws=DRAWS,
+            draws=draws,
             seed=3,
             classes=3,
             source="gd",
@@ -192,6 +193,22 @@ def test_all_models_alike_and_certain_still_have_planes(make_scene):
         on = scene.cut(0, cut)[0]
         assert abs(float(on.across @ on.up)) < 1e-5
     assert scene.cut(0, "adversarial")[2]["across"] == "random direction"
+    assert scene.cut(0, "copies")[2]["across"] == "main direction of the copies", "not what no model recognises"
+
+
+@pytest.mark.parametrize("draws", [1, 2])
+def test_few_copies_still_have_every_plane(make_scene, draws):
+    scene = make_scene(draws=draws)
+    for text in ("copies", "samples", "adversarial"):
+        cut, extent, _ = scene.cut(2, text)
+        assert abs(float(cut.across @ cut.up)) < 1e-5 and cut.across.norm() > 0.99 and extent > 0
+    assert scene.cut(2, "copies")[2]["up"] == "random direction"
+
+
+def test_a_plane_through_others_is_there_for_the_only_one_of_its_class(make_scene):
+    scene = make_scene()
+    scene = replace(scene, data=replace(scene.data, train_labels=torch.tensor([0, 1, 1, 2, 1, 2, 1])))
+    assert len(scene.cut(0, "samples")[2]["marks"]) == 2
 
 
 @pytest.mark.parametrize("text", ["nothing", "samples:3", "samples:3:x", "samples:3:99", "adversarial:-1", ""])

@@ -52,7 +52,7 @@ def done_at_the_desk(run, method, samples, done):
     """A script that hears what was done at the desk."""
     from ui.sections.desk import heard
 
-    heard(run, method, set(samples), done)
+    heard({"before": (run, "other", set(samples)), "desk": (run, method, set(samples))}, done)
 
 
 def hear(run, method, samples, done):
@@ -88,14 +88,21 @@ def test_what_is_done_at_the_desk_is_kept_once_and_junk_is_passed_over(store, ti
     _, result = tiny_run
     run, (one, other, *_) = result["key"], result["forget"]["indices"]
     done = {
+        "of": "desk",
         "at": other,
         "decisions": [
-            {"n": 1, "sample": one, "verdict": "residual"},
-            {"n": 2, "sample": other, "verdict": "clear"},
-            {"n": 3, "sample": 10**6, "verdict": "clear"},
-            {"n": 4, "sample": one, "verdict": "guilty"},
+            {"n": 1, "of": "desk", "sample": one, "verdict": "residual"},
+            {"n": 2, "of": "desk", "sample": other, "verdict": "clear"},
+            {"n": 3, "of": "desk", "sample": 10**6, "verdict": "clear"},
+            {"n": 4, "of": "desk", "sample": one, "verdict": "guilty"},
+            {"n": 5, "of": "elsewhere", "sample": one, "verdict": "clear"},
         ],
-        "notes": {str(one): {"n": 1, "text": "looks *like* a <b>six</b>"}, "x": 1, "7e9": {"text": 3}},
+        "notes": [
+            {"n": 1, "of": "desk", "sample": one, "text": "looks *like* a <b>six</b>"},
+            {"n": 2, "of": "before", "sample": one, "text": "typed before the other model was shown"},
+            {"n": 3, "of": "desk", "sample": "x", "text": "x"},
+            {"n": 4, "of": "desk", "sample": other, "text": 3},
+        ],
     }
     app = hear(run, "gd", result["forget"]["indices"], done)
     assert not app.exception
@@ -105,12 +112,30 @@ def test_what_is_done_at_the_desk_is_kept_once_and_junk_is_passed_over(store, ti
         (one, "residual", "looks *like* a <b>six</b>"),
         (other, "clear", ""),
     ]
+    assert {key: note.note for key, note in notes(store, run).items()} == {
+        ("gd", one): "looks *like* a <b>six</b>",
+        ("other", one): "typed before the other model was shown",
+    }
     assert app.session_state["choices"]["sample"] == str(other)
-    app = hear(
-        run, "gd", [one], {"decisions": [{"n": 9, "sample": one, "verdict": ""}], "notes": {str(one): {"text": ""}}}
-    )
-    assert not app.exception and list(latest(history(store, run))) == [("gd", other)]
-    assert notes(store, run) == {}
+    taken_back = [{"n": 9, "of": "desk", "sample": one, "verdict": ""}]
+    for n, text in enumerate(("", "once more", "", "once more")):  # a text of before is kept like any other
+        written = [{"n": n + 9, "of": "desk", "sample": one, "text": text}]
+        app = hear(run, "gd", [one], {"of": "desk", "decisions": taken_back, "notes": written})
+        assert not app.exception
+    assert list(latest(history(store, run))) == [("gd", other)]
+    assert notes(store, run)["gd", one].note == "once more"
+
+
+def test_what_is_done_to_a_run_that_is_gone_is_said_and_goes_nowhere_else(store, tiny_run):
+    run = tiny_run[1]["key"]
+    app = opened(run)
+    store.delete(run)
+    app.run()
+    assert not app.exception and "is gone, deleted or moved" in " ".join(box.value for box in app.warning)
+    sample = tiny_run[1]["forget"]["indices"][0]
+    decided = {"of": "desk", "decisions": [{"n": 1, "of": "desk", "sample": sample, "verdict": "clear"}]}
+    hear(run, "gd", [sample], decided)
+    assert not (Path(store.url) / "reviews").exists()
 
 
 def test_what_is_acceptable_is_declared_and_held_against_the_findings(store, tiny_run):

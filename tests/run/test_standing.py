@@ -9,7 +9,9 @@ from rurk_core.run.spec import make_spec
 from rurk_core.run.standing import note_standing, stands_apart
 
 
-def noted(retain: float, counts: list[int], original=(80, 60), attack="gaussian", retrained=(0.95, 0.97)) -> list[str]:
+def noted(
+    retain: float, counts: list[int], original=(80, 60), attack="gaussian", retrained=(0.95, 0.97), before=1.0
+) -> list[str]:
     def taus(numbers):
         return [
             {"tau": tau, "numerator": number, "denominator": mean, "trials": 100}
@@ -17,7 +19,7 @@ def noted(retain: float, counts: list[int], original=(80, 60), attack="gaussian"
         ]
 
     rows = [
-        {"name": "original", "role": "original", "retain_accuracy": 1.0},
+        {"name": "original", "role": "original", "retain_accuracy": before},
         {"name": "m", "role": "unlearned", "retain_accuracy": retain, "notes": ["first"]},
         {"name": "bad", "role": "unlearned", "failed": "The loss became nan."},
         *(
@@ -49,6 +51,13 @@ def test_a_model_that_is_still_the_original():
     (said,) = noted(0.95, [80, 60])
     assert "next to nothing" in said
     assert noted(0.95, [78, 60]) == []
+
+
+def test_what_the_original_has_not_learned_was_not_destroyed_by_unlearning():
+    assert noted(0.5, [60, 40], before=0.51) == []
+    assert len(noted(0.3, [60, 40], before=0.51)) == 1
+    assert noted(0.95, [60, 5], original=(80, 6)) == []
+    assert noted(0.95, [0, 0], original=(0, 0)) == [], "nothing was there to be left"
 
 
 def test_without_references_or_random_copies_nothing_is_compared():

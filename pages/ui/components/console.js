@@ -22,21 +22,24 @@ function make(tag, className, text = "") {
   return Object.assign(document.createElement(tag), { className, textContent: text });
 }
 
-/** What was done here and is not known to be kept yet. */
+/** What was done here and is not known to be kept yet, each with the desk it was done at: a model of a run. */
 function remember(root, data) {
-  root.my ||= {};
+  root.my ||= { decisions: [], notes: {}, sent: 0 };
   const { my } = root;
-  if (my.version !== data.version) {
-    Object.assign(my, { version: data.version, at: data.at, given: data.at, decisions: [], notes: {}, sent: 0 });
-  }
-  if (my.given !== data.at) my.at = my.given = data.at;
-  if (data.heard >= my.sent) {
+  const heard = data.heard >= my.sent;
+  // an answer to an earlier message must not take the reviewer back to where they were then
+  if (my.of !== data.version || (heard && my.given !== data.at)) my.at = my.given = data.at;
+  my.of = data.version;
+  if (heard) {
     my.decisions = my.decisions.filter((one) => one.n > data.heard);
-    for (const [id, note] of Object.entries(my.notes)) if (note.n <= data.heard) delete my.notes[id];
+    for (const [key, note] of Object.entries(my.notes)) if (note.n <= data.heard) delete my.notes[key];
   }
   if (!data.cards.some((card) => card.id === my.at)) my.at = data.at;
   return my;
 }
+
+const noted = (my, id) => my.notes[`${my.of} ${id}`];
+const open = (my) => my.decisions.length + Object.keys(my.notes).length;
 
 /** Tell the server all that it is not known to have, and where the reviewer is. */
 function tell(desk) {
@@ -44,7 +47,7 @@ function tell(desk) {
   clearTimeout(my.later);
   my.sent = Date.now();
   my.given = my.at;
-  say("done", { turn: my.sent, at: my.at, decisions: my.decisions, notes: my.notes });
+  say("done", { turn: my.sent, of: my.of, at: my.at, decisions: my.decisions, notes: Object.values(my.notes) });
 }
 
 function soon(desk, wait) {
@@ -56,7 +59,7 @@ const place = ({ my, data }) => data.cards.findIndex((card) => card.id === my.at
 
 /** The decision on a card: what was decided here counts more than what the server knew. */
 function decided({ my }, card) {
-  const own = my.decisions.findLast((one) => one.sample === card.id);
+  const own = my.decisions.findLast((one) => one.of === my.of && one.sample === card.id);
   return own ? own.verdict : card.verdict;
 }
 
@@ -71,7 +74,7 @@ function go(desk, at) {
 function decide(desk, verdict) {
   const { my, data } = desk;
   const here = place(desk);
-  my.decisions.push({ n: Date.now(), sample: my.at, verdict });
+  my.decisions.push({ n: Date.now(), of: my.of, sample: my.at, verdict });
   const after = [...data.cards.slice(here + 1), ...data.cards.slice(0, here)];
   const next = after.find((card) => !decided(desk, card)) || after[0];
   if (verdict && next) my.at = next.id;
@@ -161,12 +164,11 @@ function show(desk) {
   const [first, ...rest] = card.words.split(": ");
   part("say").replaceChildren(make("b", "", `${first}: `), rest.join(": "));
   const text = part("write").querySelector("textarea");
-  if (text.card !== card.id || (document.activeElement !== text && !my.notes[card.id])) {
-    text.card = card.id;
-    text.value = my.notes[card.id]?.text ?? card.note;
+  if (text.card !== card.id || text.of !== my.of || (document.activeElement !== text && !noted(my, card.id))) {
+    Object.assign(text, { card: card.id, of: my.of });
+    text.value = noted(my, card.id)?.text ?? card.note;
   }
-  const open = my.decisions.length + Object.keys(my.notes).length;
-  part("kept").textContent = open ? "Saving …" : card.by || (card.note ? "Note kept." : "");
+  part("kept").textContent = open(my) ? "Saving …" : card.by || (card.note ? "Note kept." : "");
   part("right").innerHTML = curve(data.curve, card);
 }
 
@@ -191,12 +193,12 @@ export default function ({ parentElement, data, setStateValue }) {
   const desk = { root, data, my, part: (name) => root.querySelector(`.rk-${name}`), say: setStateValue };
   const text = desk.part("write").querySelector("textarea");
   text.oninput = () => {
-    my.notes[text.card] = { n: Date.now(), text: text.value };
+    my.notes[`${text.of} ${text.card}`] = { n: Date.now(), of: text.of, sample: text.card, text: text.value };
     desk.part("kept").textContent = "Saving …";
     soon(desk, PAUSE);
   };
   text.onblur = () => {
-    if (my.notes[text.card]) tell(desk);
+    if (open(my)) tell(desk);
   };
   desk.part("line").onclick = (event) => {
     const button = event.target.closest("button");
@@ -216,9 +218,9 @@ export default function ({ parentElement, data, setStateValue }) {
   document.addEventListener("keydown", my.key);
   show(desk);
   // what was done while the server was busy is told once more: a message may have been the last one it never saw
-  if (my.sent > data.heard && my.decisions.length + Object.keys(my.notes).length) soon(desk, 1500);
+  if (my.sent > data.heard) soon(desk, 1500);
   return () => {
     document.removeEventListener("keydown", my.key);
-    if (my.decisions.length + Object.keys(my.notes).length) tell(desk);
+    if (open(my)) tell(desk);
   };
 }

@@ -47,7 +47,8 @@ def console(
     version: str,
     heard: Callable[[dict[str, Any]], None],
 ) -> None:
-    """The desk. ``heard`` is called with what was done: ``{"at", "decisions": [{"n", "sample", "verdict"}], "notes"}``.
+    """The desk. ``heard`` is called with what was done and is not known to be kept: ``{"of", "at", "decisions",
+    "notes"}``, lists of ``{"n", "of", "sample"}`` with ``"verdict"`` or ``"text"``; ``of`` is the version of then.
 
     Args:
         cards: one a sample, in the order of the queue: ``{"id", "class", "finding", "words", "counts", "verdict",
@@ -55,7 +56,7 @@ def console(
         at: the sample in view; groups: ``{"name", "title", "colour"}`` of the findings; decisions: ``{"name", "title",
             "help"}``.
         curve: ``{"taus", "draws", "looks": {name: {"colour", "letter", "ink", "title", "dash"}}}``.
-        version: another one begins anew (another model or run).
+        version: names the model and run that the cards are of.
     """
 
     def changed() -> None:

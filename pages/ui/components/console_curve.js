@@ -1,5 +1,5 @@
 // How far from a sample the models still recognise it: a small figure drawn in the browser.
-const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [330, 236, 40, 8, 8, 40];
+const [WIDE, HIGH, LEFT, RIGHT, TOP, BOTTOM] = [330, 236, 40, 20, 8, 40];
 const DASHES = { dash: "7 5", dot: "2 4", dashdot: "8 4 2 4", longdash: "12 5", longdashdot: "12 4 2 4" };
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 

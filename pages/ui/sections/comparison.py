@@ -45,6 +45,11 @@ class View:
     def rows(self) -> list[dict[str, Any]]:
         return self.comparison["rows"]
 
+    @property
+    def retrained(self) -> bool:
+        """Whether there is any re-trained model to compare with."""
+        return any(row["name"] == RETRAIN for row in self.rows)
+
     def strength(self, name: str) -> float:
         """Opacity of a model's line: the others step back where one is highlighted."""
         return 1.0 if self.chosen in ("", name) else 0.3

@@ -23,10 +23,11 @@ SHORT = {
 }
 
 
-NOTHING = dict.fromkeys(
-    ("ratio_of_means", "r_mean", "prevalence"), "no re-trained model recognises any copy"
-) | dict.fromkeys(("disagreement", "unlearn_accuracy"), "there is no re-trained model to compare with")
-"""Why a figure may have no value at all."""
+def nothing(view: View, figure: str) -> str:
+    """Why a figure has no value at all."""
+    if view.retrained and figure in ("ratio_of_means", "r_mean", "prevalence"):
+        return "no re-trained model recognises any copy"
+    return "there is no re-trained model to compare with"
 
 
 def scaled(values: Sequence[float | None], scale: float) -> list[float | None]:
@@ -41,7 +42,7 @@ def small(view: View, curves: list[dict[str, Any]], figure: str, scale: float, r
         band = c["bands"][figure] if figure in BANDS else None
         panels.append(
             {name: getattr(look, name) for name in ("title", "letter", "colour", "ink")}
-            | {"name": c["name"], "taus": c["taus"], "nothing": f"undefined: {NOTHING[figure]}"}
+            | {"name": c["name"], "taus": c["taus"], "nothing": f"undefined: {nothing(view, figure)}"}
             | {edge: scaled(c[figure][edge], scale) for edge in ("mean", "low", "high")}
             | {"band": band and [scaled(band[edge], scale) for edge in ("low", "high")]}
         )
@@ -64,7 +65,7 @@ def over_radii(view: View, attack: str, figure: str) -> None:
     ratio = figure in ("ratio_of_means", "r_mean")
     scale = 1 if ratio else 100
     if not any(value is not None for c in curves for value in c[figure]["mean"]):
-        st.info(f"Undefined at every radius: {NOTHING[figure]}.", icon=":material/block:")
+        st.info(f"Undefined at every radius: {nothing(view, figure)}.", icon=":material/block:")
         return
     small(view, curves, figure, scale, ratio)
     see = {

@@ -9,6 +9,7 @@ import streamlit as st
 from rurk_core.compare.columns import COLUMNS, RETRAIN
 from rurk_core.compare.texts import cell_text
 from ui.sections.comparison import View
+from ui.sections.comparison_curves import nothing
 from ui.text import escape
 
 SHOWN = [key for key, metric in COLUMNS.items() if metric.target]
@@ -28,7 +29,7 @@ def reach_of(cells: list[dict[str, Any] | None]) -> float:
 def state_of(view: View, key: str, name: str) -> str:
     """Why there is no difference to draw, in words."""
     if key in ("residual", "prevalence") and any(curve["name"] == name for curve in view.comparison["curves"]):
-        return "undefined: no re-trained model recognises any copy"
+        return f"undefined: {nothing(view, 'prevalence')}"
     return "not measured"
 
 

@@ -36,40 +36,44 @@ def reviewer_box() -> None:
     st.text_input("Reviewer", key="reviewer", max_chars=MAX_AUTHOR, persist_state="session")
 
 
-def heard(run: str, method: str, samples: set[int], done: dict[str, Any]) -> None:
-    """Keep what was done at the desk: decisions once each, notes as they stand, and which sample is in view."""
-    store, author = state.store(), reviewer()
-    kept: set[Any] = st.session_state.setdefault("kept_decisions", set())
-    written = _written(done)
+Desks = dict[str, tuple[str, str, set[int]]]
+"""By version, what each desk of this visitor is of: (run, method, samples that may be spoken of)."""
+
+
+def heard(desks: Desks, done: dict[str, Any]) -> None:
+    """Keep what was done, each thing once and at its own desk, and which sample is in view.
+
+    What was done at the desk before, and came when another was already asked for, still belongs to that one.
+    """
+    author, kept = reviewer(), st.session_state.setdefault("kept_at_desks", set())
     try:
-        for sample, text in written.items():
-            if sample in samples and (method, sample, text) not in kept:
-                keep_note(store, run, Note(sample, method, text, author))
-                kept.add((method, sample, text))
-        before = notes(store, run)
-        for one in done.get("decisions") or []:
-            n, sample, verdict = (one.get(name) for name in ("n", "sample", "verdict"))
-            if (n, sample) in kept or sample not in samples or verdict not in (*VERDICTS, ""):
-                continue
-            note = before.get((method, sample))
-            judge(store, run, Judgement(sample, method, verdict, note=note.note if note else "", author=author))
-            kept.add((n, sample))
+        for what, keep in (("notes", _keep_note), ("decisions", _keep_decision)):
+            for one in done.get(what) or []:
+                run, method, samples = desks.get(str(one.get("of")), ("", "", set[int]()))
+                key = (what, one.get("of"), one.get("sample"), one.get("n"))
+                if one.get("sample") not in samples or key in kept:
+                    continue
+                if not state.store().has(run):
+                    raise RurkError("The experiment is gone, deleted or moved: what was just done there is not kept.")
+                keep(run, method, one, author)
+                kept.add(key)
     except RurkError as error:
         state.note(str(error))
-    if done.get("at") in samples:
+    *_, samples = desks.get(str(done.get("of")), (set[int](),))
+    if done.get("at") in samples and done["of"] == list(desks)[-1]:
         state.choose("sample", done["at"])
 
 
-def _written(done: dict[str, Any]) -> dict[int, str]:
-    """Sample → its note, of what the browser sent."""
-    sent = done.get("notes")
-    if not isinstance(sent, dict):
-        return {}
-    return {
-        int(name): each["text"]
-        for name, each in sent.items()
-        if str(name).isdigit() and isinstance(each, dict) and isinstance(each.get("text"), str)
-    }
+def _keep_note(run: str, method: str, one: dict[str, Any], author: str) -> None:
+    if isinstance(one.get("text"), str):
+        keep_note(state.store(), run, Note(one["sample"], method, one["text"], author))
+
+
+def _keep_decision(run: str, method: str, one: dict[str, Any], author: str) -> None:
+    if one.get("verdict") in (*VERDICTS, ""):
+        note = notes(state.store(), run).get((method, one["sample"]))
+        said = Judgement(one["sample"], method, one["verdict"], note=note.note if note else "", author=author)
+        judge(state.store(), run, said)
 
 
 def cards_of(queue: Queue, window: list[Finding], classes: list[str], verdicts: Verdicts) -> list[dict[str, Any]]:
@@ -111,6 +115,10 @@ def desk(queue: Queue, result: dict[str, Any], dataset: Any, verdicts: Verdicts,
     at = state.choice("sample", first, state.whole_of(samples))
     window = queue.window(at)
     known = set(samples) | {finding.sample for finding in queue.found.samples}
+    version = f"{queue.run}-{queue.method}-{queue.attack}"
+    desks: Desks = st.session_state.setdefault("desks", {})
+    desks.pop(version, None)  # the one in view comes last
+    desks[version] = (queue.run, queue.method, known)
     names = dict.fromkeys(["original", *([REFERENCES] if verdicts.references else []), queue.method])
     console(
         "desk",
@@ -130,7 +138,7 @@ def desk(queue: Queue, result: dict[str, Any], dataset: Any, verdicts: Verdicts,
                 for name in names
             },
         },
-        version=f"{queue.run}-{queue.method}-{queue.attack}",
-        heard=lambda done: heard(queue.run, queue.method, known, done),
+        version=version,
+        heard=lambda done: heard(desks, done),
     )
     return next(finding for finding in queue.shown if finding.sample == at)

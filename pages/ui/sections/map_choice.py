@@ -33,7 +33,7 @@ def choose_map(run: str, result: dict[str, Any], looks: dict[str, Look], dataset
     chosen = state.choice("models", first, models)
     layer = state.choice("layer", "scores" if len(chosen) > 1 else "features", state.one_of(list(LAYERS)))
     made_by = state.choice("map", "pca", state.one_of(list(METHODS)))
-    most = len(dataset.train_labels)
+    most = len(dataset.train_labels) - len(result["forget"]["indices"])
     amounts = [n for n in AMOUNTS if n < most] + [most]
     amount = state.choice("shown", min(3000, most), state.whole_of(amounts))
     choose_models(names, chosen, looks)
@@ -92,6 +92,8 @@ def show_choices(layer: str, made_by: str, amount: int, amounts: list[int], most
             help="PCA: a flat shadow along the two directions of greatest variance, at once. UMAP: keeps neighbours "
             "together and bends the rest, made in the background.",
         )
+    if len(amounts) == 1:
+        return
     with three:
         state.bound(
             st.select_slider,

@@ -104,11 +104,18 @@ def first_beat(story: Story) -> str:
         alt = f"sample {view.sample}, class {view.classes[view.label]}"
         drawn = f"<style>{sheet.rule}</style>{picture(sheet, 0, 112, alt)}"
     values, _ = excesses(story.found[view.method])
-    most = values[[one.sample for one in story.found[view.method].samples].index(view.sample)] >= values.max()
-    which = "the most extreme of" if most else "the strongest evidence of"
+    own = values[[one.sample for one in story.found[view.method].samples].index(view.sample)]
+    alike = int((values == own).sum())
+    if alike == n:
+        which = "It is the only one:" if n == 1 else f"All {n:,} show as much:"
+    elif own < values.max():
+        which = f"It is <b>the strongest evidence of {n:,}</b>, not a usual one:"
+    else:
+        one = "the" if alike == 1 else f"one of the {alike:,}"
+        which = f"It is <b>{one} most extreme of {n:,}</b>, not a usual one:"
     return (
         f'<div class="rk-fact">{drawn}<p>Training sample {view.sample}, class “{escape(view.classes[view.label])}”. '
-        f"{look.label()} was to forget it. It is <b>{which} {n:,}</b>, not a usual one:</p></div>"
+        f"{look.label()} was to forget it. {which}</p></div>"
         f"{histogram(story.found[view.method], finding.sample)}"
     )
 
@@ -117,9 +124,10 @@ def second_beat(view: View) -> str:
     """Copies of the sample at the radius in view."""
     from rurk_core.perturb.copies import ATTACKS
 
-    what = f"τ = {view.tau:.3g}, {ATTACKS[view.attack].title}"
+    what, draws = f"τ = {view.tau:.3g}, {ATTACKS[view.attack].title}", view.verdicts.draws
+    said = "1 copy" if draws == 1 else f"{draws} copies"
     if view.dataset is None or ATTACKS[view.attack].uses_model:
-        return f"<p>{view.verdicts.draws} copies, {escape(what)}.</p>"
+        return f"<p>{said}, {escape(what)}.</p>"
     import torch
 
     from rurk_core.data import to_pixels
@@ -139,10 +147,7 @@ def second_beat(view: View) -> str:
     sheet = make_sheet(moved)
     shown = "".join(picture(sheet, i, 52, f"copy {i + 1}") for i in range(len(moved)))
     more = f", {len(moved)} of them here" if len(moved) < view.verdicts.draws else ""
-    return (
-        f'<style>{sheet.rule}</style><div class="rk-copies">{shown}</div>'
-        f"<p>{view.verdicts.draws} copies ({escape(what)}){more}.</p>"
-    )
+    return f'<style>{sheet.rule}</style><div class="rk-copies">{shown}</div><p>{said} ({escape(what)}){more}.</p>'
 
 
 def third_beat(story: Story) -> str:

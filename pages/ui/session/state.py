@@ -222,10 +222,16 @@ def nearest(options: Sequence[float]) -> Callable[[str], float]:
 
 def run_in_view() -> str | None:
     """The key of the experiment in view, or None while there is none."""
-    before = st.session_state.get("written", {}).get("run")  # a run that ends meanwhile does not push itself into view
+    chosen, written = (st.session_state.setdefault(which, {}) for which in ("choices", "written"))
+    before = chosen.get("run") or written.get("run")  # a run that ends meanwhile does not push itself into view
     if before and _is_finished(before):
         return choice("run", before, _finished, always=True)
     latest = store().own("run", newest=1) or runs(newest=1)
+    if before:
+        for of in (chosen, written, st.query_params):
+            of.pop("run", None)
+        another = "; this is another one" if latest else ""
+        note(f"The experiment that was in view is gone, deleted or moved{another}.")
     return choice("run", latest[0].key if latest else None, _finished, always=True)
 
 
