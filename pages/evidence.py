@@ -60,7 +60,7 @@ def main() -> None:
             f"What is there without findings: {there}. What is missing: how unusual each sample is, and with that its "
             f"finding; it takes {NEEDED} re-trained models."
         )
-        offer_settling(result, found, "evidence")
+        offer_settling(result, found, dataset, "evidence")
     done = linked(
         "evidence",
         ids=[finding.sample for finding in found.samples],

@@ -60,7 +60,7 @@ def what_it_rests_on(run: str, result: dict[str, Any], view: View) -> None:
         st.html(f'<div class="rk-head">{sentence}</div>')
         for words in told:
             st.markdown(plain(words))
-        offer_settling(result, findings_of(run, view.method, view.attack), "overview")
+        offer_settling(result, findings_of(run, view.method, view.attack), view.dataset, "overview")
         offer_strength(result, view.looks, "overview")
 
 

@@ -126,7 +126,7 @@ def main() -> None:
     if queue.found.judged is None or queue.found.judged.references < NEEDED:
         show_peers(view)
     more(view, queue)
-    offer_settling(result, queue.found, "review")
+    offer_settling(result, queue.found, dataset, "review")
     state.show_remarks(result.get("notes", []))
 
 

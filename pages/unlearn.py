@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from ui.jobs.line import same_under_way
 from ui.jobs.runs import digits_button, jobs_panel, start
 from ui.jobs.tune import tune_form, tuned_list
 from ui.sections.experiments import finished_runs
@@ -27,19 +28,20 @@ def new_run() -> None:
     name, dataset, rule = chosen
     preset = PRESETS[mark]
     methods = choose_methods(preset, mark, name)
-    spec = None
+    spec, twin = None, None
     try:
-        with st.expander("Network, perturbations, seed", icon=":material/tune:", key="measurement"):
+        with st.expander("Network, training, perturbations, seed", icon=":material/tune:", key="measurement"):
             measurement = choose_measurement(preset, mark, name)
         said = spoken_title({"dataset": name, "forget": rule, "methods": methods}, dataset.classes)
         title = st.text_input("Title", key="title", max_chars=120, placeholder=said).strip() or said
         spec = make_spec(name, rule, methods=methods, title=title, presets=presets_of(state.store()), **measurement)
-        current = draft(dataset)
+        current, twin = draft(dataset), same_under_way(spec)
         st.html(plan(spec, dataset, checked(dataset, current) if current.indices else forget_set(dataset, rule)))
     except RurkError as error:
         spec = None
         state.show(error)
-    if st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=spec is None) and spec:
+    impossible = spec is None or twin is not None
+    if st.button("Start", type="primary", icon=":material/play_arrow:", key="start", disabled=impossible) and spec:
         try:
             start(spec.to_dict())
         except RurkError as error:

@@ -235,3 +235,12 @@ def test_terminals_that_are_not_utf_8(encoding, tmp_path):
     done = subprocess.run([sys.executable, "-c", code, *bad], capture_output=True, env=env, timeout=120)
     assert done.returncode == 2 and b"Traceback" not in done.stderr, done.stderr[-500:]
     assert b"no method 'gr" in done.stderr, "the last command alone is refused"
+
+
+def test_help_names_every_setting_of_training():
+    from rurk_core.commands.run import TRAINING
+    from rurk_core.data.recipes import TrainConfig
+
+    for field in TrainConfig.settings():
+        assert field.name in TRAINING
+        assert all(option in TRAINING for option in field.metadata.get("options", ()))

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from ..store.store import Store
 
 
+TRAINING = (
+    "epochs, lr, batch, momentum, weight_decay, optimizer (sgd, muon), schedule (one_cycle, cosine, linear, constant), "
+    "label_smoothing, augment (none, flip, crop_flip, alternating), grow, precision (auto, float32, bfloat16)"
+)
+"""What TrainConfig has, written out: help is printed without loading torch."""
+
+
 def register(command: Command) -> None:
     run = command("run", _run, "Train, unlearn, perturb and measure residual knowledge.")
     spec_flags(run)
@@ -40,8 +47,13 @@ def spec_flags(parser: argparse.ArgumentParser) -> None:
     add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
     add("--draws", help="copies of a sample at each radius (default: 20)")
     add("--recipe", help="how models are trained: quick, paper or fast (default: quick)")
-    add("--train", action="append", metavar="NAME=VALUE", help="a training setting, may be repeated")
-    add("--pretrain", action="append", metavar="NAME=VALUE", help="a pre-training setting, likewise")
+    add("--train", action="append", metavar="NAME=VALUE", help=f"a training setting, may be repeated: {TRAINING}")
+    add(
+        "--pretrain",
+        action="append",
+        metavar="NAME=VALUE",
+        help="one of pre-training, by the same names; epochs=0 leaves it out",
+    )
     add("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
     add("--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,7 @@ from .files import (
 )
 from .launch import is_alive, kill, launch_worker
 from .processes import locked, write_json
+from .worker import devices_of
 
 GRACE = 10.0
 """Seconds a worker has to stop by itself before it is killed."""
@@ -167,6 +169,19 @@ def list_jobs(store: Store) -> list[JobStatus]:
         with contextlib.suppress(RurkError):  # deleted meanwhile
             found.append(job_status(store, name, tail=4096))
     return found
+
+
+def holding(jobs: Iterable[JobStatus], spec: dict[str, Any]) -> list[JobStatus]:
+    """The living jobs that use a device a job of this description wants, or wait for it, in the order of their turns.
+
+    Args:
+        spec: as :func:`start_job` takes it.
+    """
+    wanted = set(devices_of(spec))
+    return sorted(
+        (job for job in jobs if job.alive and not wanted.isdisjoint(devices_of(job.spec))),
+        key=lambda job: (job.state != "running", job.id),
+    )
 
 
 def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE) -> JobStatus:

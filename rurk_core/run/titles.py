@@ -8,6 +8,10 @@ from typing import Any
 from ..data import DATASETS, plain_name
 from ..unlearning import METHODS
 
+STAGES = {"References": "Re-trained models", "Members": "Further Originals"}
+"""Stages of a plan, as people call what they make."""
+TRAINED = ("Pre-training", "Original", *STAGES, *STAGES.values())
+"""Stages whose loss is the cross-entropy; an unlearning method's is its own objective, which may be negative."""
 SHARES = {1.0: "all", 0.5: "half", 0.25: "a quarter", 0.75: "three quarters"}
 
 
@@ -18,9 +22,9 @@ def spoken_title(spec: Any, classes: Sequence[str] = ()) -> str:
         spec: of an experiment, as plain values; anything else gives what can be said; classes: names of the classes.
 
     >>> spoken_title({"dataset": "digits", "forget": "class:0:0.5", "methods": ["gd", "rurk", "scrub"]})
-    'Digits · half of “0” · 3 methods'
+    'Handwritten digits, 8×8 · half of “0” · 3 methods'
     >>> spoken_title({"dataset": "fashion", "forget": "random:60", "methods": ["gd"]})
-    'Fashion · 60 random samples · GD'
+    'Fashion-MNIST, small · 60 random samples · GD'
     """
     if not isinstance(spec, dict):
         return "An experiment"
@@ -30,13 +34,48 @@ def spoken_title(spec: Any, classes: Sequence[str] = ()) -> str:
 
 
 def data_words(name: str) -> str:
-    """A data set by its name, or by the last part of its path.
+    """A data set by its title, or by the last part of its path.
 
     >>> data_words("fashion"), data_words("/data/birds/")
-    ('Fashion', 'birds')
+    ('Fashion-MNIST, small', 'birds')
     """
-    shown = plain_name(name).replace("_", " ")
-    return shown[:1].upper() + shown[1:] if plain_name(name) in DATASETS else name.rstrip("/").rsplit("/", 1)[-1]
+    known = DATASETS.get(plain_name(name))
+    return known.title if known else name.rstrip("/").rsplit("/", 1)[-1]
+
+
+def model_words(label: str) -> str:
+    """An unlearned model by its method's title; any other label as it is.
+
+    >>> model_words("gd"), model_words("rurk-paper"), model_words("original"), model_words("mine")
+    ('GD', 'RURK paper', 'Original', 'mine')
+    """
+    if label == "original":
+        return "Original"
+    # the longest: "rurk" begins "rurk-paper" as well as a method of that name
+    key = max((key for key in METHODS if label == key or label.startswith(f"{key}-")), key=len, default="")
+    return METHODS[key].title + label.removeprefix(key).replace("-", " ") if key else label
+
+
+def stage_words(stage: str) -> str:
+    """A stage of an experiment as people call what it makes.
+
+    >>> stage_words("References"), stage_words("gd"), stage_words("rurk, its strength")
+    ('Re-trained models', 'GD', 'RURK, its strength')
+    >>> stage_words("Verdicts, FGSM on gd"), stage_words("Verdicts, FGSM on held-out samples")
+    ('Verdicts, FGSM on GD', 'Verdicts, FGSM on held-out samples')
+    """
+    if stage in STAGES:
+        return STAGES[stage]
+    if stage.startswith("Verdicts, "):
+        head, on, source = stage.rpartition(" on ")
+        return head + on + model_words(source) if on else stage.replace(" of members", " of further Originals")
+    label, comma, rest = stage.partition(", ")
+    return model_words(label) + comma + rest
+
+
+def loss_words(stage: str) -> str:
+    """What the loss of a stage is."""
+    return "training loss (cross-entropy)" if stage in TRAINED else "the method’s own objective"
 
 
 def forgotten_words(rule: str, classes: Sequence[str]) -> str:

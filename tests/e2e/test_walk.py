@@ -54,7 +54,7 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     page.get_by_role("heading", name="Unlearn").wait_for()
     page.get_by_text("Quick look", exact=True).click()
     settled(page)
-    page.get_by_text("Network, perturbations, seed", exact=True).click()
+    page.get_by_text("Network, training, perturbations, seed", exact=True).click()
     settled(page)
     for label, value in (("Copies of a sample", "10"), ("Radii", "3"), ("Seed", "11")):
         box = page.get_by_label(label, exact=True)

@@ -150,7 +150,11 @@ def test_what_is_acceptable_is_declared_and_held_against_the_findings(store, tin
     assert "before the first decision" in text and "at most 2.5% of the samples carry" in text.replace("\\", "")
     assert "cannot be told" in text, "two references tell nothing"
     app.text_input(key="conclusion").set_value("too few references")
-    app.text_input(key="reviewer").set_value("Ada")
+    assert app.text_input(key="signed_by").value == "", "nobody is named who did not say so"
+    app.button(key="sign_False").click().run()
+    assert "signed with a name" in " ".join(box.value for box in app.warning)
+    assert not signatures(store, tiny_run[1]["key"])
+    app.text_input(key="signed_by").set_value("Ada")
     app.button(key="sign_False").click().run()
     assert [(s.accepted, s.author) for s in signatures(store, tiny_run[1]["key"])] == [(False, "Ada")]
 

@@ -14,17 +14,17 @@ FASHION = ["T-shirt/top", "Trouser"]
     [
         (
             {"dataset": "fashion", "forget": "class:0:0.5", "methods": [{"method": "gd"}] * 5},
-            "Fashion · half of “T-shirt/top” · 5 methods",
+            "Fashion-MNIST, small · half of “T-shirt/top” · 5 methods",
         ),
         (
             {"dataset": "small_cifar5", "forget": "class:1", "methods": ["rurk"]},
-            "Small cifar5 · all of “Trouser” · RURK",
+            "Small CIFAR-5 · all of “Trouser” · RURK",
         ),
-        ({"dataset": "digits", "forget": "class:cat:0.3:2", "methods": []}, "Digits · 30% of “cat”"),
+        ({"dataset": "digits", "forget": "class:cat:0.3:2", "methods": []}, "Handwritten digits, 8×8 · 30% of “cat”"),
         ({"dataset": "/data/own pictures/", "forget": "indices:1-3,9"}, "own pictures · 4 chosen samples"),
-        ({"dataset": "digits", "forget": "random:1"}, "Digits · 1 random sample"),
-        ({"dataset": "digits", "forget": "file:/a/b.json"}, "Digits · a list of samples"),
-        ({"dataset": "digits", "forget": "memorised:50"}, "Digits · forget memorised:50"),
+        ({"dataset": "digits", "forget": "random:1"}, "Handwritten digits, 8×8 · 1 random sample"),
+        ({"dataset": "digits", "forget": "file:/a/b.json"}, "Handwritten digits, 8×8 · a list of samples"),
+        ({"dataset": "digits", "forget": "memorised:50"}, "Handwritten digits, 8×8 · forget memorised:50"),
         ({}, "?"),
         (None, "An experiment"),
     ],

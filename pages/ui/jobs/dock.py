@@ -1,23 +1,32 @@
-"""The dock: what is running, wherever one is, and a notice when it is done."""
+"""The dock: what is running, wherever one is, and a notice when it is done, for a while."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import streamlit as st
 
 from rurk_core.errors import RurkError
 from rurk_core.jobs.control import JobStatus, cancel_job
-from ui.jobs.runs import LIVE, STATES, run_jobs, running, time_left, title_of, where
+from rurk_core.run.titles import stage_words
+from ui.jobs.line import time_left, title_of
+from ui.jobs.runs import LIVE, STATES, run_jobs, running, where
 from ui.session import state
 from ui.text import plain
 
+NEWS = 60.0
+"""Seconds that a notice is news: whatever is done on the pages after that takes it away."""
+
 
 def dock() -> None:
-    """Below every page while something runs, or has ended since it was last looked at."""
+    """Below every page while something runs, or has ended a moment ago."""
     store = state.store()
     alive = bool(running(run_jobs(store)))
     watched: set[str] = st.session_state.setdefault("watched", set())
+    told: dict[str, float] = st.session_state.setdefault("told", {})
+    watched.difference_update(id for id, since in told.items() if time.monotonic() - since > NEWS)
     if not alive and not watched:
         return
 
@@ -26,8 +35,10 @@ def dock() -> None:
         jobs = run_jobs(store)
         now = running(jobs)
         watched.update(job.id for job in now)
-        ended = [job for job in jobs if job.id in watched and not job.alive]
-        watched.intersection_update(job.id for job in jobs)  # some were put away
+        watched.intersection_update(job.id for job in jobs if job.state != "cancelled")  # some were put away
+        ended = news(job for job in jobs if job.id in watched and not job.alive)
+        for job in ended:
+            told.setdefault(job.id, time.monotonic())
         if alive and not now:
             st.rerun()  # there is a new result: lists on the page hold it now
         with st.container(key="dock", gap=None):
@@ -37,6 +48,11 @@ def dock() -> None:
                 under_way(now[0], len(now) - 1)
 
     live()
+
+
+def news(ended: Iterable[JobStatus]) -> list[JobStatus]:
+    """What ended, finished ones first, the latest of them first of all."""
+    return sorted(sorted(ended, key=lambda job: job.id, reverse=True), key=lambda job: job.state != "done")
 
 
 def under_way(job: JobStatus, waiting: int) -> None:
@@ -60,16 +76,16 @@ def details(job: JobStatus) -> None:
     """What the training says now, and the stages so far."""
     told: dict[str, Any] = next((event for event in reversed(job.events) if "loss" in event), {})
     said = [
-        f"{title.lower()} **{form.format(told[name])}**"
+        f"{title(str(told.get('stage')))} **{form.format(told[name])}**"
         for name, (title, form) in LIVE.items()
         if isinstance(told.get(name), int | float)
     ]
     if said:
-        st.caption(f"{plain(str(told.get('stage')))}: {' · '.join(said)}")
+        st.caption(f"{plain(stage_words(str(told.get('stage'))))}: {' · '.join(said)}")
     stages = list(dict.fromkeys(str(event["stage"]) for event in job.events if event.get("stage")))
     for stage in stages:
         mark = "▸" if stage == stages[-1] else "✓"
-        st.markdown(f":small[{mark} {plain(stage)}]")
+        st.markdown(f":small[{mark} {plain(stage_words(stage))}]")
     if not stages:
         st.caption("It has not begun yet.")
 
@@ -82,7 +98,7 @@ def notice(job: JobStatus, others: int, watched: set[str]) -> None:
         st.badge(word, icon=icon, color=colour)  # type: ignore[arg-type]
         st.markdown(f"**{plain(title_of(job))}**{more}", width="stretch")
         found = job.state == "done" and job.result.startswith("run-") and state.store().has(job.result)
-        if found and st.button("Look", key=f"dock-open-{job.id}", type="primary"):
+        if found and st.button("Look at it", key=f"dock-open-{job.id}", type="primary"):
             watched.discard(job.id)
             state.open_run(job.result)
         st.button(

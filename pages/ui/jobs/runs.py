@@ -19,10 +19,11 @@ from rurk_core.jobs.control import (
     start_job,
 )
 from rurk_core.jobs.files import RUNNER
-from rurk_core.run.titles import spoken_title
+from rurk_core.run.titles import loss_words, stage_words
 from rurk_core.store.store import Store
+from ui.jobs.line import time_left, title_of, waits_words
 from ui.session import state
-from ui.text import duration, plain
+from ui.text import plain
 
 STATES = {
     "queued": ("waiting", "gray", ":material/hourglass_empty:"),
@@ -43,13 +44,16 @@ RUNNERS = {
     "wholeset": "rurk_core.evidence.whole_set:whole_set_job",
 }
 """What runs a job, by its kind."""
-OWN_PLACE = ("embedding", "lesson", "wholeset")
-"""Kinds that are watched on the page that asked for them, not in the list of runs."""
+OWN_LINE = {"embedding": "map", "lesson": "lesson"}
+"""Kinds that are little work on the CPU, and the line they stand in: none waits for an experiment."""
+OWN_PLACE = (*OWN_LINE, "wholeset")
+"""Kinds that are watched on the page that asked for them; what holds up runs is in the list of runs meanwhile."""
 
 
 def start(spec: dict[str, Any], device: str = "auto", *, kind: str = "experiment", **more: Any) -> str:
     """Start an experiment, an audit, a map, a lesson, … in the background; ``more`` is for its runner."""
-    about = {"kind": kind, "spec": spec, "root": state.data_root() or None, "device": device, **more}
+    where = {"root": state.data_root() or None, "device": OWN_LINE.get(kind, device)}
+    about = {"kind": kind, "spec": spec, **where, **more}
     return start_job(state.store(), about, runner=RUNNERS[kind])
 
 
@@ -98,20 +102,18 @@ def empty_state() -> None:
         st.page_link("forget.py", label="Or choose your own samples to forget", icon=":material/ink_eraser:")
 
 
-def title_of(job: JobStatus) -> str:
-    spec = job.spec.get("spec")
-    title = spec.get("title") if isinstance(spec, dict) else ""
-    return str(title or spoken_title(spec))
-
-
 def running(jobs: list[JobStatus]) -> list[JobStatus]:
     """Jobs that run or wait, the running one first."""
     return sorted((job for job in jobs if job.alive), key=lambda job: (job.state != "running", job.id))
 
 
 def run_jobs(store: Store) -> list[JobStatus]:
-    """Jobs that are listed on the Unlearn page, newest first."""
-    return [job for job in list_jobs(store) if job.spec.get("kind") not in OWN_PLACE]
+    """Jobs that are listed on the Unlearn page, newest first: runs, and whatever else runs wait for."""
+    return [job for job in list_jobs(store) if (kind := job.spec.get("kind")) not in OWN_PLACE or _holds_up(job, kind)]
+
+
+def _holds_up(job: JobStatus, kind: str) -> bool:
+    return job.alive and kind not in OWN_LINE
 
 
 def watch(key: str) -> None:
@@ -205,39 +207,28 @@ def where(job: JobStatus) -> str:
     """The stage that is under way, with what it counts."""
     last = job.events[-1] if job.events else {}
     total, done = last.get("total"), last.get("done")
-    stage = job.stage or ("Waits until the device is free" if job.state == "queued" else "Starting")
+    stage = stage_words(job.stage) or (waits_words(job) if job.state == "queued" else "Starting")
     if isinstance(total, int) and isinstance(done, int) and total > 1:
         unit = next((unit for of, unit in UNITS.items() if stage.startswith(of)), "steps")
         stage += f", {done:,} of {total:,} {unit}"
     return stage
 
 
-KNOWN = 0.1
-"""Share of the work after which what is left can be told from what is done."""
-
-
-def time_left(job: JobStatus) -> str:
-    """Time left where enough is done to know it."""
-    if job.eta_seconds is None or job.state == "queued":
-        return ""
-    return f" · about {duration(job.eta_seconds)} left" if job.progress >= KNOWN else " · time left not known yet"
-
-
 def _progress(job: JobStatus) -> None:
     if job.state == "queued":
-        st.caption("Waits until the device is free.")
+        st.caption(plain(f"{waits_words(job)}."))
         return
     st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
     live_curves(job)
 
 
 LIVE = {
-    "loss": ("Training loss (cross-entropy)", "{:.3f}"),
-    "accuracy": ("Training accuracy", "{:.0%}"),
-    "retain_accuracy": ("Retain accuracy", "{:.0%}"),
-    "forget_accuracy": ("Forget accuracy", "{:.0%}"),
+    "loss": (loss_words, "{:.3f}"),
+    "accuracy": (lambda stage: "training accuracy", "{:.0%}"),
+    "retain_accuracy": (lambda stage: "retain accuracy", "{:.0%}"),
+    "forget_accuracy": (lambda stage: "forget accuracy", "{:.0%}"),
 }
-"""What the events of a training stage tell, by name: title and format."""
+"""What the events of a training stage tell, by name: stage → title, and format."""
 
 
 def live_curves(job: JobStatus) -> None:
@@ -245,7 +236,7 @@ def live_curves(job: JobStatus) -> None:
     trained = [event for event in job.events if isinstance(event.get("loss"), int | float)]
     if not trained:
         return
-    stage = trained[-1].get("stage")
+    stage = str(trained[-1].get("stage"))
     here = [event for event in trained if event.get("stage") == stage]
     with st.container(horizontal=True, gap="medium", key=f"live-{job.id}"):
         for name, (title, form) in LIVE.items():
@@ -253,7 +244,7 @@ def live_curves(job: JobStatus) -> None:
             if values:
                 help = None if name == "loss" else "On at most 256 samples of the set, a look now and then."
                 st.metric(
-                    f"{plain(str(stage))}: {title.lower()}",
+                    plain(f"{stage_words(stage)}: {title(stage)}"),
                     form.format(values[-1]),
                     chart_data=values[-300:],
                     width=260,
@@ -298,19 +289,25 @@ def _buttons(job: JobStatus) -> None:
     )
 
 
+def speeds_known(model: str) -> dict[str, float] | None:
+    """The same from finished runs alone: nothing is timed for it."""
+    from rurk_core.device import default_device, device_name
+    from rurk_core.run.estimate import measured_speeds
+
+    own = (found for entry in state.runs(RECENT) if not entry.bundled and (found := _readable(entry.key)))
+    return measured_speeds(own, model, device_name(default_device()))
+
+
 def speeds_here(model: str, input_shape: tuple[int, ...], classes: int) -> tuple[dict[str, float] | None, str]:
     """Forward passes a second of a network on this machine, for each kind of work, and how that is known.
 
     None where nothing tells.
     """
-    from rurk_core.device import default_device, device_name
-    from rurk_core.run.estimate import measured_speeds
+    from rurk_core.device import default_device
 
-    device = default_device()
-    own = (found for entry in state.runs(RECENT) if not entry.bundled and (found := _readable(entry.key)))
-    if speeds := measured_speeds(own, model, device_name(device)):
+    if speeds := speeds_known(model):
         return speeds, "from your finished runs of this network"
-    if device.type == "cuda":
+    if default_device().type == "cuda":
         return None, "no experiment with this network has finished on this GPU yet"
     return _probed(model, input_shape, classes), "from a trial of the network"
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from rurk_core.errors import RurkError
 from rurk_core.evidence.acceptance import against, declared_words
-from rurk_core.evidence.reviews import Declaration, Signature, declarations, declare, sign, signatures
+from rurk_core.evidence.reviews import MAX_AUTHOR, Declaration, Signature, declarations, declare, sign, signatures
 from ui.sections.desk import reviewer, reviewer_box
 from ui.sections.queue import Queue
 from ui.session import state
@@ -20,7 +20,10 @@ def declaring(queue: Queue) -> None:
     declared = declarations(state.store(), queue.run)
     last = declared[-1] if declared else Declaration(0.01, 0.05, 0.5)
     with st.popover("What is acceptable", icon=":material/gavel:", key="acceptable"):
-        st.caption("Say it before looking: it is kept with its time, and printed in the report beside what was found.")
+        st.caption(
+            "Declare it before the first decision: it is kept with its time, and the report prints it beside what was "
+            "found and says which came first."
+        )
         residual = st.number_input(
             "Samples with residual knowledge, at most (%)", 0.0, 100.0, 100 * last.residual, 0.5, key="accept_residual"
         )
@@ -55,7 +58,10 @@ def standing(queue: Queue) -> None:
         for row in against(declared[-1], queue.found):
             st.markdown(f"{MARKS[row.met]} · {plain(row.condition)}: **{plain(row.found)}**")
     else:
-        st.caption("Nothing was declared acceptable; “What is acceptable” above does.")
+        st.caption(
+            "What is acceptable was not declared yet; the button “What is acceptable” at the top of the page is for "
+            "that."
+        )
     for one in signatures(state.store(), queue.run):
         if one.method == queue.method:
             word = "accepted" if one.accepted else "not accepted"
@@ -65,14 +71,18 @@ def standing(queue: Queue) -> None:
             )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         note = st.text_input("Conclusion (one line)", key="conclusion", max_chars=400, width="stretch")
+        st.text_input("Your name", reviewer(), key="signed_by", max_chars=MAX_AUTHOR, width=220)
         for word, accepted in (("Sign off: accept", True), ("Sign off: do not accept", False)):
             st.button(word, key=f"sign_{accepted}", on_click=_sign, args=(queue, accepted, note))
 
 
 def _sign(queue: Queue, accepted: bool, note: str) -> None:
-    signature = Signature(
-        queue.method, accepted, len(queue.said), len(queue.found.samples), note=note, author=reviewer()
-    )
+    author = st.session_state["signed_by"].strip()
+    if not author:
+        state.note("A review is signed with a name: type yours beside the conclusion.")
+        return
+    st.session_state["reviewer"] = author
+    signature = Signature(queue.method, accepted, len(queue.said), len(queue.found.samples), note=note, author=author)
     try:
         sign(state.store(), queue.run, signature)
     except RurkError as error:

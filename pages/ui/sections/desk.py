@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,8 @@ from ui.session import state
 
 
 def reviewer() -> str:
-    """Who decides and writes."""
-    if "reviewer" not in st.session_state:
-        try:
-            st.session_state["reviewer"] = getpass.getuser()
-        except (OSError, KeyError):
-            st.session_state["reviewer"] = ""
-    return st.session_state["reviewer"]
+    """Who decides and writes; "" until somebody says so."""
+    return st.session_state.setdefault("reviewer", "")
 
 
 def reviewer_box() -> None:

@@ -9,10 +9,11 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.config import Config
-from rurk_core.data import dataset_entry
+from rurk_core.data import dataset_entry, find_recipe
 from rurk_core.models import MODELS
 from rurk_core.perturb.copies import ATTACKS
 from rurk_core.run.spec import parse_taus
+from rurk_core.run.titles import data_words
 
 
 def config_form(config: type[Config], values: dict[str, Any], key: str) -> dict[str, Any]:
@@ -61,6 +62,37 @@ def network_form(dataset: str, first: str, mark: str, left: Any, right: Any) -> 
         persist_state="session",
     )
     return f"{model}:{wide}" if wide != MODELS[model].width else model
+
+
+ASKED = ("epochs", "lr", "batch")
+"""Settings of the training that a form asks for; ``rurk run --train`` takes all."""
+
+
+def training_form(dataset: str, recipe: str, mark: str) -> dict[str, dict[str, Any]]:
+    """What differs from a recipe in training, and in pre-training where it has one, by the names of an experiment."""
+    found, entry = find_recipe(recipe, dataset), dataset_entry(dataset)
+    pretrain = found.pretrain if entry.pretrain_on else None
+    columns, key = st.columns(4, gap="medium"), f"{mark}-{dataset}-{recipe}"
+    fields = {field.name: field for field in type(found.train).settings()}
+    train = {}
+    for name, column in zip(ASKED, columns, strict=False):
+        with column:
+            value = _widget(fields[name], first := getattr(found.train, name), f"train-{name}-{key}")
+        if value != first:
+            train[name] = value
+    if pretrain is None:
+        return {"train": train, "pretrain": {}}
+    epochs = columns[3].number_input(
+        "Epochs of pre-training",
+        0,
+        10_000,
+        pretrain.epochs,
+        key=f"pretrain-epochs-{key}",
+        help=f"All models start from one that was trained on {data_words(entry.pretrain_on or '')}. With 0 they start "
+        "from random weights.",
+        persist_state="session",
+    )
+    return {"train": train, "pretrain": {} if epochs == pretrain.epochs else {"epochs": epochs}}
 
 
 def perturbation_form(dataset: str, mark: str, attacks: list[str], steps: int, draws: int) -> dict[str, Any]:

@@ -211,9 +211,7 @@ def make(missing: list[Asked]) -> None:
     """Start the lessons in a queue of their own: seconds of work need not wait for an experiment."""
     try:
         for of in missing:
-            st.session_state["lesson_job"] = start(
-                of.spec[1] | {"title": "A lesson in the plane"}, device="lesson", kind="lesson"
-            )
+            st.session_state["lesson_job"] = start(of.spec[1] | {"title": "A lesson in the plane"}, kind="lesson")
     except RurkError as error:
         state.show(error)
     st.rerun()

@@ -8,6 +8,7 @@ import streamlit as st
 
 from rurk_core.explore.maps import LAYERS, METHODS, MapSpec, at_once, chosen_samples, make_map, map_key
 from rurk_core.progress import Tracker
+from rurk_core.run.titles import data_words
 from ui.figures.look import Look
 from ui.jobs.runs import start, watch
 from ui.session import state
@@ -126,7 +127,7 @@ def ready_map(spec: MapSpec, result: dict[str, Any], dataset: Any) -> str | None
             watch("map_job")
             return None
         how = METHODS[spec.method]
-        title = {"title": f"{how} of {result['dataset']['name']}"}
+        title = {"title": f"{how} of {data_words(result['dataset']['name'])}"}
         shown = len(chosen_samples(result, dataset, spec.retain, spec.test)[0])
         st.markdown(f"This map is not made yet: {how} of {shown:,} samples under {len(spec.models)} models.")
         asked = st.button("Make the map", type="primary", icon=":material/play_arrow:", key="make")

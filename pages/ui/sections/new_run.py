@@ -11,7 +11,7 @@ from rurk_core.run.presets import presets_of
 from rurk_core.run.spec import DRAWS, MAX_REFERENCES, likely_preset
 from rurk_core.unlearning import METHODS
 from rurk_core.unlearning.own import PROBLEMS
-from ui.sections.forms import config_form, network_form, perturbation_form
+from ui.sections.forms import config_form, network_form, perturbation_form, training_form
 from ui.session import state
 from ui.text import plain
 
@@ -150,11 +150,13 @@ def choose_measurement(preset: dict[str, Any], mark: str, name: str) -> dict[str
         format_func=RECIPE_WORDS.__getitem__,
         persist_state="session",
     )
+    training = training_form(name, recipe, mark)
     draws = perturbation_form(name, mark, preset.get("attacks", ["gaussian"]), preset["steps"], preset["draws"])
     return {
         "model": model,
         "references": references,
         "members": members,
         "recipe": recipe,
+        **training,
         **draws,
     }

@@ -10,6 +10,7 @@ from rurk_core.errors import RurkError
 from rurk_core.run.auto import TRIALS, with_auto
 from rurk_core.run.spec import make_spec
 from rurk_core.run.standing import OVER, stands_apart
+from rurk_core.run.titles import data_words
 from ui.figures.look import Look
 from ui.jobs.runs import start
 from ui.jobs.tune import tunable
@@ -45,12 +46,12 @@ def _line(result: dict[str, Any], row: dict[str, Any], said: list[str], title: s
         except RurkError as error:
             state.show(error)
         else:
-            st.switch_page("unlearn.py")
+            st.rerun()
 
 
 def _start(result: dict[str, Any], row: dict[str, Any], again: dict[str, Any] | None, title: str) -> None:
     if again is not None:
-        start(again | {"title": f"{result['dataset']['name']}, the strength of {title}"})
+        start(again | {"title": f"{data_words(result['dataset']['name'])}, the strength of {title}"})
         return
     asked = result["spec"] | {"methods": [row["method"]], "title": f"Tune {title}: {SETTINGS} settings"}
     start(make_spec(**asked).to_dict(), kind="tuning", trials=SETTINGS, processes=1, name="")
