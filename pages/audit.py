@@ -115,7 +115,7 @@ def main() -> None:
         "there are any, re-trained ones; they are checked against the data, measured as in an experiment, and open on "
         "the other pages like one.</div>"
     )
-    jobs_panel()
+    jobs_panel("audit")
     with st.container(border=True, key="new_audit"):
         new_audit()
     with st.expander("What is read, and what is never run", icon=":material/shield:"):

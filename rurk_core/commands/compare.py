@@ -72,8 +72,10 @@ def parse_seeds(text: str) -> list[int]:
 def across_runs(show: Callable[[dict[str, Any]], None], at: int, of: int) -> Callable[[dict[str, Any]], None]:
     """The progress function of run ``at`` (from 0) of several that fill one line together."""
 
+    from ..run.titles import stage_words
+
     def tell(event: dict[str, Any]) -> None:
-        stage, whole = f"{event['stage']}, run {at + 1} of {of}", (at + event["overall"]) / of
+        stage, whole = f"{stage_words(event['stage'])}, run {at + 1} of {of}", (at + event["overall"]) / of
         # the time left of one run says nothing of the others
         show(event | {"stage": stage, "overall": whole, "eta": event["eta"] if at + 1 == of else None})
 
@@ -85,13 +87,14 @@ def print_comparison(comparison: dict[str, Any], out: Console) -> None:
     from ..compare.columns import COLUMNS, RETRAIN
     from ..compare.table import ranks
     from ..compare.texts import cell_text, gap_text
+    from ..run.titles import data_words
 
     data, rows = comparison["dataset"], comparison["rows"]
     shown = [key for key in COLUMNS if any(row["cells"][key] for row in rows)]
     marks = {key: ranks(rows, key) for key in shown}
     seeds = ", ".join(map(str, comparison["seeds"]))
     table = Table(
-        title=f"{data['name']}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
+        title=f"{data_words(data['name'])}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
         title_justify="left",
         caption="The target is Re-train. In brackets: the distance to it, ≈ where one more re-training lies as near in "
         "95% of all cases. * nearest, ! furthest.",

@@ -33,6 +33,7 @@ def _evidence(options: argparse.Namespace) -> int:
     from ..evidence.case import open_case
     from ..progress import Tracker
     from ..report.document import latest_run
+    from ..report.looks import looks_of
     from ..run.result import load_result
     from ..run.stored import role_of
     from ..store.store import Store
@@ -56,8 +57,9 @@ def _evidence(options: argparse.Namespace) -> int:
     if options.json:
         print_json(document)
     else:
+        looks = looks_of(result["models"])
         for method, entry in document["models"].items():
-            print_evidence(method, entry, console())
+            print_evidence(looks[method].title, entry, console())
     return 0
 
 
@@ -100,13 +102,14 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
     return entry
 
 
-def print_evidence(method: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
+def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
     """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
     from ..evidence.null import NEEDED
     from ..evidence.words import retained_words, unreferenced_words
+    from ..perturb.copies import ATTACKS
 
     evidence = entry["evidence"]
-    out.print(f"{method} under {evidence['attack']}: {evidence['sentence']}", highlight=False)
+    out.print(f"{title} under {ATTACKS[evidence['attack']].title}: {evidence['sentence']}", highlight=False)
     for one in evidence["settling"]:
         out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})", highlight=False)
     table = Table(title="Most beyond a re-training", title_justify="left")

@@ -57,6 +57,8 @@ def writable(path: Path) -> None:
 @contextmanager
 def live(*, quiet: bool) -> Iterator[Any]:
     """A progress line on the terminal (standard error); nothing where there is no terminal."""
+    from ..run.titles import stage_words
+
     terminal = Console(stderr=True)
     if not terminal.is_terminal:
         stage = ""
@@ -65,7 +67,7 @@ def live(*, quiet: bool) -> Iterator[Any]:
             nonlocal stage
             if event["stage"] != stage and not quiet:
                 stage = event["stage"]
-                print(f"{stage} ({event['overall']:.0%} done)", file=sys.stderr)
+                print(f"{stage_words(stage)} ({event['overall']:.0%} done)", file=sys.stderr)
 
         yield line
         return
@@ -82,7 +84,7 @@ def live(*, quiet: bool) -> Iterator[Any]:
             bar.update(
                 task,
                 completed=event["overall"],
-                description=event["stage"],
+                description=stage_words(event["stage"]),
                 note=f"{event['overall']:4.0%}  {left}{loss}",
             )
 

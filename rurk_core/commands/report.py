@@ -19,7 +19,10 @@ def register(command: Command) -> None:
 
 
 def _report(options: argparse.Namespace) -> int:
+    from ..perturb.copies import ATTACKS
     from ..report.document import latest_run, make_report, write_report
+    from ..report.looks import looks_of
+    from ..run.result import load_result
     from ..store.store import Store
 
     writable(options.out / "report.html")
@@ -30,8 +33,10 @@ def _report(options: argparse.Namespace) -> int:
     if options.json:
         print_json(report.document)
     else:
+        looks = looks_of(load_result(store, run)["models"])
         for answer in report.document["answers"]:
-            console().print(f"{answer['method']}, {answer['attack']}: {answer['sentence']}")
+            of = f"{looks[answer['method']].title}, {ATTACKS[answer['attack']].title}"
+            console().print(f"{of}: {answer['sentence']}")
         for path in paths:
             console().print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)", highlight=False)
     return 0

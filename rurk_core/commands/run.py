@@ -11,6 +11,7 @@ from . import Command
 from .output import Console, Table, console, duration, live, print_json, read_json, where
 
 if TYPE_CHECKING:
+    from ..report.looks import Look
     from ..run.spec import Spec
     from ..store.store import Store
 
@@ -185,11 +186,15 @@ def setting_of(text: str) -> tuple[str, str]:
 
 def print_result(result: dict[str, Any], out: Console) -> None:
     """The tables of a finished run: models and their accuracies, then residual knowledge by radius."""
-    data, forget = result["dataset"], result["forget"]
+    from ..perturb.copies import ATTACKS
+    from ..report.looks import looks_of
+    from ..run.titles import data_words
+
+    data, forget, looks = result["dataset"], result["forget"], looks_of(result["models"])
     for sentence in result.get("audit", {}).get("misfits", {}).values():
         out.print(f"Warning: {sentence}", style="bold red", highlight=False)
     out.print(
-        f"{data['name']}: {data['train']} training and {data['test']} test samples; "
+        f"{data_words(data['name'])}: {data['train']} training and {data['test']} test samples; "
         f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
         highlight=False,
     )
@@ -203,25 +208,26 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         table.add_column(name, justify="left" if name in ("model", "settings") else "right")
     for row in result["models"]:
         if "failed" in row:
-            table.add_row(row["name"], row.get("preset", ""), "no result")
+            table.add_row(looks[row["name"]].title, row.get("preset", ""), "no result")
             continue
         cells = ["" if row.get(key) is None else f"{100 * row[key]:.2f}" for key in shares]
         again = row.get("relearn")
         epochs = "" if not again else f"> {again['limit']}" if again["epochs"] is None else str(again["epochs"])
-        table.add_row(row["name"], row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
+        table.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
     out.print(table)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
-        print_residual([e for e in result["residual"] if e["attack"] == attack], attack, out)
+        entries = [entry for entry in result["residual"] if entry["attack"] == attack]
+        print_residual(entries, ATTACKS[attack].title, looks, out)
     for row in result["models"]:
         if "failed" in row:
-            out.print(f"{row['name']}: {row['failed']}")
+            out.print(f"{looks[row['name']].title}: {row['failed']}")
         for note in dict.fromkeys(row.get("notes", ())):  # one on clean samples may be said again of copies
-            out.print(f"{row['name']}: {note}")
+            out.print(f"{looks[row['name']].title}: {note}")
     for note in result.get("notes", ()):
         out.print(f"Note: {note}")
 
 
-def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> None:
+def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, Look], out: Console) -> None:
     """Ratio of means per method and radius, always with its numerator and denominator."""
     taus = entries[0]["taus"]
     shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
@@ -242,7 +248,12 @@ def print_residual(entries: list[dict[str, Any]], attack: str, out: Console) -> 
         cells = [_ratio(entry["taus"][index]) for index in picks]
         last = entry["taus"][-1]
         share = last["prevalence"]
-        table.add_row(entry["method"], *cells, str(last["r_undefined"]), "" if share is None else f"{100 * share:.0f}%")
+        table.add_row(
+            looks[entry["method"]].title,
+            *cells,
+            str(last["r_undefined"]),
+            "" if share is None else f"{100 * share:.0f}%",
+        )
     low_high = [taus[index]["reference_band"] for index in picks]
     apart = taus[-1]["among_references"]["prevalence"]
     if apart and None not in apart:

@@ -20,6 +20,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from ..errors import RurkError
+from .dataset import Progress
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
@@ -144,13 +145,19 @@ Splits = dict[str, tuple[Sequence[Encoded], np.ndarray]]
 """``"train"`` and ``"test"`` → (compressed images, int64 labels)."""
 
 
-def looked_at(splits: Splits) -> tuple[int, list[str]]:
+EACH = 1024
+"""Images between two reports of progress."""
+
+
+def looked_at(splits: Splits, progress: Progress | None = None) -> tuple[int, list[str]]:
     """The white of the images of more than 8 bits, and what has to be done to the images in words.
 
     Headers are read alone, except of images of more than 8 bits: how many of them a set uses only its values say.
     """
-    rotated, other, whites = 0, 0, [0]
-    for image in (image for images, _ in splits.values() for image in images):
+    rotated, other, whites, total = 0, 0, [0], sum(len(images) for images, _ in splits.values())
+    for done, image in enumerate(image for images, _ in splits.values() for image in images):
+        if progress and done % EACH == 0:
+            progress(done, total, "Looking at the images")
         with contextlib.suppress(Exception):  # what is wrong with an image is said when it is decoded
             data = image.read()
             picture = Image.open(io.BytesIO(data), formats=FORMATS)

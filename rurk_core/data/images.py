@@ -169,7 +169,7 @@ def cached(
     if not (folder / "train.npy").is_file():
         splits, classes, notes = build()
         known = _white_of(folder)
-        white, more = (known, ()) if known else looked_at(splits)
+        white, more = (known, ()) if known else looked_at(splits, progress)
         built = with_white(splits, white), classes, [*notes, *more]
         if pixel_bytes(built[0], size) <= cache_limit():
             _make(folder, lambda into: _decoded(into, *built, white, size=size, progress=progress))

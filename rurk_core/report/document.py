@@ -86,7 +86,9 @@ def make_report(store: Store, run: str, *, sample: int | None = None, root: str 
         RurkError: the run is damaged.
     """
     if not run.startswith("run-") or not store.has(run):
-        raise UsageError(f"There is no run '{run[:60]}' in the store {store.url}; the app lists those there are.")
+        raise UsageError(
+            f"There is no run '{run[:60]}' in the store {store.url}; 'rurk store ls --kind run' lists those there are."
+        )
     result = load_result(store, run)
     indices = result["forget"]["indices"]
     if sample is not None and sample not in indices:

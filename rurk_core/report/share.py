@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 import zlib
@@ -16,7 +17,7 @@ from markupsafe import Markup
 from torch import nn
 
 from .. import __version__
-from ..data import Dataset
+from ..data import Dataset, load_dataset
 from ..errors import UsageError
 from ..evidence.case import open_case
 from ..evidence.findings import find
@@ -24,6 +25,9 @@ from ..explore.packing import pack
 from ..explore.scene import Scene, open_scene
 from ..explore.stage import LEVELS, ROOM, base, copies, field, zoom_of
 from ..measure.frozen import frozen_copy
+from ..perturb.copies import ATTACKS
+from ..progress import Progress, Tracker
+from ..run.result import load_result
 from ..run.stored import load_model
 from ..store.store import Store
 from . import STAGE
@@ -51,16 +55,47 @@ STYLES = ("stage_copies.css", "stage.css", "stage_page.css")
 def scene_for(store: Store, result: dict[str, Any], data: Dataset, method: str, attack: str) -> Scene:
     """The scene of a run's model under an attack, with models of its own.
 
+    Args:
+        attack: "": the first that the run measured; of one that it did not measure nothing is found.
+
     Raises:
-        UsageError: no such model or attack in the run, or the data are not those of the run.
+        UsageError: no such model or attack, or the data are not those of the run.
     """
-    case = open_case(store, result["key"], method=method, attack=attack)
+    pairs = [(entry["method"], entry["attack"]) for entry in result["residual"]]
+    measured = not attack or (method, attack) in pairs or attack not in ATTACKS
+    case = open_case(store, result["key"], method=method, attack=attack if measured else "")
+    asked, found = (case.attack, find(case)) if measured else (attack, None)
 
     @cache
     def model(name: str) -> nn.Module:
         return frozen_copy(load_model(store, case.keys[name]), torch.device("cpu"), data.train_images[:1])
 
-    return open_scene(store, result, case.of(data), method=method, attack=case.attack, found=find(case), model=model)
+    return open_scene(store, result, case.of(data), method=method, attack=asked, found=found, model=model)
+
+
+FILE = "stage.html"
+"""What the file is called in the store."""
+
+
+def share_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: Callable[[], bool]) -> str:
+    """What a background job does: ``{"spec": {"run", "method", "attack", "samples"}, "root"}`` → the file's key."""
+    asked = job.get("spec")
+    names = ("run", "method", "attack")
+    if not isinstance(asked, dict) or not all(isinstance(asked.get(name), str) for name in names):
+        raise UsageError("Name a run, a model of it, an attack and samples to make a page of.")
+    samples = asked.get("samples")
+    if not isinstance(samples, list) or not all(type(sample) is int for sample in samples):
+        raise UsageError("The samples of a page must be a list of numbers.")
+    result, tracker = load_result(store, asked["run"]), Tracker(progress, cancelled)
+    with tracker.stage("Reading data", 0):
+        data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), job.get("root"))
+    scene = scene_for(store, result, data, asked["method"], asked["attack"])
+    with tracker.stage("Asking the models", len(samples)):
+        page = share(scene, samples, on_sample=tracker.step).encode()
+    about = {name: asked[name] for name in (*names, "samples")} | {"page": hashlib.sha256(page).hexdigest()}
+    key = store.key("page", about)
+    store.put(key, about, {FILE: page})
+    return key
 
 
 def share(

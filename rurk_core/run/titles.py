@@ -64,13 +64,11 @@ def stage_words(stage: str) -> str:
     >>> stage_words("Verdicts, FGSM on gd"), stage_words("Verdicts, FGSM on held-out samples")
     ('Verdicts, FGSM on GD', 'Verdicts, FGSM on held-out samples')
     """
-    if stage in STAGES:
-        return STAGES[stage]
     if stage.startswith("Verdicts, "):
         head, on, source = stage.rpartition(" on ")
         return head + on + model_words(source) if on else stage.replace(" of members", " of further Originals")
     label, comma, rest = stage.partition(", ")
-    return model_words(label) + comma + rest
+    return STAGES.get(label, model_words(label)) + comma + rest
 
 
 def loss_words(stage: str) -> str:

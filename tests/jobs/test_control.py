@@ -16,8 +16,10 @@ import pytest
 from rurk_core.errors import RurkError, UsageError
 from rurk_core.jobs import control, launch
 from rurk_core.jobs.control import (
+    JobStatus,
     cancel_job,
     delete_job,
+    holding,
     job_status,
     list_jobs,
     read_events,
@@ -281,6 +283,17 @@ class TestQueue:
         assert devices_of({}) == devices_of({"device": "auto"}) == devices_of({"device": "../x"}) == ["cpu"]
         assert devices_of({"device": "cuda"}) == devices_of({"device": "cuda:0"}) == ["cuda:0"]
         assert devices_of({"device": "cuda:1,cuda:0"}) == ["cuda:0", "cuda:1"]
+
+    def test_who_holds_up_a_job_is_who_lives_and_uses_its_device(self, monkeypatch):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        jobs = [
+            JobStatus("3", "queued", {}),
+            JobStatus("2", "running", {"device": "cpu"}),
+            JobStatus("1", "done", {}),
+            JobStatus("0", "running", {"device": "map"}),
+        ]
+        assert [job.id for job in holding(jobs, {"device": "auto"})] == ["2", "3"]
+        assert [job.id for job in holding(jobs, {"device": "map"})] == ["0"]
 
 
 class TestFiles:

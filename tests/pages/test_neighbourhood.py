@@ -10,6 +10,8 @@ from starlette.requests import Request
 from ui.session import stages
 
 from rurk_core.explore.packing import unpack
+from rurk_core.jobs.control import JobStatus
+from rurk_core.report.share import share_job
 
 from .looking import fine, words
 
@@ -114,15 +116,31 @@ def test_the_drawer_holds_what_the_stage_rests_on(app, tiny_run):
     assert {"report_sample", "report_run"} <= {getattr(e, "key", None) for e in test.get("download_button")}
 
 
-def test_a_page_to_hand_on_begins_with_the_sample_in_view(app, tiny_run):
-    store, result = tiny_run
+def test_a_page_to_hand_on_is_made_in_the_background_and_begins_with_the_sample_in_view(
+    app, tiny_run, tiny_store, monkeypatch
+):
+    started: list[dict] = []
+    monkeypatch.setattr("ui.jobs.runs.start_job", lambda store, about, runner: started.append(about) or "gone")
+    store, result = tiny_store, tiny_run[1]
     sample = result["forget"]["indices"][7]
     test = app(store=store.url, run=result["key"], method="rurk", sample=str(sample))
     test.session_state["drawer"] = True
     fine(test.run())
     test.number_input(key="share_count").set_value(2)
     fine(test.button(key="share_make").click().run())
-    assert "share_save" in {getattr(e, "key", None) for e in test.get("download_button")}
+    (about,) = started
+    assert about["spec"]["samples"][0] == sample and len(about["spec"]["samples"]) == 2
+    assert about["device"] == "page", "it does not wait for experiments"
+    key = share_job(about, store, lambda event: None, lambda: False)
+    assert about["spec"]["title"] == "A page of 2 samples of Handwritten digits, 8×8, RURK"
+    done = JobStatus("20260101t000000000000-abcdef", "done", about, result=key)
+    for place in ("ui.sections.sharing", "ui.jobs.runs"):
+        monkeypatch.setattr(f"{place}.list_jobs", lambda store: [done])
+    there = {getattr(e, "key", None) for e in fine(test.run()).get("download_button")}
+    assert f"share-save-{done.id}" in there
+    monkeypatch.setattr("ui.jobs.runs.job_status", lambda store, job: done)
+    listed = {getattr(e, "key", None) for e in fine(app("unlearn.py", store)).get("download_button")}
+    assert f"save-{done.id}" in listed, "it is handed over in the list of runs too"
 
 
 def test_a_sample_changed_by_hand_is_judged_and_nonsense_is_a_sentence(app, tiny_run):

@@ -21,7 +21,7 @@ from rurk_core.explore.packing import unpack
 from rurk_core.explore.scene import Scene
 from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.report import STAGE
-from rurk_core.report.share import SCRIPT, bundle, scene_for, share
+from rurk_core.report.share import FILE, SCRIPT, bundle, scene_for, share, share_job
 
 TOP = re.compile(r"^(?:export )?(?:async )?(?:const|let|function|class) (\w+)", re.M)
 
@@ -149,3 +149,17 @@ def test_the_command_writes_the_file_and_says_what_is_in_it(tiny_run, tmp_path, 
     ):
         assert main([*where, *wrong]) == 2
         assert len(capsys.readouterr().err.strip().splitlines()) <= 4
+
+
+def test_the_job_keeps_the_same_file_and_says_how_far_it_is(tiny_store, tiny_run, scene, page):
+    samples = [one.sample for one in scene.found.samples[:3]]
+    spec = {"run": tiny_run[1]["key"], "method": "rurk", "attack": scene.attack, "samples": samples}
+    events: list[dict] = []
+    key = share_job({"spec": spec}, tiny_store, events.append, lambda: False)
+    assert tiny_store.read(key, FILE).decode() == page
+    assert events[-1]["stage"] == "Asking the models" and events[-1]["overall"] == 1
+    unmeasured = scene_for(tiny_store, tiny_run[1], load_dataset("digits"), "rurk", "fgsm")
+    assert (unmeasured.attack, unmeasured.found) == ("fgsm", None)
+    for wrong in ({}, {"spec": spec | {"samples": "all"}}, {"spec": spec | {"method": 1}}):
+        with pytest.raises(UsageError):
+            share_job(wrong, tiny_store, events.append, lambda: False)

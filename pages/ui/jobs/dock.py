@@ -12,6 +12,7 @@ from rurk_core.errors import RurkError
 from rurk_core.jobs.control import JobStatus, cancel_job
 from rurk_core.run.titles import stage_words
 from ui.jobs.line import time_left, title_of
+from ui.jobs.reports import page_button, page_of
 from ui.jobs.runs import LIVE, STATES, run_jobs, running, where
 from ui.session import state
 from ui.text import plain
@@ -101,6 +102,8 @@ def notice(job: JobStatus, others: int, watched: set[str]) -> None:
         if found and st.button("Look at it", key=f"dock-open-{job.id}", type="primary"):
             watched.discard(job.id)
             state.open_run(job.result)
+        if page_of(job):
+            page_button(job, "dock-")
         st.button(
             "Dismiss this notice",
             key=f"dock-seen-{job.id}",

@@ -7,6 +7,7 @@ from functools import partial
 import streamlit as st
 
 from rurk_core.errors import RurkError
+from rurk_core.jobs.control import JobStatus
 from rurk_core.store.store import Store
 from ui.session import state
 
@@ -40,6 +41,29 @@ def report_buttons(run: str, sample: int | None) -> None:
             icon=":material/data_object:",
             on_click="ignore",
         )
+
+
+def page_of(job: JobStatus) -> str:
+    """The key of the page that a job has made, if it has; ""."""
+    made = job.state == "done" and job.result.startswith("page-") and state.store().has(job.result)
+    return job.result if made else ""
+
+
+def page_button(job: JobStatus, mark: str = "") -> None:
+    """Hands over the page that a job has made; ``mark`` makes the key where it is offered twice."""
+    from rurk_core.report.share import FILE
+
+    store, key, samples = state.store(), page_of(job), job.spec["spec"]["samples"]
+    st.download_button(
+        f"Save the page of {len(samples)} sample{'s' * (len(samples) > 1)}",
+        partial(store.read, key, FILE),
+        file_name=f"stage-{samples[0]}.html",
+        mime="text/html",
+        key=f"{mark}save-{job.id}",
+        icon=":material/download:",
+        on_click="ignore",
+        type="primary",
+    )
 
 
 def _made(store: Store, root: str | None, run: str, sample: int | None, kind: str) -> str:

@@ -22,6 +22,7 @@ from rurk_core.jobs.files import RUNNER
 from rurk_core.run.titles import loss_words, stage_words
 from rurk_core.store.store import Store
 from ui.jobs.line import time_left, title_of, waits_words
+from ui.jobs.reports import page_button, page_of
 from ui.session import state
 from ui.text import plain
 
@@ -40,13 +41,18 @@ RUNNERS = {
     "audit": "rurk_core.run.audit:audit_job",
     "embedding": "rurk_core.explore.maps:embedding_job",
     "lesson": "rurk_core.explore.lessons:lesson_job",
+    "share": "rurk_core.report.share:share_job",
     "tuning": "rurk_core.tune.tune:tune_job",
     "wholeset": "rurk_core.evidence.whole_set:whole_set_job",
 }
 """What runs a job, by its kind."""
-OWN_LINE = {"embedding": "map", "lesson": "lesson"}
+FOUND_IN = {
+    "tuning": "The result is in the list of tuned settings.",
+    "share": "The file is saved with the button, or where it was asked for.",
+}
+OWN_LINE = {"embedding": "map", "lesson": "lesson", "share": "page"}
 """Kinds that are little work on the CPU, and the line they stand in: none waits for an experiment."""
-OWN_PLACE = (*OWN_LINE, "wholeset")
+OWN_PLACE = ("embedding", "lesson", "wholeset")
 """Kinds that are watched on the page that asked for them; what holds up runs is in the list of runs meanwhile."""
 
 
@@ -144,10 +150,11 @@ def watch(key: str) -> None:
     live()
 
 
-def jobs_panel() -> None:
-    """Every job that has not been put away: progress, time left, loss; stop, resume, delete, open."""
+def jobs_panel(kind: str = "") -> None:
+    """Every job (or those of a kind) that has not been put away: progress, time left, loss; stop, resume, open, …"""
     store = state.store()
-    jobs = [job for job in run_jobs(store) if job.alive or job.id not in st.session_state.get("put_away", ())]
+    jobs = [job for job in run_jobs(store) if not kind or job.spec.get("kind") == kind]
+    jobs = [job for job in jobs if job.alive or job.id not in st.session_state.get("put_away", ())]
     jobs = running(jobs) + [job for job in jobs if not job.alive][:8]
     if jobs:
         show_jobs(jobs)
@@ -186,8 +193,7 @@ def job_card(job: JobStatus) -> None:
         if job.alive:
             _progress(job)
         elif job.state == "done":
-            tuned = job.spec.get("kind") == "tuning"
-            st.caption(f"The result is in the list of {'tuned settings' if tuned else 'experiments'}.")
+            st.caption(FOUND_IN.get(job.spec.get("kind", ""), "The result is in the list of experiments."))
         else:
             st.caption(plain(job.message or "It ended without a word."))
             if job.state in ("failed", "killed"):
@@ -269,6 +275,8 @@ def _buttons(job: JobStatus) -> None:
     if job.state == "done" and job.result.startswith("run-") and store.has(job.result):
         if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):
             state.open_run(job.result)
+    elif page_of(job):
+        page_button(job)
     elif job.state != "done":
         st.button(
             "Resume",

@@ -69,8 +69,8 @@ def standing(queue: Queue) -> None:
                 f"Signed off as **{word}** by {plain(one.author)}, {one.time[:16].replace('T', ' ')} UTC, with "
                 f"{one.decided} of {one.samples} samples decided. {plain(one.note)}"
             )
+    note = st.text_input("Conclusion (one line)", key="conclusion", max_chars=400)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        note = st.text_input("Conclusion (one line)", key="conclusion", max_chars=400, width="stretch")
         st.text_input("Your name", reviewer(), key="signed_by", max_chars=MAX_AUTHOR, width=220)
         for word, accepted in (("Sign off: accept", True), ("Sign off: do not accept", False)):
             st.button(word, key=f"sign_{accepted}", on_click=_sign, args=(queue, accepted, note))
@@ -79,7 +79,7 @@ def standing(queue: Queue) -> None:
 def _sign(queue: Queue, accepted: bool, note: str) -> None:
     author = st.session_state["signed_by"].strip()
     if not author:
-        state.note("A review is signed with a name: type yours beside the conclusion.")
+        state.note("A review is signed with a name: type yours below the conclusion.")
         return
     st.session_state["reviewer"] = author
     signature = Signature(queue.method, accepted, len(queue.said), len(queue.found.samples), note=note, author=author)

@@ -79,7 +79,8 @@ def words_of(one: Settling, found: Findings, more: int) -> str:
     if one.what == "draws" and found.judged is not None:
         said = drawn_words(found.judged.drawn)
         why = f" {said[0].upper()}{said[1:]}."
-    return f"{more} more, {one.number} in all, would probably settle {which}, each with a chance of {POWER:.0%}.{why}"
+    each = "with" if one.samples == 1 else "each with"
+    return f"{more} more, {one.number} in all, would settle {which}, {each} a chance of {POWER:.0%}.{why}"
 
 
 def _offer(

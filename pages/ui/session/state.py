@@ -94,16 +94,11 @@ def frozen_model(url: str, key: str):
     return frozen_copy(load_model(store(), key), torch.device("cpu"), torch.empty(1, *shape))
 
 
-@st.cache_resource(max_entries=3, show_spinner="Reading the data set …")
-def _dataset(name: str, root: str):
-    from rurk_core.data import load_dataset
-
-    return load_dataset(name, root or None)
-
-
 def dataset(name: str):
     """A data set by name or path, under the data root of the sidebar."""
-    return _dataset(name, data_root())
+    from ui.session.reading import read
+
+    return read(name, data_root())
 
 
 def dataset_of(result: dict[str, Any]) -> Any:

@@ -62,7 +62,7 @@ def test_each_button_asks_for_the_same_experiment_with_more_and_says_how_long_it
     found = Found(Settling("references", 8, 3, 12), Settling("members", 3, 0, 5))
     test = shown(result=result, found=found)
     assert labels(test) == ["Train 6 more re-trained models", "Train 3 further Originals"]
-    assert "6 more, 8 in all, would probably settle about 12 of the 40 samples" in test.caption[0].value
+    assert "6 more, 8 in all, would settle about 12 of the 40 samples" in test.caption[0].value
     assert all("It takes about" in caption.value for caption in test.caption)
     assert "What this version made is kept." in test.caption[1].value
     for button in list(test.button):
