@@ -58,8 +58,8 @@ def job(state: str, result, **more) -> JobStatus:
 
 def test_a_job_that_was_asked_to_stop_says_so(app, tiny_store, tiny_run, monkeypatch):
     asked = job("running", tiny_run[1], stopping=True)
-    monkeypatch.setattr("ui.jobs.runs.job_status", lambda store, name: asked)
-    monkeypatch.setattr("ui.jobs.runs.list_jobs", lambda store: [asked])
+    monkeypatch.setattr(whole_set, "list_jobs", lambda store: [asked])
+    monkeypatch.setattr(runs, "job_status", lambda store, name, **_: asked)
     test = app("review.py", tiny_store, run=tiny_run[1]["key"], more="whole")
     button = test.button(key=f"stop-{asked.id}")
     assert (button.label, button.disabled) == ("Stopping …", True)
