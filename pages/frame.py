@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import RerunException, StopException
@@ -42,18 +43,15 @@ page = st.navigation(
 st.set_page_config(page_title=f"{page.title} · RURK Explorer")
 
 
-def copied() -> None:
+@st.dialog("Copy as code", width="large")
+def copied(result: dict[str, Any]) -> None:
     """The lines that make the experiment in view again, and the finding that is looked at."""
-    result = state.result_in_view()
-    if result is None:
-        return
     url, view = state.store().url, view_of(result, st.query_params)
-    with st.expander("Copy as code", icon=":material/code:"):
-        st.caption("Makes what is in view again, or finds it in the store. As Python:")
-        st.code(as_python(result, url) + view_as_python(view, url), language="python", wrap_lines=True)
-        st.caption("As commands:")
-        commands = [as_command(result, url), view_as_command(result["key"], view, url)]
-        st.code("\n".join(commands), language="sh", wrap_lines=True)
+    st.caption("Makes what is in view again, or finds it in the store. As Python:")
+    st.code(as_python(result, url) + view_as_python(view, url), language="python", wrap_lines=True)
+    st.caption("As commands:")
+    commands = [as_command(result, url), view_as_command(result["key"], view, url)]
+    st.code("\n".join(commands), language="sh", wrap_lines=True)
 
 
 def made_by() -> None:
@@ -80,8 +78,11 @@ def sidebar() -> None:
             f"the newest {OFFERED} are offered; Unlearn lists all.",
         )
         made_by()
-        copied()
-    glossary.listed()
+        result = state.result_in_view()
+        if result and st.button("Copy as code", icon=":material/code:", width="stretch"):
+            copied(result)
+    if st.button("Glossary", icon=":material/menu_book:", width="stretch"):
+        glossary.listed()
     with st.expander("Settings", icon=":material/settings:"):
         st.text_input(
             "Data root",

@@ -28,7 +28,7 @@ NEXT = (
     ("unlearn.py", "Unlearn", ":material/play_circle:", "Train, re-train, unlearn and measure in the background."),
     ("evidence.py", "Evidence", ":material/grid_on:", "All samples beside every signal, in linked pictures."),
     ("compare.py", "Compare", ":material/table_chart:", "All methods in one table, beside the paper’s."),
-    ("teach.py", "Teach", ":material/school:", "Four moving pictures for a class."),
+    ("teach.py", "Teach", ":material/school:", "Moving pictures for a class, and pictures of your own."),
 )
 
 

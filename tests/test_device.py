@@ -56,10 +56,9 @@ def test_networks_from_elsewhere(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("width", [4, 8, 12])
-def test_narrow_residual_networks_train_and_unlearn_with_two_threads(width):
+def test_narrow_residual_networks_train_and_unlearn_with_two_threads():
     """Every time a segmentation fault in channels-last; in a process of its own, since a fault would end the tests."""
-    program = f"""
+    program = """
 import torch
 from rurk_core.data.recipes import TrainConfig
 from rurk_core.models import create_model
@@ -69,16 +68,18 @@ from rurk_core.unlearning.base import Samples
 torch.set_num_threads(2)
 images = torch.randint(0, 256, (157, 3, 32, 32), dtype=torch.uint8)
 labels = torch.arange(157) % 5
-model = fit(create_model("resnet18:{width}", (3, 32, 32), 5), images, labels, TrainConfig(epochs=3, batch=95), seed=0)
 method = METHODS["gd"]
-config = method.config.from_dict({{"epochs": 3, "batch": 62}})
+config = method.config.from_dict({"epochs": 3, "batch": 62})
 halves = Samples(images[:128], labels[:128]), Samples(images[128:], labels[128:])
-for _ in range(2):
-    method.run(model, *halves, config, generator=torch.Generator().manual_seed(0))
-print("whole")
+for width in (4, 8, 12):
+    network = create_model(f"resnet18:{width}", (3, 32, 32), 5)
+    model = fit(network, images, labels, TrainConfig(epochs=3, batch=95), seed=0)
+    for _ in range(2):
+        method.run(model, *halves, config, generator=torch.Generator().manual_seed(0))
+    print(width, flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300)
-    assert done.stdout.strip() == "whole", done.stderr[-800:]
+    assert done.stdout.split() == ["4", "8", "12"], done.stderr[-800:]
 
 
 def test_precision_reaches_the_loops_of_methods(monkeypatch):

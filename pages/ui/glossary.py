@@ -97,8 +97,10 @@ def term(name: str, shown: str = "") -> str:
     )
 
 
+@st.dialog("Glossary", width="large")
 def listed() -> None:
-    """All terms, folded away in the sidebar."""
-    with st.expander("Glossary", icon=":material/menu_book:"):
-        rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in sorted(TERMS.items()))
-        st.html(f'<dl class="rk-words">{rows}</dl>')
+    """All terms, or those that hold what is looked for."""
+    sought = st.text_input("Look for", key="glossary_sought").strip().lower()
+    found = [(name, text) for name, text in sorted(TERMS.items()) if sought in f"{name} {text}".lower()]
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in found)
+    st.html(f'<dl class="rk-words">{rows}</dl>' if found else f"<p>No term says “{escape(sought[:40])}”.</p>")

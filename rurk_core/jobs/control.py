@@ -58,7 +58,7 @@ class JobStatus:
         events: recent events since the last start, oldest first; :func:`read_events` has all.
         progress: share of the work done, 0 to 1; eta_seconds: time left, if known.
         stage: what it is doing; message: why it ended; result: the run's key, once done.
-        started, updated: UTC seconds.
+        started, updated: UTC seconds; stopping: it was asked to stop and has not stopped yet.
     """
 
     id: str
@@ -72,6 +72,7 @@ class JobStatus:
     eta_seconds: float | None = None
     started: float = 0.0
     updated: float = 0.0
+    stopping: bool = False
 
     @property
     def alive(self) -> bool:
@@ -229,6 +230,7 @@ def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE
         eta_seconds=eta,
         started=finite(about.get("submitted")) or 0.0,
         updated=time_of(folder / "progress.jsonl"),
+        stopping=bool(asked) and state in ("queued", "running"),
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from rurk_core.cli import main
 
 from .conftest import ROOT
+from .test_stage import RADII
 
 pytestmark = pytest.mark.e2e
 STAGE = "document.querySelector('.rks').stage"
@@ -58,4 +59,34 @@ def test_the_file_moves_without_a_server(file, browser):
     assert again.locator(".rks").get_attribute("data-sample") == sample
     assert again.locator(".rks-tau span").inner_text() == "τ = 0.2"
     assert not wrong and all(url.startswith(("file:", "data:", "blob:")) for url in asked)
+    context.close()
+
+
+def test_the_file_answers_on_a_phone(file, browser):
+    context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector(".rks[data-drawn='true true']", timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    side = page.locator(".rks-copy")
+    assert side.evaluate("e => e.scrollHeight <= e.clientHeight + 1"), "nothing of the copy is in a scroller of its own"
+    page.locator(".rks-rows > :last-child").scroll_into_view_if_needed()
+    for row in page.locator(".rks-one .rks-row").all():
+        box = row.bounding_box()
+        assert box["y"] >= 0 and box["y"] + box["height"] <= 845
+    tops = [number.bounding_box()["y"] for number in page.locator(".rks-panels b").all()]
+    assert max(tops) - min(tops) < 1
+    context.close()
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1280, 720)])
+def test_nothing_in_the_file_is_cut(file, browser, size):
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    page = context.new_page()
+    page.goto(file.as_uri())
+    page.wait_for_selector(".rks[data-drawn='true true']", timeout=30_000)
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(300)
+        assert page.evaluate(RADII) == []
     context.close()

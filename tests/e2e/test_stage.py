@@ -48,6 +48,73 @@ def test_the_core_question_is_above_the_fold(server, visit, size):
     assert len(sides) == 3 and min(sides) >= 220
 
 
+CUT = """(() => { const cut = [];
+for (const head of document.querySelectorAll('.rks-head:not([hidden])')) {
+  const range = document.createRange();
+  range.selectNodeContents(head);
+  const [text, box, root] = [range, head, document.querySelector('.rks-blocks')].map(e => e.getBoundingClientRect());
+  if (text.top < box.top || text.bottom > box.bottom + 1 || text.right > box.right + 1 || box.right > root.right + 1)
+    cut.push(head.textContent);
+}
+const [side, blocks] = ['.rks-copy', '.rks-blocks'].map(name => document.querySelector(name));
+for (const part of [side, blocks])
+  if (part.scrollHeight > part.clientHeight + 1)
+    cut.push(`${part.className} ${part.scrollHeight} ${part.clientHeight}`);
+const { frame, copies } = document.querySelector('.rks').stage;
+if (frame.blocks.tiles.length !== copies.count) cut.push('some copies');
+return cut; })()"""
+RADII = f"""(() => {{ const s = {STAGE}, cut = [];
+for (let t = 0; t < s.data.taus.length; t++) {{ s.radius(t, true); s.paint(); cut.push(...{CUT}); }}
+return cut; }})()"""
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+@pytest.mark.parametrize("size", [(1440, 900), (1280, 720)])
+def test_nothing_is_cut_above_the_rows_of_the_dock(server, visit, size, rows):
+    page = visit(f"{server}/neighbourhood?method=gd", width=size[0], height=size[1])
+    page.add_style_tag(content=f".stApp {{ --rk-now: {3 * rows}rem !important }}")
+    ready(page)
+    fetched(page)
+    for tab in ("Copy", "Change it yourself"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_function(
+            "[...document.querySelectorAll('.rks-rows')].some(e => e.checkVisibility() && e.children.length)"
+        )
+        settled(page)
+        assert page.evaluate(RADII) == []
+        box = page.locator(".rks-copy").bounding_box()
+        assert box["y"] + box["height"] <= size[1] - 48 * rows
+
+
+def test_what_is_folded_out_pushes_the_stage_down_and_hides_nothing(stage):
+    for summary in stage.locator(".rks-more summary").all():
+        summary.click()
+    settled(stage)
+    assert stage.evaluate(CUT) == []
+
+
+@pytest.mark.parametrize("size", [(390, 844), (1024, 700), (1440, 2330)])
+def test_headings_are_whole_at_any_width(server, visit, size):
+    page = visit(f"{server}/neighbourhood?method=gd", width=size[0], height=size[1])
+    ready(page)
+    fetched(page)
+    assert [cut for cut in page.evaluate(RADII) if "rks-copy" not in cut] == []
+    beside = f"{STAGE}.frame.blocks.tiles.filter((one, _, all) => one.y === all[0].y).length"
+    assert page.evaluate(beside) > 1, "copies lie beside each other"
+
+
+def test_what_the_retrained_models_say_adds_up(stage):
+    fetched(stage)
+    said = stage.evaluate(
+        f"""(() => {{ const s = {STAGE}, found = [];
+        for (let t = 0; t < s.data.taus.length; t += 3) for (let i = 0; i < s.copies.count; i += 4) {{
+            s.radius(t, true); s.my.copy = i; s.paint();
+            found.push([...document.querySelectorAll('.rks-one .rks-says')].at(-1).textContent); }}
+        return found; }})()"""
+    )
+    assert all(sum(int(part.split()[0]) for part in each.split(", ")) == 8 for each in said), said
+
+
 def test_blocks_hold_every_copy_and_say_who_knows_them(stage):
     heads = stage.locator(".rks-head:not([hidden])").all()
     counts = [int(head.locator("b").inner_text()) for head in heads]

@@ -148,11 +148,12 @@ class TestCancel:
         job = start(store, "deaf")
         wait(store, job, "running")
         cancel_job(store, job)
-        assert job_status(store, job).state == "running", "it has ten seconds"
+        asked = job_status(store, job)
+        assert asked.state == "running" and asked.stopping, "it has ten seconds"
         long_ago = time.time() - 60
         os.utime(store.job_root / job / "cancel", (long_ago, long_ago))
         status = job_status(store, job)
-        assert status.state == "cancelled" and "Killed" in status.message
+        assert status.state == "cancelled" and "Killed" in status.message and not status.stopping
         assert gone(worker(store, job))
 
     def test_force(self, store):

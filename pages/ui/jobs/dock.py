@@ -8,12 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.errors import RurkError
-from rurk_core.jobs.control import JobStatus, cancel_job
+from rurk_core.jobs.control import JobStatus
 from rurk_core.run.titles import stage_words
 from ui.jobs.line import time_left, title_of
 from ui.jobs.reports import page_button, page_of
-from ui.jobs.runs import LIVE, STATES, run_jobs, running, where
+from ui.jobs.runs import LIVE, STATES, run_jobs, running, stop_button, where
 from ui.session import state
 from ui.text import plain
 
@@ -64,13 +63,7 @@ def under_way(job: JobStatus, waiting: int) -> None:
         st.progress(job.progress, text=plain(f"{job.progress:.0%} · {where(job)}{time_left(job)}"))
         with st.popover("Details", type="tertiary"):
             details(job)
-        st.button(
-            "Stop",
-            key=f"dock-stop-{job.id}",
-            type="tertiary",
-            on_click=_safely,
-            args=(cancel_job, state.store(), job.id),
-        )
+        stop_button(job, f"dock-stop-{job.id}", "tertiary")
 
 
 def details(job: JobStatus) -> None:
@@ -117,10 +110,3 @@ def notice(job: JobStatus, others: int, watched: set[str]) -> None:
 def row(name: str) -> Any:
     """A row of the dock; the style of all pages keeps as much room free for it."""
     return st.container(key=f"dock_{name}", horizontal=True, vertical_alignment="center", gap="small")
-
-
-def _safely(work: Any, *args: Any) -> None:
-    try:
-        work(*args)
-    except RurkError as error:
-        state.note(str(error))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -145,7 +145,7 @@ def watch(key: str) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             with st.container():
                 _progress(found)
-            st.button("Stop", key=f"stop-{job}", icon=":material/stop:", on_click=cancel_job, args=(store, job))
+            stop_button(found, f"stop-{job}")
 
     live()
 
@@ -176,8 +176,8 @@ def show_jobs(jobs: list[JobStatus]) -> None:
                 continue  # deleted in another tab
         for status in found:
             job_card(status)
-        if alive and not any(job.alive for job in found):
-            st.rerun()  # there is a new result
+        if alive != any(job.alive for job in found):
+            st.rerun()  # there is a new result, or one was taken up again
 
     live()
 
@@ -258,19 +258,31 @@ def live_curves(job: JobStatus) -> None:
                 )
 
 
+def safely(work: Any, *args: Any) -> None:
+    """Do it, or say in a sentence at the top of the page why not."""
+    try:
+        work(*args)
+    except RurkError as error:
+        state.note(str(error))
+
+
+def stop_button(job: JobStatus, key: str, type: Literal["secondary", "tertiary"] = "secondary") -> None:
+    """A way to stop a job; it says that it was heard, since a job ends at the next step of its work."""
+    st.button(
+        "Stopping …" if job.stopping else "Stop",
+        key=key,
+        type=type,
+        icon=":material/stop:",
+        disabled=job.stopping,
+        on_click=safely,
+        args=(cancel_job, state.store(), job.id),
+    )
+
+
 def _buttons(job: JobStatus) -> None:
     store = state.store()
-
-    def safely(work: Any, *args: Any) -> None:
-        try:
-            work(*args)
-        except RurkError as error:
-            state.note(str(error))
-
     if job.alive:
-        st.button(
-            "Stop", key=f"stop-{job.id}", icon=":material/stop:", on_click=safely, args=(cancel_job, store, job.id)
-        )
+        stop_button(job, f"stop-{job.id}")
         return
     if job.state == "done" and job.result.startswith("run-") and store.has(job.result):
         if st.button("Look at it", key=f"open-{job.id}", type="primary", icon=":material/blur_on:"):

@@ -11,6 +11,7 @@ import { drawStrip } from "./stage_strip.js";
 import { count, told } from "./stage_words.js";
 
 const REST = 320; // milliseconds without a change after which the address is written and the sentence read out
+const MOST_LACKED = 120; // pixels that the planes give up, at most, for what is said of a copy
 
 /** A stage in an element. `host` brings parts and pictures, and hears where the view has come to rest. */
 export class Stage {
@@ -48,6 +49,7 @@ export class Stage {
     this.frame.blocks.places = [];
     this.frame.strip.version = "";
     this.close = "";
+    this.room(true);
     this.sort();
     panelsOf(this);
     controlsOf(this);
@@ -237,12 +239,27 @@ export class Stage {
     if (this.shown !== null && copies.at && close !== this.close) {
       this.close = close;
       showCopy(frame.side, copies, this.shown, data.tauWords[copies.k]);
+      this.root.style.setProperty("--rks-rows", `${frame.side.rows.childElementCount}`);
+      this.room();
     }
     if (this.byHand) this.hand.begin(my.sample);
     frame.side.root.hidden = !copies.at;
     this.root.dataset.sample = my.sample;
     this.root.dataset.drawn = [frame.panels.every((panel) => panel.part), !!copies.at].join(" ");
     if (moving || zooming) this.draw();
+  }
+
+  /** Give the copy close up what it lacks in height, at the cost of the planes, until another tab or run begins. */
+  room(anew = false) {
+    const { root } = this.frame.side;
+    const give = (pixels) => {
+      this.lacked = Math.min(MOST_LACKED, pixels);
+      this.root.style.setProperty("--rks-lacked", `${this.lacked}px`);
+    };
+    if (anew) give(0);
+    // planes that the width holds small give nothing at first
+    while (root.scrollHeight > root.clientHeight && this.lacked < MOST_LACKED)
+      give(this.lacked + root.scrollHeight - root.clientHeight);
   }
 
   /** How far the panels show: what suits the radius, reached smoothly; while it is dragged only as far as it needs. */

@@ -1,11 +1,14 @@
 // The copies as pictures, in blocks by who recognises them; they glide from block to block as the radius moves.
 import { isTelling, wordsOf } from "./stage_copies.js";
 
-const HEAD = 46; // pixels of the words above a block
 const GAP = 14;
 const LEAST = 124; // pixels a block is wide at least
-const LARGEST = 76; // pixels of a copy, at most
-const NARROW = 420; // below, blocks stand one under the other
+const LARGEST = 112; // pixels of a copy, at most
+const SMALL = 34; // where the page scrolls rather than the blocks shrink
+const REM = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+const LINE = REM; // from line to line of the words above a block, which have room for two at least
+const COUNT = 1.25 * REM; // a digit of the count
+const PHONE = matchMedia("(max-width: 46rem)"); // as in the style: the page scrolls
 
 /** Every copy at the radius in view in one picture, ten in a row. */
 function sheetOf(blocks, copies) {
@@ -25,27 +28,60 @@ function sheetOf(blocks, copies) {
   return { sheet, width, height };
 }
 
-/** Where blocks and their copies go: [{group, left, top, width, cols, size}], and how high it all is. */
-function arranged(groups, wide, high) {
-  const narrow = wide < NARROW;
-  for (let size = LARGEST; size >= 8; size--) {
-    const rows = Math.max(1, Math.floor((high - HEAD) / size));
-    let [left, top] = [0, 0];
-    const found = groups.map((group) => {
-      const n = group.copies.length;
-      const cols = narrow ? Math.max(1, Math.floor(wide / size)) : Math.ceil(n / rows);
-      const width = narrow ? wide : Math.max(LEAST, cols * size);
-      const here = { group, left, top, width, size, cols: narrow ? cols : Math.max(1, Math.floor(width / size)) };
-      if (narrow) top += HEAD + Math.ceil(n / cols) * size + GAP;
-      else left += width + GAP;
-      return here;
-    });
-    if (narrow ? size <= 34 : left - GAP <= wide) return { found, height: narrow ? top : high };
+/** How high the words above a block are if it is `width` pixels wide; `long(word)` is in pixels. */
+function headHeight({ said, copies }, width, long) {
+  const room = width - COUNT * String(copies.length).length - 10;
+  let [lines, left] = [1, room];
+  for (const word of said.split(" ")) {
+    const needs = long(`${word} `);
+    if (needs > left && left < room) [lines, left] = [lines + 1, room];
+    left -= needs;
   }
-  return { found: [], height: high };
+  return LINE * (Math.max(2, lines) + 0.9);
 }
 
-function headOf(blocks, { group, left, top, width }, data) {
+/** Blocks beside each other, in as many shelves as it takes, copies in `rows` rows or as many as fit the width. */
+function shelved(groups, wide, size, rows, long) {
+  let [left, top, shelf] = [0, 0, []];
+  const shelves = [shelf];
+  for (const group of groups) {
+    const n = group.copies.length;
+    const most = Math.max(1, Math.floor(wide / size));
+    const width = Math.min(wide, Math.max(LEAST, size * Math.min(most, Math.ceil(n / rows))));
+    if (left && left + width > wide) {
+      shelf = [];
+      shelves.push(shelf);
+      left = 0;
+    }
+    shelf.push({ group, left, width, size, cols: Math.max(1, Math.floor(width / size)) });
+    left += width + GAP;
+  }
+  for (const blocks of shelves) {
+    const head = Math.max(...blocks.map(({ group, width }) => headHeight(group, width, long)));
+    for (const block of blocks) Object.assign(block, { top, head });
+    const deep = Math.max(...blocks.map(({ group, cols }) => Math.ceil(group.copies.length / cols)));
+    top += head + deep * size + GAP;
+  }
+  return { found: shelves.flat(), height: top - GAP };
+}
+
+/** Where blocks and their copies go, as large as they fit: [{group, left, top, width, head, cols, size}], and how high it is. */
+function arranged(groups, wide, high, long) {
+  const each = groups.map(({ copies }) => copies.length);
+  const [deepest, many] = [Math.max(0, ...each), each.reduce((a, b) => a + b, 0)];
+  let all = { found: [], height: 0 };
+  for (let size = high === Infinity ? SMALL : LARGEST; groups.length && size >= 8; size--) {
+    if (many * size * size > wide * high && size > 8) continue;
+    for (let rows = 1; rows <= deepest; rows++) {
+      all = shelved(groups, wide, size, rows, long);
+      if (all.height <= high) return all;
+      if (all.found.every(({ width }) => width === LEAST)) break; // more rows make nothing narrower
+    }
+  }
+  return all;
+}
+
+function headOf(blocks, { group, left, top, width, head: height }, data) {
   blocks.heads ||= new Map();
   let head = blocks.heads.get(group.key);
   if (!head) {
@@ -56,12 +92,24 @@ function headOf(blocks, { group, left, top, width }, data) {
     blocks.heads.set(group.key, head);
   }
   head.classList.toggle("rks-telling", isTelling(group, data.method));
-  head.style.cssText = `left:${left}px;top:${top}px;width:${width}px;--rks-own:${data.looks[data.method].colour}`;
+  head.style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height - 4}px;--rks-own:${data.looks[data.method].colour}`;
   const [count, words] = head.children;
   if (count.textContent !== String(group.copies.length)) count.textContent = group.copies.length;
-  const said = wordsOf(group, data.references.length);
-  if (words.textContent !== said) words.textContent = said;
+  if (words.textContent !== group.said) words.textContent = group.said;
   head.hidden = false;
+}
+
+/** How long words are in the boldest type of a head, in pixels. */
+function ruler(blocks, pen) {
+  blocks.long ||= new Map();
+  const font = `700 ${0.87 * REM}px ${getComputedStyle(blocks.root).fontFamily}`;
+  return (word) => {
+    if (!blocks.long.has(word)) {
+      pen.font = font;
+      blocks.long.set(word, pen.measureText(word).width);
+    }
+    return blocks.long.get(word);
+  };
 }
 
 /**
@@ -70,15 +118,22 @@ function headOf(blocks, { group, left, top, width }, data) {
  */
 export function drawBlocks(blocks, copies, { chosen, pointed, still }) {
   const { canvas, root } = blocks;
-  const groups = copies.groups();
+  const many = copies.data.references.length;
+  const groups = copies.groups().map((group) => ({ ...group, said: wordsOf(group, many) }));
   const wide = root.clientWidth;
-  const grows = wide < NARROW; // as high as the blocks are, where they stand one under the other
-  const { found, height } = arranged(groups, wide, root.clientHeight);
-  canvas.style.height = grows ? `${height}px` : "";
+  const high = PHONE.matches ? Infinity : root.clientHeight;
+  const pen = canvas.getContext("2d");
+  const asked = [wide, high, ...groups.map(({ said, copies }) => `${copies.length} ${said}`)].join();
+  if (blocks.asked !== asked) {
+    blocks.asked = asked;
+    blocks.arranged = arranged(groups, wide, high, ruler(blocks, pen));
+  }
+  const found = blocks.arranged.found.map((block, at) => ({ ...block, group: groups[at] }));
+  const height = Math.max(blocks.arranged.height, PHONE.matches ? 0 : high);
+  canvas.style.height = `${height}px`;
   const ratio = devicePixelRatio || 1;
   const size = [Math.round(wide * ratio), Math.round(height * ratio)];
   if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
-  const pen = canvas.getContext("2d");
   pen.setTransform(ratio, 0, 0, ratio, 0, 0);
   pen.clearRect(0, 0, canvas.width, canvas.height);
   for (const head of blocks.heads?.values() ?? []) head.hidden = true;
@@ -91,7 +146,7 @@ export function drawBlocks(blocks, copies, { chosen, pointed, still }) {
     headOf(blocks, block, copies.data);
     block.group.copies.forEach((i, n) => {
       const x = block.left + (n % block.cols) * block.size;
-      const y = block.top + HEAD + Math.floor(n / block.cols) * block.size;
+      const y = block.top + block.head + Math.floor(n / block.cols) * block.size;
       const was = still ? null : blocks.places[i];
       const at = was ? [was[0] + 0.35 * (x - was[0]), was[1] + 0.35 * (y - was[1])] : [x, y];
       if (Math.abs(at[0] - x) + Math.abs(at[1] - y) < 0.6) [at[0], at[1]] = [x, y];

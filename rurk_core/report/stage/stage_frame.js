@@ -100,6 +100,8 @@ export function tabsOf(stage) {
     part("one").hidden = byHand;
     part("hand").hidden = !byHand;
     part("lower").classList.toggle("rks-by-hand", byHand);
+    stage.room(true);
+    stage.close = "";
     stage.draw();
   };
   one.onclick = () => show(false);

@@ -36,9 +36,7 @@ export class Hand {
     this.line = made("p", "rks-said");
     this.line.setAttribute("aria-live", "polite");
     const top = made("div", "rks-hand-top");
-    const side = made("div", "");
-    side.append(this.rows, this.line);
-    top.append(this.canvas, side);
+    top.append(this.canvas, this.rows, this.line);
     const buttons = made("div", "rks-hand-buttons");
     const press = (words, act) => {
       const button = made("button", "", words);
@@ -75,7 +73,9 @@ export class Hand {
       knobs.append(label);
       return { name, at, sign, input };
     });
-    root.replaceChildren(top, buttons, knobs);
+    const tools = made("div", "");
+    tools.append(buttons, knobs);
+    root.replaceChildren(top, tools);
     this.brush();
   }
 
@@ -168,6 +168,7 @@ export class Hand {
     const lead = searched ? "The strongest change that was found. " : "";
     const title = data.looks[data.method].title;
     this.line.textContent = `${lead}${title} ${mine ? "says" : "does not say"} ${own}${others}.`;
+    stage.room();
     stage.draw();
   }
 

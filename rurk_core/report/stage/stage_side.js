@@ -69,7 +69,7 @@ export function answerRow(look, words, own, right) {
   return row;
 }
 
-/** What the re-trained models say together: "5 say Coat, 3 Shirt". */
+/** What the re-trained models say together: "5 say Coat, 3 Shirt"; what is beyond three classes is counted. */
 function together(copies, i) {
   const { data } = copies;
   const counts = new Map();
@@ -77,9 +77,12 @@ function together(copies, i) {
     const c = copies.says(name, i);
     counts.set(c, (counts.get(c) || 0) + 1);
   }
-  const sorted = [...counts].toSorted((a, b) => b[1] - a[1]).slice(0, 3);
+  const sorted = [...counts].toSorted((a, b) => b[1] - a[1]);
   if (data.references.length === 1) return `says ${data.classes[sorted[0][0]]}`;
-  return sorted.map(([c, n], at) => `${n} ${at ? "" : n === 1 ? "says " : "say "}${data.classes[c]}`).join(", ");
+  const said = sorted.slice(0, 3).map(([c, n], at) => `${n} ${at ? "" : n === 1 ? "says " : "say "}${data.classes[c]}`);
+  const others = sorted.slice(3).reduce((sum, [, n]) => sum + n, 0);
+  if (others) said.push(others === 1 ? "1 other" : `${others} others`);
+  return said.join(", ");
 }
 
 /** Everything that is said of copy i, row by row. */

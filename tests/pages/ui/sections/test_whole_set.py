@@ -56,6 +56,15 @@ def job(state: str, result, **more) -> JobStatus:
     return JobStatus("20261125t000000000000-abcdef", state, {"kind": "wholeset", "spec": asked}, **more)
 
 
+def test_a_job_that_was_asked_to_stop_says_so(app, tiny_store, tiny_run, monkeypatch):
+    asked = job("running", tiny_run[1], stopping=True)
+    monkeypatch.setattr(whole_set, "list_jobs", lambda store: [asked])
+    monkeypatch.setattr(runs, "job_status", lambda store, name, **_: asked)
+    test = app("review.py", tiny_store, run=tiny_run[1]["key"], more="whole")
+    button = test.button(key=f"stop-{asked.id}")
+    assert (button.label, button.disabled) == ("Stopping …", True)
+
+
 def test_it_is_offered_with_an_estimate_and_starts_in_the_background(app, tiny_store, tiny_run):
     key = tiny_run[1]["key"]
     test = app("review.py", tiny_store, run=key, more="whole")
@@ -84,7 +93,7 @@ def test_it_is_offered_with_an_estimate_and_starts_in_the_background(app, tiny_s
 @pytest.mark.parametrize(
     ("state", "more", "expected"),
     [
-        ("queued", {}, "It begins in a moment."),
+        ("queued", {}, "It begins in a moment"),
         ("failed", {"message": "The disk is full <b>now</b>."}, "The disk is full <b>now</b>."),
         ("killed", {"message": "The process ended without a word"}, "ended without a word"),
     ],
