@@ -86,5 +86,6 @@ def show_dots(view: View) -> None:
     st.html(f'<div class="rk-dot-grid">{"".join(panels)}</div>')
     st.html(
         '<div class="rk-see">The middle line is Re-train; green, where it is drawn: where one more re-training lies in '
-        "95% of all cases (≈ inside of it); bars: 95% intervals (bootstrap over seeds and samples).</div>"
+        "95% of all cases (≈ inside of it: by this number the model may be such a re-training, whatever single samples "
+        "show); bars: 95% intervals (bootstrap over seeds and samples).</div>"
     )

@@ -36,8 +36,10 @@ def told_of(view: View, attack: str) -> list[Told]:
     return sorted(found, key=lambda told: (role_of(told[1]) == "original", order.index(told[1]), told[0]["seed"]))
 
 
-def interval(found: Findings) -> str:
+def interval(found: Findings, name: str) -> str:
     """The share still known with its interval, as a dot on a line from 0% to 100%; words where it is no number."""
+    if role_of(name) == "original":
+        return '<td colspan="2" class="rk-quiet rk-small">nothing was removed from it</td>'
     share, words = share_words(found)
     if share is None:
         return f'<td colspan="2" class="rk-quiet rk-small">{escape(words) or f"{LEFT}: cannot be told"}</td>'
@@ -65,7 +67,7 @@ def show_findings(view: View, attack: str) -> None:
         on = ' class="on"' if name == view.chosen else ""
         rows.append(
             f'<tr{on}><td>{look.label()}{seed}</td><td class="rk-wide-bar">{stack(found.counts())}'
-            f'<div class="rk-quiet rk-small">{escape(short_words(found))}</div></td>{interval(found)}</tr>'
+            f'<div class="rk-quiet rk-small">{escape(short_words(found))}</div></td>{interval(found, name)}</tr>'
         )
     st.html(
         '<div class="rk-scroll"><table class="rk-table rk-told"><tr><th>model</th><th>samples by finding</th>'
