@@ -35,6 +35,8 @@ def dock() -> None:
         jobs = run_jobs(store)
         now = running(jobs)
         watched.update(job.id for job in now)
+        for job in now:
+            told.pop(job.id, None)  # taken up again, its next end is news again
         watched.intersection_update(job.id for job in jobs if job.state != "cancelled")  # some were put away
         ended = news(job for job in jobs if job.id in watched and not job.alive)
         for job in ended:

@@ -85,6 +85,10 @@ def test_a_run_that_finished_is_told_before_what_failed_and_a_stop_is_no_news(ap
     assert seen == [f"dock-seen-{done.id}"] and "1 more ended" in words(test)
     monkeypatch.setattr(dock, "NEWS", 0.0)
     assert "more ended" not in words(fine(test.run())), "what was told a while ago is no news"
+    jobs[:] = [job(id=failed.id)]
+    fine(test.run())
+    jobs[:] = [replace(failed, state="done")]
+    assert f"dock-seen-{failed.id}" in [button.key for button in fine(test.run()).button], "taken up again, it is"
 
 
 @pytest.mark.parametrize(
