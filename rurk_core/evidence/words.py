@@ -83,10 +83,10 @@ def _because(found: Finding, of: Findings) -> str:
     if judged is None:
         return ""
     if more and more <= judged.references:
-        return "As many re-trained models would have told it in 4 of 5 cases; this is one of the others."
+        return "As many re-trained models would have told it with a chance of 80%; this is one of the others."
     told = []
     if more:
-        told.append(f"{more} re-trained models in place of {judged.references} would tell it in 4 of 5 cases.")
+        told.append(f"{more} re-trained models in place of {judged.references} would tell it with a chance of 80%.")
     elif judged.originals:
         told.append(f"No number of re-trained models up to {MOST_REFERENCES} is sure to tell it.")
     else:
@@ -122,7 +122,8 @@ def _memory(found: Finding, of: Findings) -> str:
     more = found.row.get("settles_members")
     if more:
         return (
-            f"{open_}; {more} further Originals in place of {of.members} would show it in 4 of 5 cases, if {AS_THEY}."
+            f"{open_}; {more} further Originals in place of {of.members} would show it with a chance of 80%, if "
+            f"{AS_THEY}."
         )
     return f"{open_}, and no number of further Originals up to {MEMBERS[-1] - 1} is sure to show it."
 
@@ -135,13 +136,13 @@ def settling_words(one: Settling, of: Findings) -> str:
             return f"Findings need at least {NEEDED} re-trained models."
         return (
             f"With {one.number} re-trained models in place of {one.now} about {one.samples} more {more} would be told "
-            "in 4 of 5 cases."
+            "with a chance of 80%."
         )
     if one.what == "draws":
         assert of.judged is not None
         return (
             f"With {one.number} copies at each radius in place of {one.now} about {one.samples} more {more} would be "
-            f"told in 4 of 5 cases: {drawn_words(of.judged.drawn)}."
+            f"told with a chance of 80%: {drawn_words(of.judged.drawn)}."
         )
     if of.judged is not None and of.judged.originals == 1:
         return (
@@ -151,7 +152,7 @@ def settling_words(one: Settling, of: Findings) -> str:
         )
     return (
         f"With {one.number} further Originals in place of {one.now} memory of the very sample would be shown of about "
-        f"{one.samples} more {more} in 4 of 5 cases, if {AS_THEY}."
+        f"{one.samples} more {more} with a chance of 80%, if {AS_THEY}."
     )
 
 
