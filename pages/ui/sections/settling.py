@@ -26,14 +26,17 @@ KEPT = {
 MOST = {"references": MAX_REFERENCES, "members": MAX_REFERENCES, "draws": MAX_DRAWS}
 
 
-def offer_settling(result: dict[str, Any], found: Findings, key: str) -> None:
-    """A button for each thing that would settle something; nothing for audits, which train no models."""
+def offer_settling(result: dict[str, Any], found: Findings, key: str) -> int:
+    """A button for each thing that would settle something, none for audits; returns how many."""
+    offered = 0
     if "audit" in result:
-        return
+        return offered
     for one in found.settling():
         wanted, now = min(one.number, MOST[one.what]), result["spec"].get(one.what, 0)
         if wanted > now:
             _offer(result, found, one, wanted, wanted - now, key)
+            offered += 1
+    return offered
 
 
 def _offer(result: dict[str, Any], found: Findings, one: Settling, wanted: int, more: int, key: str) -> None:
