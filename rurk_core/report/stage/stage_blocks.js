@@ -8,6 +8,7 @@ const SMALL = 34; // where the page scrolls rather than the blocks shrink
 const REM = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 const LINE = REM; // from line to line of the words above a block, which have room for two at least
 const COUNT = 1.25 * REM; // a digit of the count
+const ALONE = 22 * REM; // a block alone on its shelf is wide at least, for its words
 const PHONE = matchMedia("(max-width: 46rem)"); // as in the style: the page scrolls
 
 /** Every copy at the radius in view in one picture, ten in a row. */
@@ -56,6 +57,7 @@ function shelved(groups, wide, size, rows) {
     left += width + GAP;
   }
   for (const blocks of shelves) {
+    if (blocks.length === 1) blocks[0].width = Math.max(blocks[0].width, Math.min(wide, ALONE));
     const head = Math.max(...blocks.map(({ group, width }) => headHeight(group, width)));
     for (const block of blocks) Object.assign(block, { top, head });
     const deep = Math.max(...blocks.map(({ group, cols }) => Math.ceil(group.copies.length / cols)));
