@@ -38,7 +38,7 @@ def to_forget(dataset: Any) -> None:
     current = draft(dataset)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="map_tray"):
         if current.indices:
-            st.markdown(f"**{len(current.indices)} to forget** next, with a ring on the map", width="content")
+            st.markdown(f"**{len(current.indices)} to forget** next", width="content")
         else:
             st.markdown("**Nothing chosen yet** · draw around points with Lasso or Box", width="content")
         undo_and_clear(dataset, "map_")

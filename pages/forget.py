@@ -57,10 +57,15 @@ def tray(dataset: Dataset) -> None:
     """The set so far, always in sight."""
     current = draft(dataset)
     count = len(current.indices)
+
+    def of(i: int) -> str:
+        return dataset.classes[int(dataset.train_labels[i])]
+
     with st.container(key="tray", gap="xsmall"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             if count:
                 words = f"**{count} to forget** · {which(dataset, current.indices)}"
+                words += f" · below the last {STRIP} by index" if count > STRIP else ""
             else:
                 words = "**Nothing chosen yet** · click pictures, or choose by rule"
             st.markdown(words, width="stretch")
@@ -75,14 +80,12 @@ def tray(dataset: Dataset) -> None:
                 "tray_strip",
                 dataset,
                 shown,
-                [f"sample {i}, class {dataset.classes[int(dataset.train_labels[i])]} – click to keep" for i in shown],
+                [f"sample {i}, class {of(i)} – click to take it out" for i in shown],
                 label="Samples to forget",
                 side=32,
                 mode="one",
                 strip=True,
             )
-            if count > STRIP:
-                st.caption(f"The last {STRIP} of {count} by index.")
             if picked is not None:
                 change(dataset, set(current.indices) - {picked})
                 st.rerun()
@@ -135,8 +138,8 @@ def _same(dataset: Dataset, found: ForgetSet) -> str:
 def main() -> None:
     st.title("Forget", anchor=False)
     st.html(
-        f'<div class="rk-lead">Choose the {term("forget set")}: click pictures (shift-click for a range, arrow keys '
-        "move), or let a rule choose.</div>"
+        f'<div class="rk-lead">Choose the {term("forget set")}: click pictures<span class="rk-keys"> '
+        "(shift-click for a range, arrow keys move)</span>, or let a rule choose.</div>"
     )
     box, about = st.columns([1.2, 3], vertical_alignment="bottom", gap="medium")
     with box:

@@ -34,6 +34,7 @@ MORE = {
     "distances": "Smallest change",
     "whole": "Whole forget set",
     "history": "History",
+    "settle": "What would settle more",
 }
 
 
@@ -75,6 +76,9 @@ def more(view: View, queue: Queue) -> None:
         standing(queue)
     elif part == "history":
         history_of(queue, view.sample)
+    elif part == "settle":
+        if not offer_settling(view.result, queue.found, view.dataset, "review"):
+            st.caption("There is nothing to add here that would settle more.")
     elif part == "whole":
         show_whole_set(view.run, view.result, view.dataset, view.method, view.attack, view.looks)
     elif part == "twins":
@@ -115,7 +119,7 @@ def main() -> None:
     finding = desk(queue, result, dataset, verdicts, looks)
     at = verdicts.taus.tolist().index(telling_radius(verdicts, queue.method, finding.place))
     view = View(run, result, dataset, verdicts, True, looks, queue.attack, queue.method, finding.place, at)
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="review_links"):
         st.page_link(
             "neighbourhood.py",
             label="Its neighbourhood",
@@ -126,7 +130,6 @@ def main() -> None:
     if queue.found.judged is None or queue.found.judged.references < NEEDED:
         show_peers(view)
     more(view, queue)
-    offer_settling(result, queue.found, dataset, "review")
     state.show_remarks(result.get("notes", []))
 
 

@@ -19,6 +19,15 @@ MANY = 8
 """Re-trained models from which on more of them help little."""
 
 
+def signed(value: float, digits: int = 1) -> str:
+    """A number with its sign, as people read it; files for machines have hyphens.
+
+    >>> signed(-2.46), signed(0.5, 2)
+    ('−2.5', '+0.50')
+    """
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
 def sample_words(found: Finding, of: Findings) -> str:
     """What is said of a sample: the finding, what it rests on, and whether it is memory of this very sample."""
     return " ".join(sample_sentences(found, of))
@@ -38,8 +47,8 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
         below = row["log_odds"] < row["expected"]
         p, q = (row["p_forgotten"], row["q_forgotten"]) if below else (row["p_residual"], row["q_residual"])
         parts.append(
-            f"The mean log-odds of its label are {row['log_odds']:+.1f}; of one more re-training they would lie "
-            f"between {row['low']:+.1f} and {row['high']:+.1f} with 95% probability ({chance('p', p)}, among all "
+            f"The mean log-odds of its label are {signed(row['log_odds'])}; of one more re-training they would lie "
+            f"between {signed(row['low'])} and {signed(row['high'])} with 95% probability ({chance('p', p)}, among all "
             f"samples {chance('q', q)})."
         )
     parts.append(_because(found, of))
@@ -176,15 +185,15 @@ def set_words(of: Findings) -> str:
     whole = judged.whole
     if whole is not None:
         parts.append(
-            f"The set's mean log-odds are {whole.excess:+.2f} beyond re-trainings (95% interval {whole.low:+.2f} to "
-            f"{whole.high:+.2f})."
+            f"The set's mean log-odds are {signed(whole.excess, 2)} beyond re-trainings (95% interval "
+            f"{signed(whole.low, 2)} to {signed(whole.high, 2)})."
         )
         parts.append(_share(of))
     specific = judged.specific
     if specific is not None:
         parts.append(
-            f"Beyond {of.held_out} held-out samples of the class it is {specific.set_excess:+.2f} standard deviations "
-            f"(95% interval {specific.set_low:+.2f} to {specific.set_high:+.2f}): "
+            f"Beyond {of.held_out} held-out samples of the class it is {signed(specific.set_excess, 2)} standard "
+            f"deviations (95% interval {signed(specific.set_low, 2)} to {signed(specific.set_high, 2)}): "
             + f"memory of these samples beyond their class is {'shown' if specific.set_low > 0 else 'not shown'}."
         )
     return " ".join(filter(None, parts))

@@ -19,10 +19,11 @@ FINDING_HUES = {
     "residual": "#B5402A",
     "over_forgotten": "#3D6FB6",
     "clear": "#2E8B6F",
-    "nothing_to_see": "#AEB6C2",
-    "cannot_tell": "#7D8796",
+    "nothing_to_see": "#BCC4D0",
+    "cannot_tell": "#5B6575",
 }
-"""Finding → its colour on every page and in reports; each is said in words beside it too."""
+"""Finding → its colour on every page and in reports; each is said in words beside it too. The two greys, which lie side
+by side most, are three times as light as each other."""
 FILLS = ("#EEDD88", "#99DDFF", "#EE8866", "#BBCC33", "#FFAABB", "#77AADD", "#44BB99", "#DDDDDD", "#AAAA00")
 """Paul Tol's light colours, made to be told apart as areas under dark text; a sample's own class has the first."""
 REST = "#C9CDD4"

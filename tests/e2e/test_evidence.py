@@ -42,3 +42,12 @@ def test_every_picture_filters_the_others(server, visit):
     settled(page)
     page.get_by_role("heading", name="Neighbourhood").wait_for()
     written(page, f"sample={number}")
+
+
+def test_the_range_of_the_histogram_is_one_track_with_two_handles(server, visit):
+    page = visit(f"{server}/evidence?method=gd")
+    low, high = page.locator(".rk-span input").all()
+    assert low.bounding_box() == high.bounding_box(), "both handles run on one track"
+    low.fill("2")
+    high.fill("-1")
+    assert float(high.input_value()) >= float(low.input_value()), "a handle stops at the other one"

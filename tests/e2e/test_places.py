@@ -38,7 +38,9 @@ def test_a_lasso_selects_into_the_forget_set_and_pointing_shows_a_picture(server
     for x, y in ((0.9, 0.15), (0.9, 0.85), (0.12, 0.85)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
     page.mouse.up()
-    page.get_by_text("to forget next, with a ring on the map").wait_for()
+    legend = page.locator(".rk-mapkey label").filter(has_text="to forget next")
+    legend.wait_for()
+    assert legend.locator("input").is_checked(), "what was drawn around has rings"
     settled(page)
     zoomed = page.locator(".rk-over")
     zoomed.focus()

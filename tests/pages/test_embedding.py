@@ -129,3 +129,22 @@ def test_pictures_come_over_http_for_data_sets_that_were_shown_and_no_others():
     assert get(digits.fingerprint, "test", 0).status_code == 200
     for split, index in (("train", 999_999), ("secret", 1), ("train", -1)):
         assert get(digits.fingerprint, split, index).status_code == 404
+
+
+def test_a_few_far_points_do_not_make_all_others_small():
+    rng = np.random.default_rng(0)
+    panels = rng.normal(size=(2, 1000, 2))
+    panels[0, 3] = [60.0, -50.0]
+    splits = np.repeat(np.array([0, 1, 2], np.uint8), [700, 200, 100])
+    panels[:, splits == 2] += [4.0, 0.0]  # the forget set lies aside, and stays in view
+    points = make_points("v", panels, np.arange(1000), splits, np.zeros(1000, np.int64), 1)
+    low, high = np.array(points.view[:2]), np.array(points.view[2:])
+    inside = ((points.scaled(panels) >= low) & (points.scaled(panels) <= high)).all(2)
+    assert inside.mean() > 0.97 and inside[:, splits == 2].mean() > 0.9 and not inside[0, 3]
+    assert points.outside == (~inside).any(0).sum()
+    assert ((high - low) < 0.25).all(), "without the far point the view is much smaller"
+
+
+def test_a_map_of_one_point_has_a_view():
+    points = make_points("v", np.zeros((1, 1, 2)), np.arange(1), np.zeros(1, np.uint8), np.zeros(1, np.int64), 1)
+    assert points.view[2] > points.view[0] and points.view[3] > points.view[1] and points.outside == 0

@@ -51,3 +51,11 @@ def test_models_of_an_audit_are_called_as_their_files_and_told_apart_where_those
     titles = [looks[name].title for name in files]
     assert titles == ["model · unlearned-1", "model · unlearned-2", "other"]
     assert len({drawn(looks[name]) for name in files}) == 3
+
+
+def test_the_two_greys_of_findings_are_told_apart_and_both_are_seen_on_light_and_dark():
+    from rurk_core.report.looks import FINDING_HUES, luminance
+
+    light, dark = (luminance(FINDING_HUES[name]) + 0.05 for name in ("nothing_to_see", "cannot_tell"))
+    assert light / dark >= 3
+    assert 1.05 / light > 1.5 and dark / (luminance("#12151C") + 0.05) > 2.5

@@ -1,5 +1,6 @@
 // All samples in linked pictures. Each picture filters all the others; everything answers in the browser.
 import { bars, cells, places } from "./linked_draw.js";
+import { minus } from "./shapes.js";
 
 const SHOWN = 160; // pictures in the gallery
 const THUMB = 44;
@@ -119,7 +120,7 @@ function save({ data, kept }) {
   URL.revokeObjectURL(link.href);
 }
 
-/** Two sliders that cut the histogram. */
+/** One range with two handles that cuts the histogram. */
 function span(view) {
   const { data, my, part } = view;
   const [low, high] = reach(data.signals[my.signal]);
@@ -130,11 +131,19 @@ function span(view) {
     slider.setAttribute("aria-label", `${data.signals[my.signal].title}, ${end ? "at most" : "at least"}`);
     slider.oninput = () => {
       const [a, b] = sliders.map((each) => +each.value);
-      my.span = [Math.min(a, b), Math.max(a, b) + (Math.max(a, b) >= high - step ? step : 0)];
+      if (a > b) slider.value = `${end ? a : b}`; // a handle stops at the other one
+      my.span = [+sliders[0].value, +sliders[1].value + (b >= high - step ? step : 0)];
+      shown();
       view.show(true);
     };
     return slider;
   });
+  const shown = () => {
+    const [a, b] = sliders.map((each) => (high > low ? (+each.value - low) / (high - low) : 0));
+    part("span").style.cssText = `--from:${100 * a}%;--to:${100 * (high > low ? b : 1)}%`;
+    sliders[0].style.zIndex = a > 0.5 ? "1" : ""; // where both stand at an end, the one that can move is on top
+  };
+  shown();
   part("span").replaceChildren(...sliders);
 }
 
@@ -148,7 +157,7 @@ function heads(view) {
     Object.assign(my, { signal: +select.value, span: null });
     view.show();
   };
-  part("hist-head").replaceChildren("Samples by ", select, ` ${data.signals[my.signal].meaning}`);
+  part("hist-head").replaceChildren("Samples by ", select, make("small", "", data.signals[my.signal].meaning));
   const toggle = make("button", my.pictures ? "on" : "", "Pictures");
   toggle.setAttribute("aria-pressed", String(my.pictures));
   toggle.onclick = () => {
@@ -167,7 +176,7 @@ function heads(view) {
     Object.assign(my, { axes: kind.value, box: null });
     view.show();
   };
-  part("map-head").replaceChildren("Map by ", kind, toggle, " drag to choose");
+  part("map-head").replaceChildren("Map by ", kind, toggle, make("small", "", "Drag to choose samples."));
   const names = data.signals.map((each, i) => {
     const button = make("button", i === my.signal ? "on" : "", each.title);
     button.title = `${each.meaning} (${each.unit})`;
@@ -211,7 +220,7 @@ function point(view, i) {
   if (i !== null) {
     const group = data.groups.find((each) => each.name === data.findings[i]);
     const values = data.signals.map(
-      (each) => `${each.title} ${each.values[i] === null ? "undefined" : each.values[i].toFixed(2)}`,
+      (each) => `${each.title} ${each.values[i] === null ? "undefined" : minus(each.values[i].toFixed(2))}`,
     );
     part("told").textContent =
       `Sample ${data.ids[i]}, “${data.classes[data.labels[i]]}”: ${group.title}; ${values.join(", ")}.`;

@@ -1,5 +1,6 @@
 // The canvases of the linked pictures: histogram, map, matrix.
 import { axesOf, left, placeOf, reach } from "./linked.js";
+import { minus } from "./shapes.js";
 
 const BINS = 40;
 const PAD = { left: 34, right: 8, top: 8, bottom: 30 };
@@ -23,7 +24,7 @@ function sheet(canvas, high) {
 }
 
 const hue = ({ data }, i) => data.groups.find((group) => group.name === data.findings[i]).colour;
-const short = (value) => `${+value.toPrecision(3)}`;
+const short = (value) => minus(`${+value.toPrecision(3)}`);
 
 function titles(pen, wide, high, across, up, ink) {
   pen.globalAlpha = 0.8;

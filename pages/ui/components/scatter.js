@@ -89,11 +89,17 @@ function legend(map) {
   };
   const copies = `${icon("circle", colour)}copies it recognises ${icon("circle", "none", colour)}or not`;
   const key = map.part("mapkey");
+  const next = `${icon("circle", "none", data.primary)}to forget next (${data.chosen.length.toLocaleString("en")})`;
+  const beyond = `${data.outside.toLocaleString("en")} sample${data.outside === 1 ? "" : "s"} may lie`;
   key.innerHTML =
     SPLITS.map(layer).join("") +
+    (data.chosen.length ? box('data-layer="next"', my.on.next, next) : "") +
     (data.cloud ? box('data-layer="copies"', my.on.copies, copies) : "") +
     box("data-names", my.names, "class names") +
-    box("data-by", my.by === "class", "colour by class");
+    box("data-by", my.by === "class", "colour by class") +
+    (data.outside
+      ? `<span>The view begins with the middle of the map; ${beyond} outside: “Whole map” shows all.</span>`
+      : "");
   key.onchange = (event) => {
     const { checked, dataset } = event.target;
     if (dataset.layer) my.on[dataset.layer] = checked;

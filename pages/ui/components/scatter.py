@@ -61,6 +61,7 @@ class Points:
         low, span: float [2], how coordinates become 0 to 1; aspect: width of the map over its height.
         centres: [M][C], the middle of every class in every panel, in 0 to 1; None where it has no sample.
         counts: samples per split, in the order of the rows.
+        view: (x, y, x, y) in 0 to 1, the corners of what is shown at first; outside: rows that lie beyond it somewhere.
     """
 
     version: str
@@ -70,6 +71,8 @@ class Points:
     aspect: float
     centres: list[list[list[float] | None]]
     counts: list[int]
+    view: tuple[float, float, float, float]
+    outside: int
 
     def scaled(self, coordinates: np.ndarray) -> np.ndarray:
         """Coordinates of the map as the browser has them, 0 to 1."""
@@ -102,7 +105,19 @@ def make_points(
         "labels": packed(labels, "<u2"),
         "starts": [0, *np.cumsum(counts).tolist()],
     }
-    return Points(version, message, low, span, float(span[0] / span[1]), centres, counts)
+    view = middle(scaled, scaled[:, splits == 2])
+    beyond = ((scaled < view[:2]) | (scaled > view[2:])).any((0, 2))
+    corners = (float(view[0]), float(view[1]), float(view[2]), float(view[3]))
+    return Points(version, message, low, span, float(span[0] / span[1]), centres, counts, corners, int(beyond.sum()))
+
+
+def middle(*clouds: np.ndarray, share: float = 0.995) -> np.ndarray:
+    """The box (x, y, x, y) that holds the middle ``share`` of every cloud [M, N, 2] along each axis; empty ones do not
+    count."""
+    tail = (1 - share) / 2
+    ends = [np.quantile(cloud.reshape(-1, 2), [tail, 1 - tail], axis=0) for cloud in clouds if cloud.size]
+    low, high = np.min([end[0] for end in ends], axis=0), np.max([end[1] for end in ends], axis=0)
+    return np.concatenate([low, np.maximum(high, low + 1e-6)])
 
 
 def scatter(
@@ -135,6 +150,8 @@ def scatter(
             "counts": points.counts,
             "aspect": points.aspect,
             "centres": points.centres,
+            "view": points.view,
+            "outside": points.outside,
             "panels": list(panels),
             "axes": list(axes),
             "classes": list(classes),

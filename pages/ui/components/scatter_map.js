@@ -4,6 +4,8 @@ import { points } from "./points.js";
 export const SPLITS = ["retain", "test", "forget"];
 export const TEST = 1;
 export const FORGET = 2;
+/** Samples to forget from which on their marks shrink and let through what lies under them. */
+export const MANY = 60;
 
 /** A map as it is now: its data, and what was done with it in the browser (`my`, kept with its element). */
 export class ScatterMap {
@@ -11,7 +13,7 @@ export class ScatterMap {
     this.root = root;
     this.data = data;
     root.my ||= {
-      on: { retain: true, test: true, forget: true, copies: true },
+      on: { retain: true, test: true, forget: true, copies: true, next: true },
       by: "layer",
       names: true,
       tool: "move",
@@ -23,10 +25,13 @@ export class ScatterMap {
     this.card = this.part("card");
     this.spanX = Math.min(1, data.aspect);
     this.spanY = Math.min(1, 1 / data.aspect);
+    const [left, low, right, high] = data.view;
+    this.viewX = this.spanX * (right - left);
+    this.viewY = this.spanY * (high - low);
     if (this.my.shown !== data.version) {
       // another map: the view starts again; new data on the same map keep it
       Object.assign(this.my, { shown: data.version, ready: false, hover: null });
-      this.whole();
+      this.start();
     }
   }
 
@@ -72,7 +77,7 @@ export class ScatterMap {
     const rem = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
     const inner = Math.min(pw - 2.4 * rem, 620);
     // as high as the data are, so that a panel is filled
-    const filled = (inner * this.spanY) / this.spanX;
+    const filled = (inner * this.viewY) / this.viewX;
     const ph = Math.max(240, Math.min(M === 1 ? 560 : inner * 1.25, filled)) + 3.6 * rem;
     stage.style.height = `${Math.ceil(M / across) * ph}px`;
     my.rem = rem;
@@ -86,7 +91,7 @@ export class ScatterMap {
 
   // data run from 0 to 1 on both axes; one unit takes the same length on both
   fit(box) {
-    return Math.min(box.w / this.spanX, box.h / this.spanY) * 0.94 * this.my.k;
+    return Math.min(box.w / this.viewX, box.h / this.viewY) * 0.94 * this.my.k;
   }
 
   x(box, x) {
@@ -106,7 +111,9 @@ export class ScatterMap {
   size(name) {
     const least = Math.max(3.4, Math.min(9, 190 / Math.sqrt(this.data.count / 2)));
     const base = least * Math.min(2.2, this.my.k ** 0.35);
-    return name === "forget" ? Math.max(9, base * 1.9) : base;
+    if (name !== "forget") return base;
+    const crowd = Math.sqrt(Math.max(1, this.data.counts[FORGET] / MANY)); // many stay apart by being small
+    return Math.max(base * 1.2, Math.max(9, base * 1.9) / crowd);
   }
 
   /** The panel at a spot of the stage, or -1.
@@ -130,8 +137,18 @@ export class ScatterMap {
     return [ratio, w, h];
   }
 
+  /** The middle of the points fills the panels; the few beyond it are a zoom away. */
+  start() {
+    const [left, low, right, high] = this.data.view;
+    Object.assign(this.my, { k: 1, cx: (left + right) / 2, cy: (low + high) / 2 });
+  }
+
+  /** Every point is in view. */
   whole() {
     Object.assign(this.my, { k: 1, cx: 0.5, cy: 0.5 });
+    const { w, h } = this.my.boxes[0];
+    const all = Math.min(w / this.spanX, h / this.spanY) / Math.min(w / this.viewX, h / this.viewY);
+    this.my.k = all;
   }
 
   /** @param {number} by @param {number[]} [spot] what stays where it is; else the middle of the first panel */
@@ -143,7 +160,7 @@ export class ScatterMap {
     const dx = (x - box.x - box.w / 2) / this.spanX;
     const dy = (box.y + box.h / 2 - y) / this.spanY;
     const before = this.fit(box);
-    my.k = Math.min(400, Math.max(0.5, my.k * by));
+    my.k = Math.min(400, Math.max(0.5 * Math.min(this.viewX, this.viewY), my.k * by));
     my.cx += dx / before - dx / this.fit(box);
     my.cy += dy / before - dy / this.fit(box);
     this.refresh();

@@ -3,6 +3,7 @@ import { FORGET, TEST } from "./scatter_map.js";
 import { overlap, shortened, trace } from "./shapes.js";
 
 const STEPS = [0, 0.5, -0.5, 1, -1, 1.5, -1.5, 2, -2, 2.5, -2.5]; // letters that a name may lie off its middle
+const RING = 11; // pixels from the middle of the sample in view to its ring
 
 function frame(map, pen, box, panel) {
   const { rem } = map.my;
@@ -35,7 +36,7 @@ function frame(map, pen, box, panel) {
 /** A ring around every sample that is to be forgotten next. */
 function chosen(map, pen, box, m) {
   const { data, points } = map;
-  const ids = new Set(data.chosen);
+  const ids = new Set(map.my.on.next ? data.chosen : []);
   pen.strokeStyle = data.primary;
   pen.lineWidth = 1.5;
   if (!ids.size) return;
@@ -87,7 +88,12 @@ function forgotten(map, pen, box, m) {
 /** Every class by name, in its middle or as near it as there is room, inside the panel; without room it has none. */
 function names(map, pen, box, m) {
   const { rem } = map.my;
+  /** @type {import("./shapes.js").Box[]} */
   const placed = [];
+  if (map.data.selected >= 0) {
+    const [x, y] = map.at(m, map.data.selected);
+    placed.push([map.x(box, x), map.y(box, y), RING + 3, RING + 3]); // no name under the ring
+  }
   pen.font = `600 ${0.86 * rem}px ${map.style.fontFamily}`;
   pen.textAlign = "center";
   pen.textBaseline = "middle";
@@ -100,10 +106,10 @@ function names(map, pen, box, m) {
     const [x, y] = [map.x(box, centre[0]), map.y(box, centre[1])];
     if (x < box.x || x > box.x + box.w || y < box.y || y > box.y + box.h) return;
     const name = shortened(pen, map.data.classes[c], 0.45 * box.w);
-    const half = pen.measureText(name).width / 2 + 2;
+    const half = pen.measureText(name).width / 2 + 4;
     const inside = Math.max(box.x + half, Math.min(box.x + box.w - half, x));
     /** @type {import("./shapes.js").Box[]} */
-    const spots = STEPS.map((by) => [inside, y + by * rem, half, rem / 2]);
+    const spots = STEPS.map((by) => [inside, y + by * rem, half, 0.6 * rem]);
     const fits = (at) => at > box.y + rem / 2 && at < box.y + box.h - rem / 2;
     const spot = spots.find((one) => fits(one[1]) && !placed.some((other) => overlap(one, other)));
     if (!spot) return;
@@ -117,7 +123,7 @@ function names(map, pen, box, m) {
 function rings(map, pen, box, m) {
   const { data, my } = map;
   for (const [i, r, wide, colour] of [
-    [data.selected, 11, 3, data.primary],
+    [data.selected, RING, 3, data.primary],
     [my.hover, 8, 2, map.style.color],
   ]) {
     if (i === null || i === undefined || i < 0) continue;

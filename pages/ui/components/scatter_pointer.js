@@ -155,8 +155,10 @@ export function listen(map, tell) {
     const { down, path } = my;
     my.down = my.path = null;
     if (!down) return;
-    if (path && down.moved && path.length > 2) tell("taken", { ids: around(map, path, down.m), at: Date.now() });
-    else if (!down.moved) {
+    if (path && down.moved && path.length > 2) {
+      map.my.on.next = true; // a ring says what was taken
+      tell("taken", { ids: around(map, path, down.m), at: Date.now() });
+    } else if (!down.moved) {
       const index = nearest(map, down.spot, event.pointerType === "touch" ? 20 : 10);
       if (index !== null) tell("pick", { index, at: Date.now() });
     }

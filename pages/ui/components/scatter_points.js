@@ -1,6 +1,6 @@
 // The points of all panels on one canvas: WebGL, or plain drawing where there is none.
 
-import { FORGET, SPLITS } from "./scatter_map.js";
+import { FORGET, MANY, SPLITS } from "./scatter_map.js";
 import { hex } from "./shapes.js";
 
 const VERTEX = `attribute vec2 xy; attribute vec4 ink; uniform vec4 view;
@@ -63,7 +63,7 @@ function inks(map) {
     for (let i = starts[layer]; i < starts[layer + 1]; i++) {
       const colour = map.my.by === "class" ? shades[labels[i] % shades.length] : plain;
       for (let k = 0; k < 3; k++) colours[4 * i + k] = colour[k];
-      colours[4 * i + 3] = layer === FORGET ? 255 : 175;
+      colours[4 * i + 3] = layer === FORGET && map.data.counts[FORGET] <= MANY ? 255 : 175;
     }
   });
   return colours;

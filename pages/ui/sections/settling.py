@@ -37,15 +37,18 @@ SHORT = 600.0
 """Seconds of work that are begun without asking once more."""
 
 
-def offer_settling(result: dict[str, Any], found: Findings, dataset: Dataset | None, key: str) -> None:
-    """A button for each thing that would settle something; nothing for audits, which train no models, or without the
-    data, which a run would read."""
+def offer_settling(result: dict[str, Any], found: Findings, dataset: Dataset | None, key: str) -> int:
+    """A button for each thing that would settle something; none for audits, which train no models, or without the
+    data, which a run would read. Returns how many."""
+    offered = 0
     if "audit" in result or dataset is None:
-        return
+        return offered
     for one in offers(found):
         wanted, now = min(one.number, MOST[one.what]), result["spec"].get(one.what, 0)
         if wanted > now:
             _offer(result, found, dataset, one, wanted, wanted - now, key)
+            offered += 1
+    return offered
 
 
 def offers(found: Findings) -> list[Settling]:

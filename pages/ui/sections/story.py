@@ -10,7 +10,7 @@ import numpy as np
 from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.parts import Parts, parts
-from rurk_core.evidence.words import set_words, short_words
+from rurk_core.evidence.words import set_words, short_words, signed
 from ui.figures.finding import HUES, stack
 from ui.figures.look import GREEN, REFERENCES
 from ui.figures.sheet import Sheet, make_sheet
@@ -87,11 +87,13 @@ def histogram(found: Findings, sample: int) -> str:
     own = float(values[[one.sample for one in found.samples].index(sample)])
     at, zero = (100 * (value - low) / (high - low) for value in (own, 0.0))
     beyond = "recognised" if found.samples[0].excess is None else "beyond a re-training"
-    said = f"{len(values)} samples by {unit} {beyond}; sample {sample} has {own:+.1f}"
+    dashed = "none is recognised" if found.samples[0].excess is None else "what a re-training does on average"
+    said = f"{len(values)} samples by {unit} {beyond}; sample {sample} has {signed(own)}"
     return (
         f'<div class="rk-hist" role="img" aria-label="{escape(said)}">{bars}<u style="left:{zero:.1f}%"></u>'
-        f'<b style="left:{at:.1f}%"></b></div><div class="rk-ends"><span>{low:+.1f}</span>'
-        f"<span>{unit} {beyond}</span><span>{high:+.1f}</span></div>"
+        f'<b style="left:{at:.1f}%"></b></div><div class="rk-ends"><span>{signed(low)}</span>'
+        f"<span>{unit} {beyond}</span><span>{signed(high)}</span></div>"
+        f'<div class="rk-ends"><span>▼ this sample · ┆ 0: {dashed}</span></div>'
     )
 
 

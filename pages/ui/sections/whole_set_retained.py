@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from rurk_core.evidence.words import signed
 from ui import figures
 from ui.components.tiles import sample_tiles
 from ui.figures.look import Look
@@ -109,8 +110,8 @@ def show_changed(
             st.switch_page("neighbourhood.py", query_params=query)
     lines = "".join(
         f"<tr><td class='num'>{row['sample']}</td><td>{escape(classes[row['label']])}</td>"
-        f"<td class='num'>{row['nearest']}</td><td class='num'>{row['log_odds']:+.1f} "
-        f"<span class='quiet'>({row['expected']:+.1f})</span></td>"
+        f"<td class='num'>{row['nearest']}</td><td class='num'>{signed(row['log_odds'])} "
+        f"<span class='quiet'>({signed(row['expected'])})</span></td>"
         f"<td>{escape('; '.join(words[row['sample']]))}</td></tr>"
         for row in rows[:LISTED]
     )

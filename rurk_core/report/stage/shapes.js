@@ -67,5 +67,8 @@ export const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0
 /** @param {string} text #RRGGBB @returns {number[]} red, green, blue */
 export const hex = (text) => [1, 3, 5].map((at) => Number.parseInt(text.slice(at, at + 2), 16));
 
+/** A number as people read it: with a minus sign. @param {string} number @returns {string} */
+export const minus = (number) => number.replace("-", "−");
+
 /** @param {number} value @param {number} low @param {number} high */
 export const within = (value, low, high) => Math.min(high, Math.max(low, value));

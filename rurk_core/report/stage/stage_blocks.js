@@ -8,6 +8,7 @@ const SMALL = 34; // where the page scrolls rather than the blocks shrink
 const REM = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
 const LINE = REM; // from line to line of the words above a block, which have room for two at least
 const COUNT = 1.25 * REM; // a digit of the count
+const ALONE = 22 * REM; // a block alone on its shelf is wide at least, for its words
 const PHONE = matchMedia("(max-width: 46rem)"); // as in the style: the page scrolls
 
 /** Every copy at the radius in view in one picture, ten in a row. */
@@ -28,12 +29,11 @@ function sheetOf(blocks, copies) {
   return { sheet, width, height };
 }
 
-/** How high the words above a block are if it is `width` pixels wide; `long(word)` is in pixels. */
-function headHeight({ said, copies }, width, long) {
+/** How high the words above a block are if it is `width` pixels wide; its `words` are that many pixels long each. */
+function headHeight({ words, copies }, width) {
   const room = width - COUNT * String(copies.length).length - 10;
   let [lines, left] = [1, room];
-  for (const word of said.split(" ")) {
-    const needs = long(`${word} `);
+  for (const needs of words) {
     if (needs > left && left < room) [lines, left] = [lines + 1, room];
     left -= needs;
   }
@@ -41,7 +41,7 @@ function headHeight({ said, copies }, width, long) {
 }
 
 /** Blocks beside each other, in as many shelves as it takes, copies in `rows` rows or as many as fit the width. */
-function shelved(groups, wide, size, rows, long) {
+function shelved(groups, wide, size, rows) {
   let [left, top, shelf] = [0, 0, []];
   const shelves = [shelf];
   for (const group of groups) {
@@ -57,7 +57,8 @@ function shelved(groups, wide, size, rows, long) {
     left += width + GAP;
   }
   for (const blocks of shelves) {
-    const head = Math.max(...blocks.map(({ group, width }) => headHeight(group, width, long)));
+    if (blocks.length === 1) blocks[0].width = Math.max(blocks[0].width, Math.min(wide, ALONE));
+    const head = Math.max(...blocks.map(({ group, width }) => headHeight(group, width)));
     for (const block of blocks) Object.assign(block, { top, head });
     const deep = Math.max(...blocks.map(({ group, cols }) => Math.ceil(group.copies.length / cols)));
     top += head + deep * size + GAP;
@@ -66,14 +67,14 @@ function shelved(groups, wide, size, rows, long) {
 }
 
 /** Where blocks and their copies go, as large as they fit: [{group, left, top, width, head, cols, size}], and how high it is. */
-function arranged(groups, wide, high, long) {
+function arranged(groups, wide, high) {
   const each = groups.map(({ copies }) => copies.length);
   const [deepest, many] = [Math.max(0, ...each), each.reduce((a, b) => a + b, 0)];
   let all = { found: [], height: 0 };
   for (let size = high === Infinity ? SMALL : LARGEST; groups.length && size >= 8; size--) {
     if (many * size * size > wide * high && size > 8) continue;
     for (let rows = 1; rows <= deepest; rows++) {
-      all = shelved(groups, wide, size, rows, long);
+      all = shelved(groups, wide, size, rows);
       if (all.height <= high) return all;
       if (all.found.every(({ width }) => width === LEAST)) break; // more rows make nothing narrower
     }
@@ -99,17 +100,10 @@ function headOf(blocks, { group, left, top, width, head: height }, data) {
   head.hidden = false;
 }
 
-/** How long words are in the boldest type of a head, in pixels. */
-function ruler(blocks, pen) {
-  blocks.long ||= new Map();
-  const font = `700 ${0.87 * REM}px ${getComputedStyle(blocks.root).fontFamily}`;
-  return (word) => {
-    if (!blocks.long.has(word)) {
-      pen.font = font;
-      blocks.long.set(word, pen.measureText(word).width);
-    }
-    return blocks.long.get(word);
-  };
+/** How long the words above a block are in the boldest type that they have, in pixels. */
+function measured(pen, root, said) {
+  pen.font = `700 ${0.87 * REM}px ${getComputedStyle(root).fontFamily}`;
+  return said.split(" ").map((word) => pen.measureText(`${word} `).width);
 }
 
 /**
@@ -126,7 +120,8 @@ export function drawBlocks(blocks, copies, { chosen, pointed, still }) {
   const asked = [wide, high, ...groups.map(({ said, copies }) => `${copies.length} ${said}`)].join();
   if (blocks.asked !== asked) {
     blocks.asked = asked;
-    blocks.arranged = arranged(groups, wide, high, ruler(blocks, pen));
+    const known = groups.map((group) => ({ ...group, words: measured(pen, root, group.said) }));
+    blocks.arranged = arranged(known, wide, high);
   }
   const found = blocks.arranged.found.map((block, at) => ({ ...block, group: groups[at] }));
   const height = Math.max(blocks.arranged.height, PHONE.matches ? 0 : high);
