@@ -48,7 +48,7 @@ def test_the_finding_in_view_is_said_by_what_is_copied(tiny_run, sample, tmp_pat
     monkeypatch.chdir(tmp_path)
     for line in view_as_command(result["key"], view, store.url).splitlines():
         assert main(shlex.split(line)[1:]) == 0
-    assert "rurk" in capsys.readouterr().out and (tmp_path / "report").is_dir() == (index is not None)
+    assert "RURK" in capsys.readouterr().out and (tmp_path / "report").is_dir() == (index is not None)
 
 
 def test_a_link_to_what_is_not_there_gives_the_first(tiny_run):

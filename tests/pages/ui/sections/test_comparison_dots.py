@@ -7,6 +7,8 @@ from ui.figures.look import looks_of
 from ui.sections.comparison import View
 from ui.sections.comparison_dots import line_of, reach_of
 
+from rurk_core.compare.columns import RETRAIN
+
 
 def cell(gap, mean=0.5, interval=(0.4, 0.7), spread=(-0.3, 0.3), within=False):
     return {"mean": mean, "gap": gap, "interval": interval, "spread": spread, "within": within, "n": 1, "sd": None} | {
@@ -36,5 +38,8 @@ def test_a_dot_lies_where_the_difference_is_and_says_it():
 def test_what_has_no_number_is_said_not_left_empty():
     row = {"name": "gd", "cells": {"residual": None, "test_accuracy": cell(None)}}
     assert "not measured" in line_of(view(), "residual", row, 1.0)
-    assert "no re-trained model recognises any copy" in line_of(view([{"name": "gd"}]), "residual", row, 1.0)
+    measured = view([{"name": "gd"}])
+    assert "there is no re-trained model" in line_of(measured, "residual", row, 1.0)
+    measured.rows.append({"name": RETRAIN})
+    assert "no re-trained model recognises any copy" in line_of(measured, "residual", row, 1.0)
     assert "no value to compare with" in line_of(view(), "test_accuracy", row, 1.0)
