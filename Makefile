@@ -18,7 +18,7 @@ app: $(STAMP)
 test: lint
 	$(PYTEST)
 
-# what to run before every commit, about a minute of two cores: the tests that are not marked slow, and no browser
+# what to run before every commit, a minute and a half of two cores: the tests that are not marked slow, and no browser
 check: lint
 	$(PYTEST) -m "not slow and not e2e"
 
