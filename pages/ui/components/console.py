@@ -22,7 +22,7 @@ _HTML = """
     <div class="rk-middle">
       <div class="rk-say" aria-live="polite"></div>
       <div class="rk-decide" role="group" aria-label="Decision"></div>
-      <label class="rk-write"><span>Note, kept as it is typed (key n)</span>
+      <label class="rk-write"><span>Note, kept as it is typed<span class="rk-hint"> (key n)</span></span>
         <textarea rows="2" maxlength="2000"></textarea>
       </label>
       <div class="rk-kept" role="status"></div>
