@@ -32,9 +32,19 @@ TOGETHER = {"tests/pages/test_embedding.py": "tests/explore/test_maps.py"}
 """Files that go to the process of another one: UMAP is compiled in each process anew."""
 
 
+TIMED = (
+    "test_dragging_the_radius_draws_at_least_thirty_frames_a_second",
+    "test_the_next_sample_is_there_within_fifty_milliseconds",
+)
+"""Tests that measure how fast a page is: they come last, when the other processes have ended."""
+ALONE = "alone"
+
+
 def group_of(nodeid: str) -> str:
     """What runs in one process: a file, so that what it shares is made once; browsers, so that none slows another."""
     file = nodeid.partition("::")[0]
+    if nodeid.endswith(TIMED):
+        return ALONE
     return "browser" if file.startswith("tests/e2e/") else TOGETHER.get(file, file)
 
 
@@ -46,6 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
         group = group_of(item.nodeid)
         weights[group] += 1000 if group == "browser" else item.get_closest_marker("slow") is not None
+    weights[ALONE] = -1
     items.sort(key=lambda item: -weights[group_of(item.nodeid)])
 
 
@@ -57,6 +68,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class ByGroup(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return group_of(nodeid)
+
+        def _reschedule(self, node: Any) -> None:
+            others = [self._pending_of(work) for other, work in self.assigned_work.items() if other is not node]
+            if self.workqueue and next(iter(self.workqueue)) == ALONE and any(pending > 1 for pending in others):
+                return  # the last of them to end takes it; one test a process keeps until it hears that all is over
+            super()._reschedule(node)
 
     config.option.loadscopereorder = False
     return ByGroup(config, log)
