@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .soak import EVERY, _judge, _look
+from .soak import EVERY, judge, look
 
 BAR, REST, STAY = 1.5, 10.0, 12
 """Seconds; mean seconds between two moves of a visitor; pages seen before leaving, on average."""
@@ -32,7 +32,7 @@ def main(minutes: int = 60, visitors: int = 50) -> None:
         f"{visitors} visitors for {minutes} minutes, {len(waits)} pages: median {statistics.median(waits):.2f} s, "
         f"95% within {tail[0]:.2f} s (bar {BAR:g} s), 99% within {tail[1]:.2f} s, longest {ordered[-1]:.1f} s"
     )
-    _judge(notes)
+    judge(notes)
 
 
 async def _crowd(url: str, pid: int, seconds: float, visitors: int) -> tuple[list[float], list[dict[str, float]]]:
@@ -45,8 +45,8 @@ async def _crowd(url: str, pid: int, seconds: float, visitors: int) -> tuple[lis
         print("| minute | MB | files | threads | pages |\n|---:|---:|---:|---:|---:|")
         while time.monotonic() < end:
             await asyncio.sleep(min(EVERY, max(0.1, end - time.monotonic())))
-            note = _look(pid)
-            notes.append(note | {"other files": 0})  # handles of sessions that are kept follow the visits
+            note = look(pid)
+            notes.append(note)
             minute = (time.monotonic() - began) / 60
             print(
                 f"| {minute:.1f} | {note['MB']:.0f} | {note['files']} | {note['threads']} | {len(waits)} |", flush=True

@@ -46,7 +46,7 @@ def main(minutes: int = 30) -> None:
         with server_process(Path(folder) / "store") as (url, pid):
             notes = _use(browser, url, pid, store, minutes * 60.0, rng)
         browser.close()
-    _judge(notes)
+    judge(notes)
 
 
 def _use(browser, url: str, pid: int, store: Store, seconds: float, rng: random.Random) -> list[dict[str, float]]:
@@ -83,7 +83,7 @@ def _use(browser, url: str, pid: int, store: Store, seconds: float, rng: random.
             jobs.cancel_job(store, job)
         if now >= len(notes) * EVERY:
             kept = HANDLES * min(128, sum(load > loads[-1] - KEPT for load in loads))
-            notes.append(_look(pid) | {"minute": now / 60, "visits": visits, "jobs": made})
+            notes.append(look(pid) | {"minute": now / 60, "visits": visits, "jobs": made})
             last = notes[-1]
             last["other files"] = last["files"] - kept
             numbers = f"{last['minute']:.1f} | {last['MB']:.0f} | {last['files']} | {kept} | {last['threads']}"
@@ -99,7 +99,7 @@ def _use(browser, url: str, pid: int, store: Store, seconds: float, rng: random.
     return notes
 
 
-def _look(pid: int) -> dict[str, float]:
+def look(pid: int) -> dict[str, float]:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     return {
         "MB": int(status["VmRSS"].split()[0]) / 1024,
@@ -108,12 +108,13 @@ def _look(pid: int) -> dict[str, float]:
     }
 
 
-def _judge(notes: list[dict[str, float]]) -> None:
+def judge(notes: list[dict[str, float]]) -> None:
     third = len(notes) // 3
     if third < 2:
         print("Too short to say whether anything grows.")
         return
-    for name, (factor, beside) in GROWTH.items():
+    for name in (name for name in GROWTH if name in notes[0]):
+        factor, beside = GROWTH[name]
         middle = statistics.median(note[name] for note in notes[third : 2 * third])
         last = statistics.median(note[name] for note in notes[2 * third :])
         flat = last <= middle * factor + beside

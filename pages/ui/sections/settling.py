@@ -40,15 +40,13 @@ SHORT = 600.0
 def offer_settling(result: dict[str, Any], found: Findings, dataset: Dataset | None, key: str) -> int:
     """A button for each thing that would settle something; none for audits, which train no models, or without the
     data, which a run would read. Returns how many."""
-    offered = 0
     if "audit" in result or dataset is None:
-        return offered
-    for one in offers(found):
-        wanted, now = min(one.number, MOST[one.what]), result["spec"].get(one.what, 0)
-        if wanted > now:
-            _offer(result, found, dataset, one, wanted, wanted - now, key)
-            offered += 1
-    return offered
+        return 0
+    each = [(one, min(one.number, MOST[one.what]), result["spec"].get(one.what, 0)) for one in offers(found)]
+    more = [(one, wanted, wanted - now) for one, wanted, now in each if wanted > now]
+    for one, wanted, by in more:
+        _offer(result, found, dataset, one, wanted, by, key)
+    return len(more)
 
 
 def offers(found: Findings) -> list[Settling]:
