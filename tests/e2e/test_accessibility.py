@@ -19,9 +19,13 @@ RUN = """async (rules) => {
 }"""
 
 
+@pytest.fixture(scope="module")
+def axe() -> str:
+    return (files("axe_playwright_python") / "axe.min.js").read_text()
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_finding_of_note_on_any_page(server, visit, theme):
-    axe = (files("axe_playwright_python") / "axe.min.js").read_text()
+def test_no_finding_of_note_on_any_page(server, visit, axe, theme):
     page, found = visit(server, theme=theme), {}
     for path in named_paths(page):
         go(page, server + path)
@@ -31,3 +35,12 @@ def test_no_finding_of_note_on_any_page(server, visit, theme):
         if problems := page.evaluate(RUN, None if theme == "light" else ["color-contrast"]):
             found[path] = problems
     assert not found, found
+
+
+def test_nor_on_a_stage_that_has_nothing_to_show_yet(server, visit, axe):
+    page = visit(server)
+    page.route("**/stages/**", lambda route: None)  # no answer comes
+    go(page, f"{server}/neighbourhood")
+    page.wait_for_selector(".rks-panels canvas")
+    page.evaluate(axe)
+    assert page.evaluate(RUN, None) == []

@@ -242,16 +242,18 @@ def test_pointing_shows_the_place_in_every_panel_and_a_copy_close_up(stage):
     tiles = stage.evaluate(f"{STAGE}.frame.blocks.tiles")
     first, last = tiles[0], tiles[-1]
     blocks.hover(position={"x": last["x"] + 5, "y": last["y"] + 5})
-    stage.wait_for_function(f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {last['i'] + 1} of')")
+    stage.wait_for_function(
+        f"document.querySelector('.rks-copy .rks-title').textContent.startsWith('Copy {last['i'] + 1} of')"
+    )
     blocks.click(position={"x": first["x"] + 5, "y": first["y"] + 5})
     stage.mouse.move(5, 5)
     stage.wait_for_function(
-        f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {first['i'] + 1} of')"
+        f"document.querySelector('.rks-copy .rks-title').textContent.startsWith('Copy {first['i'] + 1} of')"
     )
     blocks.focus()
     stage.keyboard.press("ArrowRight")
     stage.wait_for_function(
-        f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {tiles[1]['i'] + 1} of')"
+        f"document.querySelector('.rks-copy .rks-title').textContent.startsWith('Copy {tiles[1]['i'] + 1} of')"
     )
     written(stage, f"copy={tiles[1]['i'] + 1}")
     assert "Sample" in stage.locator(".rks-live").inner_text()
@@ -268,7 +270,9 @@ def test_a_tapped_copy_answers_within_a_phone(server, browser):
     blocks.scroll_into_view_if_needed()
     tile = page.evaluate(f"{STAGE}.frame.blocks.tiles.at(-1)")
     blocks.tap(position={"x": tile["x"] + 8, "y": tile["y"] + 8})
-    page.wait_for_function(f"document.querySelector('.rks-copy h3').textContent.startsWith('Copy {tile['i'] + 1} of')")
+    page.wait_for_function(
+        f"document.querySelector('.rks-copy .rks-title').textContent.startsWith('Copy {tile['i'] + 1} of')"
+    )
     box = page.locator(".rks-one .rks-rows").bounding_box()
     assert box["y"] >= 0 and box["y"] + box["height"] <= 845
     context.close()

@@ -83,7 +83,7 @@ def test_forget_unlearn_and_look_by_mouse(server, visit):
     first = page.locator(".rks").get_attribute("data-sample")
     changed(page, finding, lambda: page.keyboard.press("ArrowRight"))
     assert page.locator(".rks").get_attribute("data-sample") != first
-    caption = ".rks-copy h3"
+    caption = ".rks-copy .rks-title"
     page.locator(".rks-blocks canvas").focus()
     picked = changed(page, caption, lambda: page.keyboard.press("ArrowRight"))
     assert re.match(r"Copy \d+ of 10 at τ = 0.3", picked)

@@ -34,7 +34,7 @@ colour under it, for few copies lie in the cut. ▲ residual, ▼ over-forgotten
 <section class="rks-copy" aria-label="One copy close up"><div class="rks-tabs" role="tablist">
 <button type="button" role="tab" aria-selected="true">Copy</button>
 <button type="button" role="tab" aria-selected="false">Change it yourself</button></div>
-<div class="rks-one"><h3></h3><div class="rks-pictures"></div>
+<div class="rks-one"><p class="rks-title"></p><div class="rks-pictures"></div>
 <div class="rks-rows"></div><p class="rks-key"></p></div><div class="rks-hand" hidden></div></section></div></div></div>
 <div class="rks-live" aria-live="polite"></div>`;
 
@@ -62,7 +62,7 @@ export function build(root) {
     live: part("live"),
     side: {
       root: copy,
-      title: copy.querySelector("h3"),
+      title: part("title"),
       pictures: pictures.map((one) => one.canvas),
       captions: pictures.map((one) => one.caption),
       rows: part("rows"),
@@ -120,6 +120,7 @@ export function panelsOf(stage) {
     const head = made("figcaption", "");
     const canvas = document.createElement("canvas");
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", `What ${look.title} believes around a sample still to come`);
     const panel = { model, canvas, number: made("b", ""), more: made("small", ""), says: made("em", "") };
     const title = made("span", "rks-name", look.title);
     title.prepend(tagOf(look));
