@@ -69,10 +69,12 @@ def _radii(of: Findings) -> str:
 def chance(name: str, value: float) -> str:
     """A p- or q-value in words; what is too small to be told from 0 is said to be so.
 
-    >>> chance("p", 0.0314), chance("q", 0.0)
-    ('p = 0.031', 'q < 0.000001')
+    >>> chance("p", 0.0314), chance("p", 5.2e-5), chance("q", 0.0)
+    ('p = 0.031', 'p = 0.000052', 'q < 0.000001')
     """
-    return f"{name} = {value:.2g}" if value >= 1e-6 else f"{name} < 0.000001"
+    if value < 1e-6:
+        return f"{name} < 0.000001"
+    return f"{name} = {np.format_float_positional(value, precision=2, fractional=False, trim='-')}"
 
 
 def _because(found: Finding, of: Findings) -> str:

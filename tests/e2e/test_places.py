@@ -32,13 +32,14 @@ def test_a_lasso_selects_into_the_forget_set_and_pointing_shows_a_picture(server
             break
     assert found and "class" in page.locator(".rk-card").inner_text()
     page.wait_for_function("document.querySelector('.rk-card img').naturalWidth > 0")
+    legend = page.locator(".rk-mapkey label").filter(has_text="to forget next")
+    assert not legend.locator("input:checked").count(), "no rings before anything was drawn around"
     page.get_by_role("button", name="Lasso").click()
     page.mouse.move(box["x"] + 80, box["y"] + 60)
     page.mouse.down()
     for x, y in ((0.9, 0.15), (0.9, 0.85), (0.12, 0.85)):
         page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
     page.mouse.up()
-    legend = page.locator(".rk-mapkey label").filter(has_text="to forget next")
     legend.wait_for()
     assert legend.locator("input").is_checked(), "what was drawn around has rings"
     settled(page)

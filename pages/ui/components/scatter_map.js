@@ -13,7 +13,7 @@ export class ScatterMap {
     this.root = root;
     this.data = data;
     root.my ||= {
-      on: { retain: true, test: true, forget: true, copies: true, next: true },
+      on: { retain: true, test: true, forget: true, copies: true, next: false },
       by: "layer",
       names: true,
       tool: "move",

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
+from rurk_core.evidence.words import chance
 from ui.session import state
 from ui.session.evidence import case_of
 from ui.session.view import View
@@ -41,7 +42,7 @@ def show_peers(view: View) -> None:
     own, expected = (f"{100 * share:.1f}%" for share in (found.recognised[place], found.expected[place]))
     st.markdown(
         f"**Weaker evidence.** {own} of the copies are recognised; of {found.peers[place]} held-out samples of this "
-        f"class, as hard as this one, {expected} on average (rank p = {above:.2g}). {WORDS[found.verdict[place]]}"
+        f"class, as hard as this one, {expected} on average ({chance("rank p", above)}). {WORDS[found.verdict[place]]}"
     )
 
 
