@@ -11,6 +11,29 @@ from typing import Any
 from .errors import Cancelled
 
 Progress = Callable[[dict[str, Any]], None]
+QUIET = 0.2
+"""Seconds between two events of one stage that are told on: nobody reads faster."""
+
+
+def quietly(tell: Progress) -> Progress:
+    """``tell`` a few times a second at most, but of every note and of every new stage."""
+    told, stage = float("-inf"), None
+
+    def progress(event: dict[str, Any]) -> None:
+        nonlocal told, stage
+        now = time.monotonic()
+        if "note" in event or event.get("stage") != stage or now - told >= QUIET:
+            told, stage = now, event.get("stage")
+            tell(event)
+
+    return progress
+
+
+def duration(seconds: float) -> str:
+    """12.3 → "12 s", 150 → "2.5 min"."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.1f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 @dataclass

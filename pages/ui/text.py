@@ -1,4 +1,4 @@
-"""Words for people: text as Markdown and HTML show it, shares, times."""
+"""Words for people: text as Markdown and HTML show it, shares."""
 
 from __future__ import annotations
 
@@ -21,17 +21,6 @@ def escape(text: Any) -> str:
 def percent(share: float) -> str:
     """0.9861 → "98.6%"."""
     return f"{100 * share:.1f}%"
-
-
-def duration(seconds: float) -> str:
-    """12.3 → "12 s", 150 → "2.5 min"."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.1f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
 
 
 def distinct(words: Sequence[str], more: Sequence[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from . import Command
-from .output import console, live, print_json, where
+from .output import answer, live, where
 from .run import print_result
 
 
@@ -73,8 +73,4 @@ def audited(options: argparse.Namespace, store: str, *, title: str = "") -> int:
             device=options.device,
             progress=progress,
         )
-    if options.json:
-        print_json(result)
-    else:
-        print_result(result, console())
-    return 0
+    return answer(options, result, print_result)

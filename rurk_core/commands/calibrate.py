@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from . import Command
-from .output import Console, Table, console, live, print_json, where
-from .run import checked_spec, spec_flags, spec_values
+from .output import Console, Table, answer, live, table, where
+from .run import checked_spec, experiment_flags, spec_values
 
 if TYPE_CHECKING:
     from ..evidence.case import Case
@@ -19,8 +19,7 @@ def register(command: Command) -> None:
     calibrate = command(
         "calibrate", _calibrate, "Hand in re-trained models and the Original as 'unlearned': false alarms and power."
     )
-    spec_flags(calibrate)
-    calibrate.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
+    experiment_flags(calibrate, without=("title",))
     calibrate.add_argument("--rate", type=float, default=0.05, help="false-discovery rate of the lists (default: 0.05)")
     calibrate.add_argument(
         "--controls",
@@ -39,7 +38,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     from ..store.store import Store
 
     # nothing is unlearned here: the cheapest method stands in where none is named
-    values = {"references": 8, "methods": "gd:epochs=0", "relearn": 0} | spec_values(options, "seed")
+    values = {"references": 8, "methods": "gd:epochs=0", "relearn": 0} | spec_values(options)
     spec, store = checked_spec(options, values), Store(options.store)
     check_calibration(spec.references, options.rate)
     if options.controls < 0:
@@ -52,12 +51,7 @@ def _calibrate(options: argparse.Namespace) -> int:
     for attack, case in opened.items():
         found[attack] = calibrate(case, controls=controls(case) if controls else None, rate=options.rate)
     document = {"run": result["key"], "dataset": result["dataset"]["name"], "seed": result["seed"], "attacks": found}
-    if options.json:
-        print_json(document)
-    else:
-        for attack, calibration in found.items():
-            print_calibration(attack, calibration, console())
-    return 0
+    return answer(options, document, print_calibrations)
 
 
 def _controls(options: argparse.Namespace, case: Case) -> Callable[[Case], dict[str, Case]]:
@@ -67,7 +61,7 @@ def _controls(options: argparse.Namespace, case: Case) -> Callable[[Case], dict[
     from ..evidence.controls import cases_of, train_controls
 
     device, data = find_device(options.device), load_dataset(case.result["spec"]["dataset"], options.data)
-    say = (lambda name: None) if options.json else (lambda name: console().print(f"Training {name}", highlight=False))
+    say = (lambda name: None) if options.json else (lambda name: print("Training", name))
     trained = train_controls(case, data, options.controls, device, say)
     return lambda of: cases_of(of, data, trained, device)
 
@@ -83,31 +77,33 @@ COLUMNS = {
 }
 
 
-def print_calibration(attack: str, calibration: dict[str, Any], out: Console) -> None:
+def print_calibrations(document: dict[str, Any], out: Console) -> None:
+    for attack, calibration in document["attacks"].items():
+        out.print(calibration_table(attack, calibration))
+
+
+def calibration_table(attack: str, calibration: dict[str, Any]) -> Table:
     """What every handed-in model was called."""
-    rate = calibration["rate"]
-    table = Table(
-        title=f"{attack}: models handed in as 'unlearned', each judged against the re-trained models left",
-        title_justify="left",
+    rate, findings = calibration["rate"], list(calibration["null"]["findings"])
+    found = table(
+        f"{attack}: models handed in as 'unlearned', each judged against the re-trained models left",
+        ("handed in", *COLUMNS.values(), *(name.replace("_", " ") for name in findings)),
+        left=("handed in",),
         caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
         "that side at all "
         f"(false-discovery rate {rate:.0%}). set: of models whose set has p ≤ .05. remembered: samples found residual "
         "of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
-        caption_justify="left",
     )
-    findings = list(calibration["null"]["findings"])
-    for name in ("handed in", *COLUMNS.values(), *(name.replace("_", " ") for name in findings)):
-        table.add_column(name, justify="left" if name == "handed in" else "right")
 
     def add(name: str, row: dict[str, Any]) -> None:
-        table.add_row(
+        found.add_row(
             name, *[f"{row[key]:.1%}" for key in COLUMNS], *[f"{row['findings'][each]:.1%}" for each in findings]
         )
 
     for row in calibration["models"]:
         add(row["model"], row)
-    table.add_section()
+    found.add_section()
     add("re-trained, mean", calibration["null"])
     for kind, row in calibration["controls"].items():
         add(f"{kind}, mean", row)
-    out.print(table)
+    return found

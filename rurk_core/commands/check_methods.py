@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from ..errors import RurkError
 from . import Command
-from .output import Table, console, print_json
+from .output import Console, answer, table
 
 
 def register(command: Command) -> None:
@@ -18,33 +19,29 @@ def register(command: Command) -> None:
 
 def _check(options: argparse.Namespace) -> int:
     from ..unlearning import METHODS, find_method
-    from ..unlearning.conformance import CHECKS, conform, small_setting
+    from ..unlearning.conformance import conform, small_setting
     from ..unlearning.own import PROBLEMS
 
     own = [method for method in METHODS.values() if method.origin]
     methods = [find_method(name) for name in options.methods] or own or list(METHODS.values())
     setting = small_setting()
-    found = {method.key: conform(method, setting) for method in methods}
-    if options.json:
-        print_json(
-            [
-                {"name": method.key, "file": method.origin or None, "passed": not found[method.key]}
-                | {"problems": found[method.key]}
-                for method in methods
-            ]
-        )
-    else:
-        table = Table(title="Conformance of unlearning methods", title_justify="left")
-        for name in ("method", *CHECKS):
-            table.add_column(name)
-        for key, problems in found.items():
-            table.add_row(key, *["fails" if name in problems else "ok" for name in CHECKS])
-        console().print(table)
-        for key, problems in found.items():
-            for name, text in problems.items():
-                console().print(f"{key}, {name}: {text}", highlight=False)
-    failed = [key for key, problems in found.items() if problems]
-    if failed or PROBLEMS:
-        names = ", ".join([*failed, *PROBLEMS])
-        raise RurkError(f"Not every method conforms: {names}.")
+    rows: list[dict[str, Any]] = []
+    for method in methods:
+        problems = conform(method, setting)
+        rows.append({"name": method.key, "file": method.origin or None, "passed": not problems, "problems": problems})
+    answer(options, rows, _print)
+    if failed := [row["name"] for row in rows if not row["passed"]] + list(PROBLEMS):
+        raise RurkError(f"Not every method conforms: {', '.join(failed)}.")
     return 0
+
+
+def _print(rows: list[dict[str, Any]], out: Console) -> None:
+    from ..unlearning.conformance import CHECKS
+
+    found = table("Conformance of unlearning methods", ("method", *CHECKS))
+    for row in rows:
+        found.add_row(row["name"], *["fails" if name in row["problems"] else "ok" for name in CHECKS])
+    out.print(found)
+    for row in rows:
+        for name, text in row["problems"].items():
+            out.print(f"{row['name']}, {name}: {text}")

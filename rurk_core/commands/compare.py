@@ -8,15 +8,15 @@ from typing import Any
 
 from ..errors import UsageError
 from . import Command
-from .output import Console, Table, console, live, print_json, where
-from .run import checked_spec, spec_flags, spec_values
+from .output import Console, answer, live, table, where
+from .run import checked_spec, experiment_flags, spec_values
 
 DEFAULT_SEEDS = "131,42,7"
 
 
 def register(command: Command) -> None:
     compare = command("compare", _compare, "Run methods with several seeds and compare them to Re-train.")
-    spec_flags(compare)
+    experiment_flags(compare, without=("seed", "title"))
     compare.add_argument(
         "--seeds", default=DEFAULT_SEEDS, help=f"of training and of unlearning (default: {DEFAULT_SEEDS}, the paper's)"
     )
@@ -44,15 +44,10 @@ def _compare(options: argparse.Namespace) -> int:
                 run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
             )
     comparison = compare(results)
-    if options.json:
-        print_json(comparison)
-    elif options.csv:
-        print(to_csv(flat(comparison)), end="")
-    elif options.latex:
-        print(to_latex(comparison), end="")
-    else:
-        print_comparison(comparison, console())
-    return 0
+    if options.csv or options.latex:
+        print(to_csv(flat(comparison)) if options.csv else to_latex(comparison), end="")
+        return 0
+    return answer(options, comparison, print_comparison)
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -93,20 +88,17 @@ def print_comparison(comparison: dict[str, Any], out: Console) -> None:
     shown = [key for key in COLUMNS if any(row["cells"][key] for row in rows)]
     marks = {key: ranks(rows, key) for key in shown}
     seeds = ", ".join(map(str, comparison["seeds"]))
-    table = Table(
-        title=f"{data_words(data['name'])}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
-        title_justify="left",
+    heads = [f"{COLUMNS[key].title} ({COLUMNS[key].unit})" for key in shown]
+    found = table(
+        f"{data_words(data['name'])}, {len(comparison['forget']['indices'])} to forget; seeds {seeds}",
+        ("method", "settings", *heads),
+        left=("method", "settings"),
         caption="The target is Re-train. In brackets: the distance to it, ≈ where one more re-training lies as near in "
         "95% of all cases. * nearest, ! furthest.",
-        caption_justify="left",
     )
-    table.add_column("method")
-    table.add_column("settings")
-    for key in shown:
-        table.add_column(f"{COLUMNS[key].title} ({COLUMNS[key].unit})", justify="right")
     for row in rows:
         if row["failed"] and not any(row["cells"].values()):
-            table.add_row(row["title"], row["settings"], "failed", *[""] * (len(shown) - 1))
+            found.add_row(row["title"], row["settings"], "failed", *[""] * (len(shown) - 1))
             continue
         cells = []
         for key in shown:
@@ -114,8 +106,8 @@ def print_comparison(comparison: dict[str, Any], out: Console) -> None:
             mark = {"best": "* ", "worst": "! "}.get(marks[key].get(row["name"], ""), "")
             gap = gap_text(key, cell)
             cells.append(f"{mark}{cell_text(key, cell)}" + (f"\n({gap})" if gap else "") if cell else "–")
-        table.add_row(row["title"], row["settings"], *cells, end_section=row["name"] == RETRAIN)
-    out.print(table)
+        found.add_row(row["title"], row["settings"], *cells, end_section=row["name"] == RETRAIN)
+    out.print(found)
     for row in rows:
         for seed, why in row["failed"].items():
             out.print(f"{row['title']}, seed {seed}: {why}")

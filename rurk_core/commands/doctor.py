@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import RurkError
 from . import Command
-from .output import Table, Text, console, print_json, where
+from .output import Console, Table, Text, answer, where
 
 LITTLE_SPACE = 5 * 10**9
 """Bytes below which a disk is called nearly full: a ResNet-50 experiment with ten models takes 1 GB."""
@@ -29,17 +29,18 @@ def _doctor(options: argparse.Namespace) -> int:
         for check in (_versions, _devices, _data, _store)
         for what, found, advice in check(options)
     ]
-    if options.json:
-        print_json(rows)
-    else:
-        table = Table(show_header=False, box=None)
-        for row in rows:
-            mark = Text("✗", "red") if row["advice"] else Text("✓", "green")
-            table.add_row(mark, row["what"], row["found"])
-            if row["advice"]:
-                table.add_row("", "", f"→ {row['advice']}")
-        console().print(table, highlight=False)
+    answer(options, rows, _print)
     return 1 if any(row["advice"] for row in rows) else 0
+
+
+def _print(rows: list[dict[str, Any]], out: Console) -> None:
+    table = Table(show_header=False, box=None)
+    for row in rows:
+        mark = Text("✗", "red") if row["advice"] else Text("✓", "green")
+        table.add_row(mark, row["what"], row["found"])
+        if row["advice"]:
+            table.add_row("", "", f"→ {row['advice']}")
+    out.print(table)
 
 
 Check = Iterator[tuple[str, str, str]]

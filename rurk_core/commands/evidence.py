@@ -6,10 +6,12 @@ import argparse
 from dataclasses import asdict
 from typing import Any
 
-from .. import bundled_stores
 from ..errors import UsageError
 from . import Command
-from .output import Console, Table, console, live, print_json, where
+from .output import Console, Table, answer, live, named_run, table, where
+
+SHOWN = 12
+"""Samples in the table of a model; JSON has all."""
 
 
 def register(command: Command) -> None:
@@ -32,16 +34,13 @@ def _evidence(options: argparse.Namespace) -> int:
     from ..device import find_devices
     from ..evidence.case import open_case
     from ..progress import Tracker
-    from ..report.document import latest_run
     from ..report.looks import looks_of
     from ..run.result import load_result
     from ..run.stored import role_of
-    from ..store.store import Store
 
     if options.retained < 0:
         raise UsageError("'--retained' must be a whole number of at least 0.")
-    store = Store(options.store, bundled=bundled_stores())
-    key = latest_run(store) if options.run == "latest" else options.run
+    store, key = named_run(options)
     result = load_result(store, key)
     names = [row["name"] for row in result["models"] if row.get("key")]
     methods = [options.method] if options.method else [name for name in names if role_of(name) != "reference"]
@@ -50,17 +49,17 @@ def _evidence(options: argparse.Namespace) -> int:
     with live(quiet=options.json) as progress:
         tracker = Tracker(progress)
         with tracker.stage("Reading data"):
-            data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), options.data)
+            data = load_dataset(result["spec"]["dataset"], options.data)
         for method in methods:
             case = open_case(store, key, method=method, attack=options.attack)
             document["models"][method] = _of_model(case, data, options, device, tracker)
-    if options.json:
-        print_json(document)
-    else:
+
+    def show(document: dict[str, Any], out: Console) -> None:
         looks = looks_of(result["models"])
         for method, entry in document["models"].items():
-            print_evidence(looks[method].title, entry, console())
-    return 0
+            print_evidence(looks[method].title, entry, out)
+
+    return answer(options, document, show)
 
 
 def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tracker: Any) -> dict[str, Any]:
@@ -102,37 +101,29 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
     return entry
 
 
-def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
+def print_evidence(title: str, entry: dict[str, Any], out: Console) -> None:
     """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
     from ..evidence.null import NEEDED
     from ..evidence.words import retained_words, unreferenced_words
     from ..perturb.copies import ATTACKS
 
     evidence = entry["evidence"]
-    out.print(f"{title} under {ATTACKS[evidence['attack']].title}: {evidence['sentence']}", highlight=False)
+    out.print(f"{title} under {ATTACKS[evidence['attack']].title}: {evidence['sentence']}")
     for one in evidence["settling"]:
-        out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})", highlight=False)
-    table = Table(title="Most beyond a re-training", title_justify="left")
-    for name in (
-        "sample",
-        "copies",
-        "re-trained",
-        "log-odds",
-        "a re-training, 95%",
-        "p",
-        "q",
-        "finding",
-        "this sample",
-    ):
-        table.add_column(name, justify="left" if name in ("finding", "this sample") else "right")
-    for row in evidence["samples"][:shown]:
+        out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})")
+    found = table(
+        "Most beyond a re-training",
+        ("sample", "copies", "re-trained", "log-odds", "a re-training, 95%", "p", "q", "finding", "this sample"),
+        left=("finding", "this sample"),
+    )
+    for row in evidence["samples"][:SHOWN]:
         each = row["references"]
         interval = "" if row.get("low") is None else f"{row['low']:+.1f} to {row['high']:+.1f}"
         numbers = [
             "" if row.get(name) is None or len(each) < NEEDED else form.format(row[name])
             for name, form in (("p_residual", "{:.4f}"), ("q_residual", "{:.3f}"))
         ]
-        table.add_row(
+        found.add_row(
             str(row["sample"]),
             f"{row['recognised'] / row['copies']:.1%}",
             f"{sum(each) / len(each) / row['copies']:.1%}" if each else "",
@@ -142,40 +133,38 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: in
             row["finding"].replace("_", " "),
             (row.get("specific") or "").replace("_", " "),
         )
-    out.print(table)
+    out.print(found)
     if entry.get("membership"):
         out.print(signals_table(entry["membership"]))
     if entry.get("retained"):
-        out.print(retained_words(entry["retained"]), highlight=False)
+        out.print(retained_words(entry["retained"]))
     if entry.get("unreferenced"):
-        out.print(" ".join(unreferenced_words(entry["unreferenced"])), highlight=False)
+        out.print(" ".join(unreferenced_words(entry["unreferenced"])))
     for sentence in entry.get("missing", {}).values():
-        out.print(sentence, highlight=False)
+        out.print(sentence)
     if "key" in entry:
-        out.print(f"Kept as {entry['key']}.", highlight=False)
+        out.print(f"Kept as {entry['key']}.")
 
 
 def signals_table(membership: list[dict[str, Any]]) -> Table:
     """Membership signals side by side, with the models behind each."""
-    table = Table(
-        title="Membership signals: the model against re-trained ones",
-        title_justify="left",
+    found = table(
+        "Membership signals: the model against re-trained ones",
+        ("signal", "in / out", "AUC, 95%", "TPR at 0.1% FPR", "TPR at 1% FPR"),
+        left=("signal",),
         caption="in / out: models that saw the samples, and that never did, behind a rule; –: one rule for all; "
         "copies: mean log-odds of the perturbed copies; an honest re-training's interval holds 0.5 in 95%",
-        caption_justify="left",
     )
-    for name in ("signal", "in / out", "AUC, 95%", "TPR at 0.1% FPR", "TPR at 1% FPR"):
-        table.add_column(name, justify="left" if name == "signal" else "right")
     for signal in membership:
         rates = [
             f"{point['tpr']:.1%}" if point["resolved"] else f"{point['tpr']:.1%} at 0 of {signal['negatives']}"
             for point in signal["tpr"]
         ]
-        table.add_row(
+        found.add_row(
             signal["name"],
             f"{signal['inside']} / {signal['outside']}" if signal["outside"] else "–",
             f"{signal['auc']:.3f}"
             + ("" if signal["low"] is None else f" ({signal['low']:.3f} to {signal['high']:.3f})"),
             *rates,
         )
-    return table
+    return found

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from . import Command
-from .output import print_list
+from .output import answer_list
 
 
 def register(command: Command) -> None:
@@ -20,34 +20,32 @@ def _datasets(options: argparse.Namespace) -> int:
     from ..data import DATASETS
 
     rows = [
-        {
-            "name": key,
-            "title": entry.title,
-            "model": entry.model,
-            "licence": entry.licence,
-            "source": entry.source,
-        }
+        {"name": key, "title": entry.title, "model": entry.model, "licence": entry.licence, "source": entry.source}
         for key, entry in DATASETS.items()
     ]
-    return print_list(options, "Data sets (a path to a Parquet file or an image folder works too)", rows)
+    return answer_list(options, "Data sets (a path to a Parquet file or an image folder works too)", rows)
 
 
 def _models(options: argparse.Namespace) -> int:
     from ..models import MODELS
 
     rows = [
-        {"name": key, "width": found.width or None, "input": "images" if found.images_only else "any"}
-        | {"what": found.summary}
+        {
+            "name": key,
+            "width": found.width or None,
+            "input": "images" if found.images_only else "any",
+            "what": found.summary,
+        }
         for key, found in MODELS.items()
     ]
-    return print_list(options, "Networks", rows)
+    return answer_list(options, "Networks", rows)
 
 
 def _attacks(options: argparse.Namespace) -> int:
     from ..perturb.copies import ATTACKS
 
     rows = [{"name": k, "title": a.title, "τ is": a.ball, "what": a.summary} for k, a in ATTACKS.items()]
-    return print_list(options, "Perturbations", rows)
+    return answer_list(options, "Perturbations", rows)
 
 
 def _methods(options: argparse.Namespace) -> int:
@@ -71,4 +69,4 @@ def _methods(options: argparse.Namespace) -> int:
                 "batch_norm": method.batch_norm,
                 "help": {field.name: field.metadata.get("help", "") for field in method.config.settings()},
             }
-    return print_list(options, "Unlearning methods", rows)
+    return answer_list(options, "Unlearning methods", rows)

@@ -6,10 +6,10 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 try:
     from rich.console import Console
@@ -18,8 +18,12 @@ try:
 except ImportError:  # a GPU node that only computes
     from .plain import Console, Table, Text  # type: ignore[assignment]  # noqa: F401
 
-from .. import default_store
+from .. import bundled_stores, default_store
 from ..errors import UsageError
+from ..progress import duration
+
+if TYPE_CHECKING:
+    from ..store.store import Store
 
 
 def where(parser: argparse.ArgumentParser, *, store: bool = True, data: bool = True, device: bool = True) -> None:
@@ -91,39 +95,41 @@ def live(*, quiet: bool) -> Iterator[Any]:
         yield show
 
 
-def duration(seconds: float) -> str:
-    """12.3 → "12 s", 150 → "2.5 min"."""
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.1f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )
-
-
-def print_list(options: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> int:
+def answer(options: argparse.Namespace, document: Any, show: Callable[[Any, Console], None]) -> int:
+    """``document`` as JSON where that was asked for, else as ``show`` prints it; exit code 0."""
     if options.json:
-        print_json(rows)
-        return 0
-    table = Table(title=title, title_justify="left")
-    for name in rows[0]:
-        table.add_column(name)
-    for row in rows:
-        table.add_row(*[cell(value) for value in row.values()])
-    console().print(table)
+        json.dump(document, sys.stdout, ensure_ascii=False, allow_nan=False)
+        sys.stdout.write("\n")
+    else:
+        # a pipe has no width: keep tables whole there; titles and paths may look like markup and are shown as they are
+        show(document, Console(markup=False, highlight=False, width=None if sys.stdout.isatty() else 160))
     return 0
 
 
-def console() -> Console:
-    # a pipe has no width: keep tables whole there; titles and paths may look like markup and are shown as they are
-    return Console(markup=False) if sys.stdout.isatty() else Console(markup=False, width=160)
+def answer_list(options: argparse.Namespace, title: str, rows: list[dict[str, Any]]) -> int:
+    """Rows of the same names as JSON or as a table."""
+
+    def show(rows: list[dict[str, Any]], out: Console) -> None:
+        found = table(title, rows[0])
+        for row in rows:
+            found.add_row(*["" if value is None else str(value) for value in row.values()])
+        out.print(found)
+
+    return answer(options, rows, show)
 
 
-def cell(value: Any) -> str:
-    return "" if value is None else str(value)
+def table(title: str, columns: Iterable[str], *, left: Collection[str] | None = None, caption: str = "") -> Table:
+    """An empty table; its columns are numbers, but for those named ``left`` (None: all are text)."""
+    found = Table(title=title, title_justify="left", caption=caption, caption_justify="left")
+    for name in columns:
+        found.add_column(name, justify="left" if left is None or name in left else "right")
+    return found
 
 
-def print_json(document: Any) -> None:
-    json.dump(document, sys.stdout, ensure_ascii=False, allow_nan=False)
-    sys.stdout.write("\n")
+def named_run(options: argparse.Namespace) -> tuple[Store, str]:
+    """The store with what came along, and the key of the run that ``options`` names: "latest" is the newest."""
+    from ..report.document import latest_run
+    from ..store.store import Store
+
+    store = Store(options.store, bundled=bundled_stores())
+    return store, latest_run(store) if options.run == "latest" else options.run

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from .. import bundled_stores
 from . import Command
-from .output import console, print_json, where, writable
+from .output import Console, answer, named_run, where, writable
 
 
 def register(command: Command) -> None:
@@ -20,23 +20,20 @@ def register(command: Command) -> None:
 
 def _report(options: argparse.Namespace) -> int:
     from ..perturb.copies import ATTACKS
-    from ..report.document import latest_run, make_report, write_report
+    from ..report.document import make_report, write_report
     from ..report.looks import looks_of
     from ..run.result import load_result
-    from ..store.store import Store
 
     writable(options.out / "report.html")
-    store = Store(options.store, bundled=bundled_stores())
-    run = latest_run(store) if options.run == "latest" else options.run
+    store, run = named_run(options)
     report = make_report(store, run, sample=options.sample, root=options.data)
     paths = write_report(report, options.out)
-    if options.json:
-        print_json(report.document)
-    else:
+
+    def show(document: dict[str, Any], out: Console) -> None:
         looks = looks_of(load_result(store, run)["models"])
-        for answer in report.document["answers"]:
-            of = f"{looks[answer['method']].title}, {ATTACKS[answer['attack']].title}"
-            console().print(f"{of}: {answer['sentence']}")
+        for said in document["answers"]:
+            out.print(f"{looks[said['method']].title}, {ATTACKS[said['attack']].title}: {said['sentence']}")
         for path in paths:
-            console().print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)", highlight=False)
-    return 0
+            out.print(f"{path} ({path.stat().st_size / 1e3:,.0f} kB)")
+
+    return answer(options, report.document, show)

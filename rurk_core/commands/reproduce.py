@@ -6,9 +6,10 @@ import argparse
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from ..progress import duration
 from . import Command
 from .compare import across_runs, parse_seeds
-from .output import Console, Table, console, duration, live, print_json, where
+from .output import Console, answer, live, table, where
 from .run import planned, print_plan
 
 if TYPE_CHECKING:
@@ -52,11 +53,7 @@ def _reproduce(options: argparse.Namespace) -> int:
             device=options.device,
             progress=lambda at, of: across_runs(show, at, of),
         )
-    if options.json:
-        print_json(found)
-    else:
-        print_reproduction(found, console())
-    return 0
+    return answer(options, found, print_reproduction)
 
 
 def _plan(options: argparse.Namespace, store: Store) -> int:
@@ -75,20 +72,20 @@ def _plan(options: argparse.Namespace, store: Store) -> int:
         "seconds": sum(run["seconds"] for run in runs),
         "differences": differences(options.target, specs, options.scale),
     }
-    if options.json:
-        print_json(found)
-        return 0
-    out = console()
-    out.print(f"{found['target']}: {found['title']}", highlight=False)
+    return answer(options, found, print_planned)
+
+
+def print_planned(found: dict[str, Any], out: Console) -> None:
+    """What would be run, how long it takes and what differs."""
+    out.print(f"{found['target']}: {found['title']}")
     settings = ", ".join(f"{method['label']} ({method['preset']})" for method in found["methods"])
-    out.print(f"Methods and their settings: {settings}.", highlight=False)
-    for spec, run in zip(specs, runs, strict=True):
-        out.print(f"Seed {spec.seed}:", highlight=False)
+    out.print(f"Methods and their settings: {settings}.")
+    for seed, run in zip(found["seeds"], found["runs"], strict=True):
+        out.print(f"Seed {seed}:")
         print_plan(run, out)
-    out.print(f"About {duration(found['seconds'])} in all. What differs from the paper's set-up:", highlight=False)
+    out.print(f"About {duration(found['seconds'])} in all. What differs from the paper's set-up:")
     for sentence in found["differences"]:
-        out.print(f"  - {sentence}", highlight=False)
-    return 0
+        out.print(f"  - {sentence}")
 
 
 def print_reproduction(found: dict[str, Any], out: Console) -> None:
@@ -99,7 +96,6 @@ def print_reproduction(found: dict[str, Any], out: Console) -> None:
     out.print(
         f"{found['target']}: {found['title']} ({found['dataset']}, {found['scale']}, seeds {seeds}, "
         f"{duration(found['seconds'])})",
-        highlight=False,
     )
     for attack in dict.fromkeys(line["attack"] for line in found["lines"] if "attack" in line) or [""]:
         of_it = [line for line in found["lines"] if "failed" in line or line.get("attack", "") == attack]
@@ -113,26 +109,22 @@ def print_reproduction(found: dict[str, Any], out: Console) -> None:
             out.print(
                 f"The paper: {model} {claim['says']}. Here: {at['verdict']}; so at {at['holds']} and surely not so at "
                 f"{at['fails']} of {at['of']} radii{said}.",
-                highlight=False,
             )
-    out.print(f"The paper's numbers: {found['source']}", highlight=False)
+    out.print(f"The paper's numbers: {found['source']}")
     out.print("What differs from the paper's set-up:")
     for sentence in found["differences"]:
-        out.print(f"  - {sentence}", highlight=False)
+        out.print(f"  - {sentence}")
 
 
 def _print_lines(lines: list[dict[str, Any]], title: str, out: Console) -> None:
-    table = Table(
-        title=title,
-        title_justify="left",
+    columns = list(dict.fromkeys(_column(line) for line in lines if "failed" not in line))
+    found = table(
+        title,
+        ("model", *columns),
+        left=("model",),
         caption="ours ± deviation over seeds, below it / the paper's where it is reported here (difference); = a mean "
         "over three other seeds of ours would lie as near in 95% of all cases",
-        caption_justify="left",
     )
-    columns = list(dict.fromkeys(_column(line) for line in lines if "failed" not in line))
-    table.add_column("model")
-    for name in columns:
-        table.add_column(name, justify="right")
     for model, own in groupby(lines, key=lambda line: line["title"]):
         cells = {}
         for line in own:
@@ -140,11 +132,11 @@ def _print_lines(lines: list[dict[str, Any]], title: str, out: Console) -> None:
                 cells[columns[0] if columns else ""] = "failed"
             else:
                 cells[_column(line)] = _cell(line)
-        table.add_row(model, *[cells.get(name, "") for name in columns])
-    out.print(table)
+        found.add_row(model, *[cells.get(name, "") for name in columns])
+    out.print(found)
     doubts = [f"{line['title']}: {line['doubt']}" for line in lines if line.get("doubt")]
     if doubts:
-        out.print(f"* Avg. Gap of the paper, not from its cells. {'; '.join(doubts)}.", highlight=False)
+        out.print(f"* Avg. Gap of the paper, not from its cells. {'; '.join(doubts)}.")
 
 
 def _column(line: dict[str, Any]) -> str:

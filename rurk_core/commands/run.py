@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..progress import duration
 from . import Command
-from .output import Console, Table, console, duration, live, print_json, read_json, where
+from .output import Console, answer, live, read_json, table, where
 
 if TYPE_CHECKING:
     from ..report.looks import Look
@@ -23,74 +25,68 @@ TRAINING = (
 """What TrainConfig has, written out: help is printed without loading torch."""
 
 
+SPEC = {
+    "dataset": "a name from 'rurk datasets', or a path (default: digits)",
+    "forget": "class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, hardest:50, easiest:50, file:F.json",
+    "model": "a name from 'rurk models', width after a colon: resnet9:32",
+    "methods": "with commas: gd,rurk@digits:tau=0.1:v=2; or all",
+    "references": "K, how many Re-trains (default: 8); findings need 3",
+    "members": "M, further Originals: they tell memory of a very sample (default: 0)",
+    "attacks": "with commas: gaussian,fgsm,pgd (default: gaussian)",
+    "taus": "radii, from:to:how many or with commas: 0:0.3:11",
+    "draws": "copies of a sample at each radius (default: 20)",
+    "recipe": "how models are trained: quick, paper or fast (default: quick)",
+    "relearn": "epochs after which re-learn time gives up, 0 = not measured (default: 30)",
+    "seed": "seeds of everything are derived from it (default: 7)",
+    "title": "a name for people",
+}
+"""What :func:`~rurk_core.run.spec.make_spec` takes as text, and what the flag for it says."""
+FLAGS = {"attacks": "attack", "taus": "tau"}
+"""Flags that are called otherwise."""
+
+
 def register(command: Command) -> None:
     run = command("run", _run, "Train, unlearn, perturb and measure residual knowledge.")
-    spec_flags(run)
+    experiment_flags(run)
     run.add_argument("--plan", action="store_true", help="only say what would be done: passes, memory, time, growth")
-    run.add_argument("--seed", help="seeds of everything are derived from it (default: 7)")
-    run.add_argument("--title", help="a name for people")
     where(run)
 
 
-def spec_flags(parser: argparse.ArgumentParser) -> None:
-    """The flags that describe an experiment, but for its seed; :func:`spec_values` reads them."""
-    add = parser.add_argument
-    add("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
-    add("--dataset", help="a name from 'rurk datasets', or a path (default: digits)")
-    add(
-        "--forget", help="class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, hardest:50, easiest:50, file:F.json"
+def experiment_flags(parser: argparse.ArgumentParser, *, without: Collection[str] = ()) -> None:
+    """The flags that describe an experiment, but for those of :data:`SPEC` in ``without``; see :func:`spec_values`."""
+    parser.add_argument("--spec", type=Path, help="read the experiment from this JSON file; other flags override it")
+    spec_flags(parser, [name for name in SPEC if name not in without])
+    parser.add_argument(
+        "--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)"
     )
-    add("--model", help="a name from 'rurk models', width after a colon: resnet9:32")
-    add("--methods", help="with commas: gd,rurk@digits:tau=0.1:v=2; or all")
-    add("--references", help="K, how many Re-trains (default: 8); findings need 3")
-    add("--members", help="M, further Originals: they tell memory of a very sample (default: 0)")
-    add("--attack", dest="attacks", help="with commas: gaussian,fgsm,pgd (default: gaussian)")
-    add("--tau", dest="taus", help="radii, from:to:how many or with commas: 0:0.3:11")
-    add("--draws", help="copies of a sample at each radius (default: 20)")
-    add("--recipe", help="how models are trained: quick, paper or fast (default: quick)")
-    add("--train", action="append", metavar="NAME=VALUE", help=f"a training setting, may be repeated: {TRAINING}")
-    add(
-        "--pretrain",
-        action="append",
-        metavar="NAME=VALUE",
-        help="one of pre-training, by the same names; epochs=0 leaves it out",
-    )
-    add("--relearn", help="epochs after which re-learn time gives up, 0 = not measured (default: 30)")
-    add("--engine", default="embedded", help="embedded, torchrun, or ray: a cluster (ray:cpus=2,gpus=0.25)")
 
 
-_SPEC_FLAGS = (
-    "dataset",
-    "forget",
-    "model",
-    "methods",
-    "references",
-    "members",
-    "attacks",
-    "taus",
-    "draws",
-    "recipe",
-    "relearn",
-)
+def spec_flags(parser: argparse.ArgumentParser, names: Iterable[str], **help: str) -> None:
+    """Flags for ``names`` of :data:`SPEC` and for training settings; ``help``: what some say instead."""
+    for name in names:
+        parser.add_argument(f"--{FLAGS.get(name, name)}", dest=name, help=help.get(name, SPEC[name]))
+    for name, words in (
+        ("train", f"a training setting, may be repeated: {TRAINING}"),
+        ("pretrain", "one of pre-training, by the same names; epochs=0 leaves it out"),
+    ):
+        parser.add_argument(f"--{name}", action="append", metavar="NAME=VALUE", help=words)
 
 
-def spec_values(options: argparse.Namespace, *more: str) -> dict[str, Any]:
-    """What the flags say, for :func:`~rurk_core.run.spec.make_spec`; ``more`` names flags of the command itself.
+def spec_values(options: argparse.Namespace) -> dict[str, Any]:
+    """What the flags say, for :func:`~rurk_core.run.spec.make_spec`.
 
     Raises:
         UsageError: the file of ``--spec`` is no experiment.
     """
     values: dict[str, Any] = {}
-    if options.spec:
+    if getattr(options, "spec", None):
         values = read_json(options.spec)
         if not isinstance(values, dict):
             raise UsageError(f"The file {options.spec} must hold a JSON object with an experiment in it.")
-    for name in (*_SPEC_FLAGS, *more):
-        if getattr(options, name) is not None:
-            values[name] = getattr(options, name)
+    values |= {name: value for name in SPEC if (value := getattr(options, name, None)) is not None}
     for name in ("train", "pretrain"):
         if getattr(options, name):
-            values[name] = dict(values.get(name) or {}) | dict(setting_of(text) for text in getattr(options, name))
+            values[name] = dict(values.get(name) or {}) | dict(map(_setting, getattr(options, name)))
     return values
 
 
@@ -115,29 +111,18 @@ def _run(options: argparse.Namespace) -> int:
 
         if follows():
             return follow()
-    spec = checked_spec(options, spec_values(options, "seed", "title"))
+    spec = checked_spec(options, spec_values(options))
     store = Store(options.store)
     if options.plan:
-        found = planned(options, spec, store)
-        if options.json:
-            print_json(found)
-        else:
-            print_plan(found, console())
-        return 0
+        return answer(options, planned(options, spec, store), print_plan)
     with live(quiet=options.json) as progress:
         result = run(spec, store, root=options.data, device=options.device, engine=options.engine, progress=progress)
-    if options.json:
-        print_json(result)
-    else:
-        print_result(result, console())
-    return 0
+    return answer(options, result, print_result)
 
 
 def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, Any]:
     """:func:`~rurk_core.run.estimate.outline` of a run on the devices of ``options``, and what its speed is from."""
-    import torch
-
-    from ..data import forget_set, load_dataset, needs_losses
+    from ..data import as_large, load_dataset
     from ..device import device_name, find_devices
     from ..evidence.words import power_words
     from ..run.estimate import latest_results, measured_speeds, outline, probed_speeds
@@ -145,9 +130,8 @@ def planned(options: argparse.Namespace, spec: Spec, store: Store) -> dict[str, 
     from ..run.stages import refusals
 
     data, devices = load_dataset(spec.dataset, options.data), find_devices(options.device)
-    losses = torch.zeros(len(data.train_labels)) if needs_losses(spec.forget) else None
-    chosen = forget_set(data, spec.forget, losses=losses)
-    work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=chosen)
+    forget = as_large(data, spec.forget)
+    work = Work(spec, store, data, start_data(spec, options.data), devices[0], root=options.data, forget=forget)
     known = measured_speeds(latest_results(store), spec.model, device_name(devices[0]))
     speeds = known or probed_speeds(spec.model, data.input_shape, len(data.classes), devices[0])
     work.failed |= refusals(work)  # what cannot be run costs nothing
@@ -161,25 +145,28 @@ def print_plan(found: dict[str, Any], out: Console) -> None:
     from ..run.titles import stage_words
 
     for note in found["notes"]:
-        out.print(note, highlight=False, markup=False)
-    table = Table(title=f"What is to be done: about {duration(found['seconds'])}", title_justify="left")
-    for name in ("stage", "entries", "forward passes", "time"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
+        out.print(note)
+    stages = table(
+        f"What is to be done: about {duration(found['seconds'])}",
+        ("stage", "entries", "forward passes", "time"),
+        left=("stage",),
+    )
     for row in found["stages"]:
-        table.add_row(stage_words(row["stage"]), str(row["entries"]), f"{row['passes']:,.0f}", duration(row["seconds"]))
-    out.print(table)
+        cells = (str(row["entries"]), f"{row['passes']:,.0f}", duration(row["seconds"]))
+        stages.add_row(stage_words(row["stage"]), *cells)
+    out.print(stages)
     memory = ", ".join(f"{name} {size / 1e6:,.1f} MB" for name, size in found["bytes"].items())
-    out.print(f"Memory: {memory}.", highlight=False)
+    out.print(f"Memory: {memory}.")
     growth = ", ".join(f"{name} ×{factor:.2f}" for name, factor in found["twice"].items())
-    out.print(f"Work with twice as many: {growth}.", highlight=False)
-    out.print(found["power"], highlight=False)
+    out.print(f"Work with twice as many: {growth}.")
+    out.print(found["power"])
     speeds = [row["passes"] / row["seconds"] for row in found["stages"] if row["seconds"]]
     if speeds:
         each = f"{min(speeds):,.0f} to {max(speeds):,.0f}" if max(speeds) > 1.01 * min(speeds) else f"{speeds[0]:,.0f}"
-        out.print(f"{each} forward passes a second, from {found['speeds_from']}.", highlight=False)
+        out.print(f"{each} forward passes a second, from {found['speeds_from']}.")
 
 
-def setting_of(text: str) -> tuple[str, str]:
+def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
         raise UsageError(f"Write a training setting as name=value, not '{text}'.")
@@ -194,29 +181,27 @@ def print_result(result: dict[str, Any], out: Console) -> None:
 
     data, forget, looks = result["dataset"], result["forget"], looks_of(result["models"])
     for sentence in result.get("audit", {}).get("misfits", {}).values():
-        out.print(f"Warning: {sentence}", style="bold red", highlight=False)
+        out.print(f"Warning: {sentence}", style="bold red")
     out.print(
         f"{data_words(data['name'])}: {data['train']} training and {data['test']} test samples; "
         f"{len(forget['indices'])} to forget ({forget['rule']}); {result['device']}",
-        highlight=False,
-    )
-    table = Table(
-        title="Models (unlearn = 1 − accuracy on the forget set; gap: mean distance to Re-train)",
-        title_justify="left",
     )
     shares = {f"{name}_accuracy": f"{name} %" for name in ("retain", "unlearn", "test")}
     shares |= {"mia_accuracy": "MIA %", "avg_gap": "gap %"}
-    for name in ("model", "settings", *shares.values(), "re-learn", "seconds"):
-        table.add_column(name, justify="left" if name in ("model", "settings") else "right")
+    models = table(
+        "Models (unlearn = 1 − accuracy on the forget set; gap: mean distance to Re-train)",
+        ("model", "settings", *shares.values(), "re-learn", "seconds"),
+        left=("model", "settings"),
+    )
     for row in result["models"]:
         if "failed" in row:
-            table.add_row(looks[row["name"]].title, row.get("preset", ""), "no result")
+            models.add_row(looks[row["name"]].title, row.get("preset", ""), "no result")
             continue
         cells = ["" if row.get(key) is None else f"{100 * row[key]:.2f}" for key in shares]
         again = row.get("relearn")
         epochs = "" if not again else f"> {again['limit']}" if again["epochs"] is None else str(again["epochs"])
-        table.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
-    out.print(table)
+        models.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
+    out.print(models)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
         entries = [entry for entry in result["residual"] if entry["attack"] == attack]
         print_residual(entries, ATTACKS[attack].title, looks, out)
@@ -234,23 +219,18 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
     taus = entries[0]["taus"]
     shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
     picks = [taus.index(row) for row in shown]
-    table = Table(
-        title=f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
-        title_justify="left",
+    found = table(
+        f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
+        ("model", *(f"τ = {row['tau']:g}" for row in shown), "r̂ undef.", "prevalence"),
+        left=("model",),
         caption="r̂ undef.: samples no re-trained model recognises, at the largest τ. Prevalence: share with r̂ > 1, "
         "there, mean over re-trained models; re-trained apart: each against the others.",
-        caption_justify="left",
     )
-    table.add_column("model")
-    for row in shown:
-        table.add_column(f"τ = {row['tau']:g}", justify="right")
-    table.add_column("r̂ undef.", justify="right")
-    table.add_column("prevalence", justify="right")
     for entry in entries:
         cells = [_ratio(entry["taus"][index]) for index in picks]
         last = entry["taus"][-1]
         share = last["prevalence"]
-        table.add_row(
+        found.add_row(
             looks[entry["method"]].title,
             *cells,
             str(last["r_undefined"]),
@@ -259,10 +239,10 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
     low_high = [taus[index]["reference_band"] for index in picks]
     apart = taus[-1]["among_references"]["prevalence"]
     if apart and None not in apart:
-        table.add_section()
+        found.add_section()
         ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
-        table.add_row("re-trained apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
-    out.print(table)
+        found.add_row("re-trained apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
+    out.print(found)
 
 
 def _ratio(row: dict[str, Any]) -> str:

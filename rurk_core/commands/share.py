@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from .. import bundled_stores
 from ..errors import UsageError
 from . import Command
-from .output import console, live, print_json, where, writable
+from .output import answer, live, named_run, where, writable
 
 
 def register(command: Command) -> None:
@@ -26,22 +25,20 @@ def _share(options: argparse.Namespace) -> int:
     from ..data import load_dataset
     from ..data.forget import parse_indices
     from ..progress import Tracker
-    from ..report.document import latest_run
     from ..report.share import scene_for, share
     from ..run.result import load_result
-    from ..store.store import Store
 
     writable(options.out)
     if options.out.is_dir() or not options.out.absolute().parent.is_dir():
         raise UsageError(f"{options.out} is no name for a file in a folder that there is.")
-    store = Store(options.store, bundled=bundled_stores())
-    result = load_result(store, latest_run(store) if options.run == "latest" else options.run)
+    store, run = named_run(options)
+    result = load_result(store, run)
     methods = [entry["method"] for entry in result["residual"]]
     method = options.method or next((name for name in methods if name != "original"), methods[0])
     with live(quiet=options.json) as progress:
         tracker = Tracker(progress)
         with tracker.stage("Reading data"):
-            data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), options.data)
+            data = load_dataset(result["spec"]["dataset"], options.data)
         scene = scene_for(store, result, data, method, options.attack)
         order = [one.sample for one in scene.found.samples] if scene.found else result["forget"]["indices"]
         samples = order[: max(0, options.count)]
@@ -57,8 +54,5 @@ def _share(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{options.out} cannot be written ({error.strerror}); name another file.") from None
     said = {"file": str(options.out), "bytes": options.out.stat().st_size, "samples": samples, "method": method}
-    if options.json:
-        print_json(said)
-    else:
-        console().print(f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} samples)", highlight=False)
-    return 0
+    text = f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} samples)"
+    return answer(options, said, lambda _, out: out.print(text))

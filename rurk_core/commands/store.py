@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import Command
-from .output import console, print_json, print_list, where
+from .output import answer, answer_list, where
 
 SHOWN = 50
 """Entries that a list shows unless asked for all."""
@@ -73,12 +73,11 @@ def _ls(options: argparse.Namespace) -> int:
         | ({"imported": True} if entry.imported else {})
         for entry in store.list(options.kind, newest=newest)
     ]
-    if not rows and not options.json:
-        console().print("The store holds nothing yet." if not options.kind else f"There is no '{options.kind}'.")
-        return 0
+    if not rows:
+        return _say(options, [], f"There is no '{options.kind}'." if options.kind else "The store holds nothing yet.")
     count = store.count(options.kind)
     title = f"{len(rows)} entries" if len(rows) >= count else f"The newest {len(rows)} of {count:,} entries (--all)"
-    return print_list(options, title, rows)
+    return answer_list(options, title, rows)
 
 
 def _rm(options: argparse.Namespace) -> int:
@@ -153,9 +152,5 @@ def _import(options: argparse.Namespace) -> int:
     return _say(options, asdict(found), "\n".join(lines))
 
 
-def _say(options: argparse.Namespace, document: dict[str, Any], text: str) -> int:
-    if options.json:
-        print_json(document)
-    else:
-        console().print(text, highlight=False)
-    return 0
+def _say(options: argparse.Namespace, document: Any, text: str) -> int:
+    return answer(options, document, lambda _, out: out.print(text))

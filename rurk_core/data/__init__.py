@@ -2,7 +2,7 @@
 
 from .dataset import Dataset, Progress, to_pixels
 from .entry import DatasetEntry, data_root, plain_name, split_validation
-from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
+from .forget import ForgetSet, as_large, forget_set, from_file, needs_losses, retain_indices
 from .registry import DATASETS, RECIPES, dataset_entry, find_recipe, load_dataset, with_validation
 from .stream import Images, Streamed, batches, held, joined
 
@@ -15,6 +15,7 @@ __all__ = [
     "Images",
     "Progress",
     "Streamed",
+    "as_large",
     "batches",
     "data_root",
     "dataset_entry",

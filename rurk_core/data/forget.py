@@ -148,6 +148,15 @@ def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
     return checked(dataset, f"file:{path}", [place.get(index, -1) for index in wanted])
 
 
+def as_large(dataset: Dataset, rule: str) -> ForgetSet:
+    """A set as large as the one that ``rule`` chooses, known before anything is trained.
+
+    Raises:
+        UsageError: as in :func:`forget_set`: a rule that cannot be met is refused before long work.
+    """
+    return forget_set(dataset, rule, losses=torch.zeros(len(dataset.train_labels)) if needs_losses(rule) else None)
+
+
 def needs_losses(rule: str) -> bool:
     """Whether the rule can only be answered once the Original is trained."""
     return rule.partition(":")[0] in LOSS_RULES

@@ -88,7 +88,7 @@ def share_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: 
         raise UsageError("The samples of a page must be a list of numbers.")
     result, tracker = load_result(store, asked["run"]), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
-        data = load_dataset(result["spec"].get("dataset", result["dataset"]["name"]), job.get("root"))
+        data = load_dataset(result["spec"]["dataset"], job.get("root"))
     scene = scene_for(store, result, data, asked["method"], asked["attack"])
     with tracker.stage("Asking the models", len(samples)):
         page = share(scene, samples, on_sample=tracker.step).encode()

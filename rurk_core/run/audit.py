@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from ..apart.reading import Reading
-from ..data import dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
+from ..data import as_large, dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
 from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
@@ -131,14 +131,12 @@ def _models_and_forget_set(
     if normalise:
         constants_of(normalise)  # refused before anything is read
     spec, data = work.spec, work.dataset
-    late = needs_losses(spec.forget)
-    # a rule that cannot be met is refused before anything is read
-    chosen = forget_set(data, spec.forget, losses=torch.zeros(len(data.train_labels)) if late else None)
+    chosen = as_large(data, spec.forget)
     with work.tracker.stage("Reading models", 0), Reading() as reading:
         models = [_kept(work, reading, name, path, files[name]["sha256"], normalise) for name, path in paths.items()]
     if any(ATTACKS[attack].uses_model for attack in spec.attacks):
         _need_gradients(work, [stage for stage in models if paths[stage.label].program])
-    if late:
+    if needs_losses(spec.forget):
         first = scores_stage(work, models[0])
         expect(work, [first])
         run_stages(work, [first])

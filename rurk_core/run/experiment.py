@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-import torch
-
-from ..data import Dataset, forget_set, load_dataset, needs_losses
+from ..data import Dataset, as_large, forget_set, load_dataset, needs_losses
 from ..device import device_names, find_devices
 from ..errors import Damaged, RurkError
 from ..progress import Progress, Tracker
@@ -27,8 +25,6 @@ from .spec import Spec, spec_from_dict
 from .stages import refusals
 from .stored import stored_scores, versions
 from .titles import spoken_title
-
-T = TypeVar("T")
 
 
 def run(
@@ -70,9 +66,8 @@ def run(
     started = time.perf_counter()
     work = Work(spec, store, dataset, start_data(spec, root), devices[0], tracker, root, devices=devices)
     about = {method.label: method.about() for method in spec.methods}
-    (gathered, entries), mended = _mended(work, lambda: _measured(work, run_stages, about))
+    gathered, mended = _mended(work, lambda: _measured(work, run_stages, about))
     result = gathered | {
-        "entries": entries,
         "notes": [*gathered_notes(work), *mended],
         "key": key,
         "spec": spec.to_dict(),
@@ -123,10 +118,10 @@ def _stored(store: Store, key: str) -> dict[str, Any] | None:
         return None
 
 
-def _measured(work: Work, run_stages: Engine, about: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The result document, and the keys of all it rests on."""
+def _measured(work: Work, run_stages: Engine, about: dict[str, Any]) -> dict[str, Any]:
+    """What stages have to say; ``entries`` are the keys of all that it rests on."""
     stages = finish_stages(work, run_stages)
-    return gather(work, stages, about) | {"took": _took(work, stages)}, [stage.key for stage in stages]
+    return gather(work, stages, about) | {"took": _took(work, stages), "entries": [stage.key for stage in stages]}
 
 
 def _took(work: Work, stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
@@ -141,7 +136,7 @@ def _took(work: Work, stages: Sequence[Stage]) -> dict[str, dict[str, float]]:
     return found
 
 
-def _mended(work: Work, attempt: Callable[[], T]) -> tuple[T, list[str]]:
+def _mended(work: Work, attempt: Callable[[], dict[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     """``attempt`` until it meets no damaged entry; each is removed, so that its stage is run anew, and noted."""
     notes: dict[str, str] = {}
     while True:
@@ -162,12 +157,10 @@ def finish_stages(work: Work, run_stages: Engine) -> list[Stage]:
     tables of verdicts then name the models that are left.
     """
     rule, dataset = work.spec.forget, work.dataset
-    late = needs_losses(rule)
-    # a rule that cannot be met is refused before anything is trained; what it costs is known too
-    work.forget = forget_set(dataset, rule, losses=torch.zeros(len(dataset.train_labels)) if late else None)
+    work.forget = as_large(dataset, rule)
     work.failed |= refusals(work)
     expect(work, plan(work))
-    if late:
+    if needs_losses(rule):
         work.forget = None
         stages = _checked_plan(work)
         run_stages(work, stages)

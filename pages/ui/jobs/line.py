@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from rurk_core.jobs.control import JobStatus, holding, list_jobs
+from rurk_core.progress import duration
 from rurk_core.run.spec import Spec
 from rurk_core.run.titles import spoken_title
 from rurk_core.store.names import canonical_json
 from ui.session import state
-from ui.text import duration
 
 KNOWN = 0.1
 """Share of the work after which what is left can be told from what is done."""

@@ -7,11 +7,12 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
+from rurk_core.progress import duration
 from rurk_core.store.index import Entry
 from ui.figures.look import looks_of
 from ui.glossary import term
 from ui.session import state
-from ui.text import duration, escape, percent, plain
+from ui.text import escape, percent, plain
 
 
 def finished_runs() -> None:

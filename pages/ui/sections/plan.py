@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from rurk_core.data import Dataset, ForgetSet, dataset_entry
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.progress import duration
 from rurk_core.run.plan import Stage, Work, expected_seconds
 from rurk_core.run.spec import Spec
 from ui.glossary import term
 from ui.jobs.line import ahead, over_words, same_under_way, title_of
 from ui.jobs.runs import speeds_here
 from ui.session import state
-from ui.text import duration, escape
+from ui.text import escape
 
 TRIAL = 2.0
 """By how much a time may be wrong that only a short trial of the network tells."""

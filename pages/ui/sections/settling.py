@@ -12,13 +12,14 @@ from rurk_core.evidence.findings import Findings, Settling
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.settles import POWER
 from rurk_core.evidence.words import drawn_words, power_words, settling_words
+from rurk_core.progress import duration
 from rurk_core.run.spec import MAX_DRAWS, MAX_REFERENCES, Spec, make_spec
 from rurk_core.run.titles import data_words
 from ui.jobs.line import ahead, over_words, same_under_way
 from ui.jobs.runs import speeds_here, speeds_known, start
 from ui.sections.plan import missing, seconds_of, spoken
 from ui.session import state
-from ui.text import duration, plain
+from ui.text import plain
 
 LABELS = {
     "references": ("Train {more} more re-trained model", "re-trained models"),

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
+from rurk_core.progress import duration
 from rurk_core.run.auto import TRIALS, with_auto
 from rurk_core.run.spec import make_spec
 from rurk_core.run.standing import OVER, stands_apart
@@ -15,7 +16,7 @@ from ui.figures.look import Look
 from ui.jobs.runs import start
 from ui.jobs.tune import tunable
 from ui.session import state
-from ui.text import duration, plain
+from ui.text import plain
 
 SETTINGS = 30
 """Settings that a search tries."""

@@ -9,6 +9,7 @@ import streamlit as st
 from rurk_core.errors import RurkError
 from rurk_core.jobs.control import JobStatus, list_jobs
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.progress import duration
 from ui.figures.look import Look
 from ui.jobs.runs import show_jobs, speeds_here, start
 from ui.sections.whole_set_retained import show_retained
@@ -16,7 +17,7 @@ from ui.sections.whole_set_signals import choose_radius, show_radii, show_signal
 from ui.sections.whole_set_unreferenced import show_unreferenced
 from ui.session import state
 from ui.session.evidence import case_of
-from ui.text import duration, escape
+from ui.text import escape
 
 
 def show_whole_set(

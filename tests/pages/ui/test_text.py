@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from ui.text import distinct, duration, escape, number, percent, plain
+from ui.text import distinct, escape, number, percent, plain
+
+from rurk_core.progress import duration
 
 
 @pytest.mark.parametrize(
