@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterable
@@ -30,12 +29,12 @@ from .files import (
     STOPPED,
     TAIL,
     append,
-    events_after,
     finish,
     finite,
     ids_of,
     job_folder,
     last_words,
+    log_of,
     new_id,
     read_file,
     recent_events,
@@ -55,10 +54,10 @@ class JobStatus:
 
     Attributes:
         state: queued, running, done, failed, cancelled, or killed (gone without a word).
-        events: recent events since the last start, oldest first; :func:`read_events` has all.
+        events: recent events since the last start, oldest first.
         progress: share of the work done, 0 to 1; eta_seconds: time left, if known.
         stage: what it is doing; message: why it ended; result: the run's key, once done.
-        started, updated: UTC seconds; stopping: it was asked to stop and has not stopped yet.
+        started: UTC seconds; stopping: it was asked to stop and has not stopped yet.
     """
 
     id: str
@@ -71,7 +70,6 @@ class JobStatus:
     progress: float = 0.0
     eta_seconds: float | None = None
     started: float = 0.0
-    updated: float = 0.0
     stopping: bool = False
 
     @property
@@ -198,16 +196,15 @@ def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE
     folder = job_folder(store, job)
     alive = is_alive(folder)  # before the events: what a dead worker had to say is then all there
     about, events = read_file(folder / "spec.json"), recent_events(folder, tail)
-    last = events[-1] if events else {}
-    shares = [share for share in map(finite, (event.get("overall") for event in events)) if share is not None]
-    stages = [str(event["stage"]) for event in events if event.get("stage")]
     asked = time_of(folder / "cancel")
     overdue = asked and abs(time.time() - asked) > grace  # abs: the clock may have gone back
-    if alive and last.get("ev") != "end" and overdue:
+    if alive and overdue and not (events and events[-1].get("ev") == "end"):
         kill(folder)
         finish(folder, "cancelled", "Killed, since it did not stop by itself; finished stages are kept.")
         alive, events = is_alive(folder), recent_events(folder, tail)
-        last = events[-1] if events else {}
+    last = events[-1] if events else {}
+    shares = [share for share in map(finite, (event.get("overall") for event in events)) if share is not None]
+    stages = [str(event["stage"]) for event in events if event.get("stage")]
     message, result, eta = "", "", None
     if last.get("ev") == "end":
         state = str(last.get("state"))
@@ -229,24 +226,10 @@ def job_status(store: Store, job: str, *, tail: int = TAIL, grace: float = GRACE
         progress=1.0 if state == "done" else min(1.0, max(0.0, shares[-1])) if shares else 0.0,
         eta_seconds=eta,
         started=finite(about.get("submitted")) or 0.0,
-        updated=time_of(folder / "progress.jsonl"),
         stopping=bool(asked) and state in ("queued", "running"),
     )
 
 
-def read_events(store: Store, job: str, position: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Events after byte ``position`` of the progress file, and the position to go on from.
-
-    Only whole lines count; a line that is no JSON object is passed over.
-    """
-    return events_after(job_folder(store, job), max(0, position))
-
-
 def read_log(store: Store, job: str, *, last: int = 20_000) -> str:
     """The last characters of what the worker printed."""
-    try:
-        with (job_folder(store, job) / "log.txt").open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4 * last))
-            return file.read().decode(errors="replace")[-last:]
-    except OSError:
-        return ""
+    return log_of(job_folder(store, job), 4 * last)[-last:]

@@ -73,6 +73,10 @@ def append(folder: Path, event: dict[str, Any]) -> None:
 
 
 def events_after(folder: Path, position: int) -> tuple[list[dict[str, Any]], int]:
+    """Events after byte ``position`` of the progress file, and the position to go on from.
+
+    Only whole lines count; a line that is no JSON object is passed over.
+    """
     try:
         with (folder / "progress.jsonl").open("rb") as file:
             file.seek(position)
@@ -110,14 +114,19 @@ def finish(folder: Path, state: str, message: str, result: str = "") -> None:
             append(folder, {"ev": "end", "state": state, "message": message[:1000], "result": result})
 
 
-def last_words(folder: Path) -> str:
-    """Why a process is gone that wrote no end: the fault that it met, as the log has it, or :data:`GONE`."""
+def log_of(folder: Path, tail: int) -> str:
+    """The last ``tail`` bytes of what the worker printed; "" where there is nothing."""
     try:
         with (folder / "log.txt").open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-            log = file.read().decode(errors="replace")
+            file.seek(max(0, file.seek(0, os.SEEK_END) - tail))
+            return file.read().decode(errors="replace")
     except OSError:
-        return GONE
+        return ""
+
+
+def last_words(folder: Path) -> str:
+    """Why a process is gone that wrote no end: the fault that it met, as the log has it, or :data:`GONE`."""
+    log = log_of(folder, TAIL)
     # a job may have been started several times; what faulthandler wrote of an earlier fault stays in its log
     found = re.findall(
         r"^(?:Fatal Python error|Windows fatal exception): ([^\n]{1,60})|^(Job started)$", log, re.MULTILINE

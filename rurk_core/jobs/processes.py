@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from ..apart.reading import die_with_parent
 from ..errors import RurkError
-from ..store.atomic import private
+from ..store.atomic import replace_file
 from ..store.names import explain
 
 POLL = 0.05
@@ -69,10 +68,4 @@ def locked(path: Path, what: str, waiting: Callable[[], None] | None = None) -> 
 
 def write_json(path: Path, value: Any) -> None:
     """Write a file that other processes read: they find the old one or the whole new one; raises OSError."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(fresh, "w", opener=private) as file:
-            file.write(json.dumps(value))
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
+    replace_file(path, json.dumps(value).encode())

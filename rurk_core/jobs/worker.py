@@ -20,13 +20,12 @@ from typing import Any, NoReturn
 from filelock import FileLock, Timeout
 
 from ..errors import Cancelled, RurkError, UsageError
+from ..progress import Progress, quietly
 from ..store.store import Store
 from .files import RUNNER, STOPPED, append, finish, ids_of, read_file
 from .launch import is_alive, last, note_process
 from .processes import tie_children
 
-QUIET = 0.2
-"""Seconds between two progress events of one stage."""
 POLL = 0.2
 """Seconds between two looks of a waiting worker at its lock."""
 
@@ -85,22 +84,18 @@ def _bound_memory() -> None:
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")
     text = os.environ.get("RURK_JOB_MEMORY", "").strip()
-    limit = _finite_text(text)
-    if text and not limit:
+    if not text:
+        return
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < math.inf:
         raise UsageError(f"The variable RURK_JOB_MEMORY must be a number of GB above 0, such as 8, not '{text[:40]}'.")
-    if limit:
-        with contextlib.suppress(ImportError, OSError, ValueError):
-            import resource  # not on Windows
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource  # not on Windows
 
-            resource.setrlimit(resource.RLIMIT_DATA, (int(limit * 1e9), resource.RLIM_INFINITY))
-
-
-def _finite_text(text: str | None) -> float:
-    """A positive number in a text; 0 where there is none."""
-    with contextlib.suppress(TypeError, ValueError):
-        number = float(text or 0)
-        return number if math.isfinite(number) and number > 0 else 0.0
-    return 0.0
+        resource.setrlimit(resource.RLIMIT_DATA, (int(limit * 1e9), resource.RLIM_INFINITY))
 
 
 def _stop_check(folder: Path, stop: threading.Event) -> Callable[[], bool]:
@@ -119,21 +114,14 @@ def _stop_check(folder: Path, stop: threading.Event) -> Callable[[], bool]:
     return cancelled
 
 
-def _reporter(folder: Path, started: float) -> Callable[[dict[str, Any]], None]:
-    told, stage = -math.inf, None
-
-    def progress(event: dict[str, Any]) -> None:
-        nonlocal told, stage
-        now = time.monotonic()
-        if event.get("stage") == stage and now - told < QUIET and "note" not in event:
-            return
+def _reporter(folder: Path, started: float) -> Progress:
+    def tell(event: dict[str, Any]) -> None:
         if "note" in event:
             print(event["note"], flush=True)
-        told, stage = now, event.get("stage")
         with contextlib.suppress(OSError):  # a full disk stops the run where results are saved, not here
-            append(folder, {"ev": "step", "t": round(now - started, 3)} | event)
+            append(folder, {"ev": "step", "t": round(time.monotonic() - started, 3)} | event)
 
-    return progress
+    return quietly(tell)
 
 
 def _outcome(error: Exception) -> tuple[str, str]:

@@ -22,12 +22,11 @@ from rurk_core.jobs.control import (
     holding,
     job_status,
     list_jobs,
-    read_events,
     read_log,
     resume_job,
     start_job,
 )
-from rurk_core.jobs.files import ID, new_id
+from rurk_core.jobs.files import ID, events_after, job_folder, new_id
 from rurk_core.jobs.worker import devices_of
 from rurk_core.store.store import Store
 
@@ -47,6 +46,10 @@ def store(tmp_path, monkeypatch):
 
 def start(store, runner, **spec):
     return start_job(store, CPU | spec, runner=f"job_runners:{runner}")
+
+
+def read_events(store, job, position=0):
+    return events_after(job_folder(store, job), position)
 
 
 def wait(store, job, *states, **options):
@@ -342,7 +345,7 @@ class TestFiles:
     )
     def test_hostile_ids(self, store, job):
         (store.job_root / "x").mkdir(parents=True)
-        for use in (job_status, read_events, read_log, cancel_job, resume_job, delete_job):
+        for use in (job_status, read_log, cancel_job, resume_job, delete_job):
             with pytest.raises(UsageError, match="There is no job"):
                 use(store, job)
         assert (store.job_root / "x").is_dir()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -12,16 +11,13 @@ import torch
 
 from ...data import ForgetSet, load_dataset
 from ...errors import RurkError, UsageError
-from ...progress import Tracker
+from ...progress import Progress, Tracker, quietly
 from ...store.store import Store
 from ...training.loop import Diverged
 from ...unlearning import MethodFailed
 from ..plan import Stage, Work, start_data
 from ..spec import spec_from_dict
 from ..stages import RUN
-
-QUIET = 0.2
-"""Seconds between two reports of one process: nobody reads faster."""
 
 
 @dataclass(frozen=True)
@@ -87,14 +83,6 @@ def run_batch(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
     return {}
 
 
-def quietly(tell: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], None]:
-    """``tell`` a few times a second at most."""
-    told = float("-inf")
-
-    def progress(event: dict[str, Any]) -> None:
-        nonlocal told
-        if time.monotonic() - told >= QUIET or "note" in event:
-            told = time.monotonic()
-            tell(event)
-
-    return progress
+def of_a_part(tell: Progress) -> Progress:
+    """``tell`` now and then, and nothing of the whole run, of which a process knows a part."""
+    return quietly(lambda event: tell({name: event[name] for name in event if name not in ("overall", "eta")}))

@@ -20,7 +20,7 @@ from ...errors import RurkError
 from ...jobs.processes import die_with_parent, tie_children
 from ...progress import Tracker
 from ..plan import Stage, Work, expected_seconds
-from .elsewhere import Order, open_work, order_of, quietly, run_batch
+from .elsewhere import Order, of_a_part, open_work, order_of, run_batch
 
 
 def run_stages(work: Work, stages: Sequence[Stage]) -> dict[str, str]:
@@ -107,8 +107,7 @@ def _begin(order: Order, device: str, threads: int, events: Any, stop: Any) -> N
 
 def _run(part: str, stages: list[Stage]) -> dict[str, str]:
     def tell(event: dict[str, Any]) -> None:
-        own = {name: event[name] for name in event if name not in ("overall", "eta")}
-        _here["events"].put(own | {"name": part, "stage": stages[0].name, "device": str(_here["device"])})
+        _here["events"].put(event | {"name": part, "stage": stages[0].name, "device": str(_here["device"])})
 
-    tracker = Tracker(quietly(tell), _here["stop"].is_set)
+    tracker = Tracker(of_a_part(tell), _here["stop"].is_set)
     return run_batch(open_work(_here["order"], _here["device"], tracker), stages)

@@ -22,7 +22,7 @@ from ...errors import RurkError, need
 from ...jobs.processes import tie_children
 from ...progress import Tracker
 from ..plan import Stage, Work, expected_seconds
-from .elsewhere import Order, open_work, order_of, quietly, run_batch
+from .elsewhere import Order, of_a_part, open_work, order_of, run_batch
 
 RETRIES = 3
 """How often a stage is run again after its process or machine has died."""
@@ -116,10 +116,9 @@ def _task(order: Order, stage: Stage, threads: int, events: Any, *needed: dict[s
     where = {"worker": f"{socket.gethostname()}:{os.getpid()}", "node": ray.get_runtime_context().get_node_id()}
 
     def tell(event: dict[str, Any]) -> None:
-        own = {name: event[name] for name in event if name not in ("overall", "eta")}
-        events.put.remote(own | {"key": stage.key, "stage": stage.name} | where)
+        events.put.remote(event | {"key": stage.key, "stage": stage.name} | where)
 
-    work = open_work(order, find_device("cuda" if ray.get_gpu_ids() else "cpu"), Tracker(quietly(tell)))
+    work = open_work(order, find_device("cuda" if ray.get_gpu_ids() else "cpu"), Tracker(of_a_part(tell)))
     return {} if work.store.trusts(stage.key) else run_batch(work, [stage])
 
 
