@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..data import DATASETS, plain_name, split_validation
 from ..data.recipes import Recipe, TrainConfig
@@ -70,8 +71,7 @@ def _on_training(recipe: Recipe) -> Iterator[str]:
         paper = DATASETS["small_cifar5"].paper
         assert paper is not None and paper.pretrain is not None
         own, theirs = recipe.pretrain.to_dict(), paper.pretrain.to_dict()
-        moved = [f"{key} {own[key]:g} ({theirs[key]:g})" if isinstance(own[key], float) else f"{key} {own[key]} ("
-                 f"{theirs[key]})" for key in theirs if own[key] != theirs[key]]  # fmt: skip
+        moved = [f"{key} {_short(own[key])} ({_short(theirs[key])})" for key in theirs if own[key] != theirs[key]]
         if moved:
             yield f"Settings of pre-training, the paper's in brackets: {', '.join(moved)}."
         yield (
@@ -81,6 +81,10 @@ def _on_training(recipe: Recipe) -> Iterator[str]:
     if recipe.origin:
         yield recipe.origin
     yield f"SGD takes Nesterov's momentum, which the paper does not say; images are changed at random {_where(recipe)}."
+
+
+def _short(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _where(recipe: Recipe) -> str:

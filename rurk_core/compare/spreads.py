@@ -6,6 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
+LEVEL = 0.95
+"""How often an interval holds what it is for; of one more re-training, its difference to the mean of the references."""
+ROUNDS = 2000
+"""Draws of a bootstrap."""
+
 
 def mean_and_deviation(values: ArrayLike) -> tuple[float, float | None]:
     """Mean and sample standard deviation (n − 1); the deviation is None for a single value.
@@ -17,10 +22,8 @@ def mean_and_deviation(values: ArrayLike) -> tuple[float, float | None]:
     return float(found.mean()), float(found.std(ddof=1)) if len(found) > 1 else None
 
 
-def bootstrap_interval(
-    values: ArrayLike, sizes: ArrayLike | None = None, *, level: float = 0.95, rounds: int = 2000, seed: int = 0
-) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of a mean over seeds, and over samples where a value is a share of samples.
+def bootstrap_interval(values: ArrayLike, sizes: ArrayLike | None = None) -> tuple[float, float] | None:
+    """95% percentile bootstrap interval of a mean over seeds, and over samples where a value is a share of samples.
 
     Seeds are drawn with replacement. With ``sizes``, value i is a share of ``sizes[i]`` samples, and every drawn share
     is drawn anew from the binomial distribution it stands for, so that one seed already has an interval and three
@@ -35,18 +38,14 @@ def bootstrap_interval(
     found = np.asarray(values, float)
     if sizes is None and len(found) < 2:
         return None
-    generator = np.random.default_rng(seed)
-    picks = generator.integers(len(found), size=(rounds, len(found)))
+    generator = np.random.default_rng(0)
+    picks = generator.integers(len(found), size=(ROUNDS, len(found)))
     drawn = found[picks]
     if sizes is not None:
         n = np.asarray(sizes)[picks]
         drawn = generator.binomial(n, np.clip(drawn, 0, 1)) / n
-    low, high = np.quantile(drawn.mean(1), [(1 - level) / 2, (1 + level) / 2])
+    low, high = np.quantile(drawn.mean(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
-
-
-LEVEL = 0.95
-"""Of one more re-training, how often its difference to the mean of the references lies within their spread."""
 
 
 def reference_spread(values: ArrayLike) -> tuple[float, float] | None:

@@ -34,14 +34,6 @@ def group_key(result: Result) -> str:
     return json.dumps({**spec, **data, "audit": result.get("audit")}, sort_keys=True)
 
 
-def group(results: Iterable[Result]) -> list[list[Result]]:
-    """Comparable runs together, in the order in which their first comes; of each set the seeds in rising order."""
-    found: dict[str, list[Result]] = {}
-    for result in results:
-        found.setdefault(group_key(result), []).append(result)
-    return [sorted(members, key=lambda result: result["seed"]) for members in found.values()]
-
-
 def settings_name(method: str, config: Mapping[str, Any]) -> str:
     """What the settings of a method are called: a preset of it, the paper's before others, or "own".
 
@@ -66,7 +58,7 @@ Members = list[tuple[Result, Result]]
 
 
 def compare(results: Sequence[Result]) -> dict[str, Any]:
-    """The comparison of runs that belong together (:func:`group`), the newest first where two have the same seed.
+    """The comparison of runs that belong together (:func:`group_key`), the newest first where two have the same seed.
 
     Returns:
         A JSON document: ``{"seeds", "runs", "spec", "dataset", "forget", "rows", "curves", "notes"}``.
@@ -207,15 +199,19 @@ def _spread(key: str, members: Members, references: Mapping[int, Sequence[Result
     if key in ("residual", "prevalence"):
         figure = "ratio_of_means" if key == "residual" else key
         each = [spread_of_apart(_apart(result, row, figure)) for result, row in members]
-        known = [spread for spread in each if spread]
-        return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+        return _widest(each)
     columns = [[COLUMNS[key].value(row, None) for row in rows] for rows in references.values()]
     if any(value is None or not math.isfinite(value) for column in columns for value in column):
         return None
     if all(len(column) < 2 for column in columns):
         columns = [[value for column in columns for value in column]]
-    spreads = [spread for column in columns if (spread := reference_spread(column))]
-    return (min(low for low, _ in spreads), max(high for _, high in spreads)) if spreads else None
+    return _widest(map(reference_spread, columns))
+
+
+def _widest(spreads: Iterable[tuple[float, float] | None]) -> tuple[float, float] | None:
+    """The lowest and the highest end of those that are known."""
+    known = [spread for spread in spreads if spread]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
 
 
 def _apart(result: Result, row: Result, figure: str) -> list[float]:
@@ -276,10 +272,9 @@ def _band(columns: Sequence[Sequence[Result]], figure: str) -> dict[str, list[An
     """The references' own figure at every radius over all seeds, and how far one more of them would lie."""
     each = [[at["among_references"][figure] for at in column] for column in columns]  # [tau][seed][reference]
     span = _span([[value for apart in column for value in apart] for column in each])
-    spreads = [[spread_of_apart(apart) for apart in column if apart and None not in apart] for column in each]
-    known = [[spread for spread in column if spread] for column in spreads]
-    reach = [[min(low for low, _ in at), max(high for _, high in at)] if at else None for at in known]
-    return {"low": span["low"], "high": span["high"], "spread": reach}
+    reach = [_widest(spread_of_apart(apart) for apart in column if None not in apart) for column in each]
+    spread = [list(ends) if ends else None for ends in reach]
+    return {"low": span["low"], "high": span["high"], "spread": spread}
 
 
 def _span(columns: Sequence[Sequence[float | None]]) -> dict[str, list[float | None]]:

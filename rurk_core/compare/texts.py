@@ -77,13 +77,13 @@ def to_csv(lines: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def to_latex(comparison: Result, columns: Sequence[str] = tuple(COLUMNS)) -> str:
+def to_latex(comparison: Result) -> str:
     """The table for a paper (booktabs): mean ± standard deviation, best in bold, worst underlined.
 
     A dagger marks what is no further from Re-train than re-trainings are from each other.
     """
     rows = comparison["rows"]
-    shown = [key for key in columns if any(row["cells"][key] for row in rows)]
+    shown = [key for key in COLUMNS if any(row["cells"][key] for row in rows)]
     marks = {key: ranks(rows, key) for key in shown}
     heads = [f"{_tex(COLUMNS[key].title)} ({_tex(COLUMNS[key].unit)})" for key in shown]
     seeds = ", ".join(map(str, comparison["seeds"]))

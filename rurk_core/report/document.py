@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shlex
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -35,9 +34,10 @@ from ..evidence.words import caveats, not_measured, sample_words, set_words, sha
 from ..measure.frozen import frozen_copy
 from ..measure.judged import drawn
 from ..measure.residual import Verdicts
+from ..run.again import as_command
 from ..run.provenance import makers, words
 from ..run.result import load_result
-from ..run.stored import load_model, load_verdicts, role_of, versions
+from ..run.stored import load_model, load_verdicts, versions
 from ..store.names import explain
 from ..store.store import Store
 from .figures import Copies
@@ -301,14 +301,7 @@ def _rerun(result: dict[str, Any]) -> dict[str, Any]:
         spec["forget"] = "indices:" + ",".join(map(str, result["forget"]["indices"]))
     if "audit" not in result:
         return {"command": "rurk run --spec experiment.json --store rurk-store", "experiment": spec}
-    files = {name: found["file"] for name, found in result["audit"]["files"].items()}
-    words = ["rurk", "audit", "--dataset", spec["dataset"], "--forget", spec["forget"], "--model", spec["model"]]
-    for flag, role in (("--original", "original"), ("--unlearned", "unlearned"), ("--retrained", "reference")):
-        paths = [path for name, path in files.items() if role_of(name) == role]
-        words += [flag, *paths] if paths else []
-    words += ["--attack", ",".join(spec["attacks"]), "--tau", ",".join(map(repr, spec["taus"]))]
-    words += ["--draws", str(spec["draws"]), "--seed", str(spec["seed"])]
-    return {"command": shlex.join(words), "experiment": None}
+    return {"command": as_command(result | {"spec": spec}), "experiment": None}
 
 
 def _copies_of(

@@ -88,7 +88,6 @@ def recognition(
         band,
         title="copies recognised (%)",
         label=f"Copies recognised over the radius, {what}",
-        top=100.0,
     )
     see = (
         ("The green band spans the re-trained models that there are; whether" if len(each) > 1 else "Whether")
@@ -140,7 +139,6 @@ def radii(norm: str, found: dict[str, Any], look: Look, looks: dict[str, Look], 
         title="samples whose label is said (%)",
         across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
         label=f"Samples whose label is said, over the size of a change, {NORMS[norm]}",
-        top=100.0,
         ticks=round_numbers(share["grid"][0], share["grid"][-1], 6),
         marked=5,
         at=0.0,
@@ -175,7 +173,6 @@ def roc(signals: Sequence[dict[str, Any]], look: Look) -> Markup:
         title="this model’s samples accused (%)",
         across="re-trained models’ samples accused (%)",
         label="ROC curves of membership signals",
-        top=100.0,
         ticks=axis[::20],
         marked=10,
         even=True,

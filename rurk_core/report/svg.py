@@ -1,4 +1,4 @@
-"""Small figures as SVG text, for documents that hold no script: curves over the radius, histograms, bars."""
+"""Small figures as SVG text, for documents that hold no script: curves, histograms."""
 
 from __future__ import annotations
 
@@ -39,8 +39,7 @@ class Curve:
 
 def mark(look: Look, x: float = 0, y: float = 0) -> str:
     """A model's shape in its colour, centred at (x, y)."""
-    shape = SHAPES.get(look.symbol, SHAPES["circle"])
-    return f'<g transform="translate({x:.1f} {y:.1f})" fill="{look.colour}">{shape}</g>'
+    return f'<g transform="translate({x:.1f} {y:.1f})" fill="{look.colour}">{SHAPES[look.symbol]}</g>'
 
 
 def curves(
@@ -51,7 +50,7 @@ def curves(
     title: str,
     label: str,
     across: str = "radius τ (pixel units, pixels run from 0 to 1)",
-    top: float | None = None,
+    top: float = 100.0,
     ticks: Sequence[float] | None = None,
     marked: int = 1,
     even: bool = False,
@@ -65,8 +64,6 @@ def curves(
         ticks: numbers below, at most seven of ``taus`` by default; marked: every how many points a mark is drawn; even:
             a line from corner to corner; at: an upright line there.
     """
-    drawn = np.concatenate([line.values for line in lines] + (list(band) if band else []))
-    high = top or nice(float(np.nanmax(drawn)) if np.isfinite(drawn).any() else 1.0)
     span = (taus[-1] - taus[0]) or 1.0
 
     def x(value: float) -> float:
@@ -75,13 +72,13 @@ def curves(
     xs = [x(tau) for tau in taus]
 
     def y(value: float) -> float:
-        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value, high) / high
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * min(value, top) / top
 
-    parts = [_frame(title, across, high, y)]
+    parts = [_frame(title, across, top, y)]
     numbered = taus[:: max(1, math.ceil(len(taus) / 7))] if ticks is None else ticks
     parts += [_tick(x(tau), f"{tau:.3g}") for tau in numbered]
     if even:
-        parts.append(f'<line x1="{xs[0]:.1f}" x2="{xs[-1]:.1f}" y1="{y(0):.1f}" y2="{y(high):.1f}" class="grid"/>')
+        parts.append(f'<line x1="{xs[0]:.1f}" x2="{xs[-1]:.1f}" y1="{y(0):.1f}" y2="{y(top):.1f}" class="grid"/>')
     if at is not None:
         parts.append(f'<line x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}" class="zero"/>')
     if band is not None and np.isfinite(band[0]).all():
@@ -91,19 +88,16 @@ def curves(
     for line in lines:
         points = [(px, y(float(v))) for px, v in zip(xs, line.values, strict=True) if np.isfinite(v)]
         path = " ".join(f"{px:.1f},{py:.1f}" for px, py in points)
-        dash = DASHES.get(line.look.dash, "")
         parts.append(
             f'<polyline points="{path}" fill="none" stroke="{line.look.colour}" stroke-width="2" '
-            f'stroke-dasharray="{dash}"/>'
+            f'stroke-dasharray="{DASHES[line.look.dash]}"/>'
         )
         parts += [mark(line.look, px, py) for px, py in points[::marked]]
     return _svg(parts, label)
 
 
-def histogram(
-    values: NDArray, edges: NDArray, *, colour: str, title: str, label: str, band: float | None = None
-) -> str:
-    """How many samples have which value; a line at 0, and the range ±``band`` shaded.
+def histogram(values: NDArray, edges: NDArray, *, colour: str, title: str, label: str) -> str:
+    """How many samples have which value; a line at 0.
 
     Args:
         values: float N; edges: of the bins, rising; title: of the horizontal axis, with its unit.
@@ -118,13 +112,6 @@ def histogram(
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * value / high
 
     parts = [_frame("samples", title, high, y)]
-    if band:
-        left, right = x(max(-band, edges[0])), x(min(band, edges[-1]))
-        height = HEIGHT - TOP - BOTTOM
-        parts.append(
-            f'<rect x="{left:.1f}" y="{TOP}" width="{right - left:.1f}" height="{height}" fill="{GREEN}" '
-            'fill-opacity=".14"/>'
-        )
     for count, low, top in zip(counts, edges[:-1], edges[1:], strict=True):
         if count:
             parts.append(

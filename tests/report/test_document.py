@@ -244,7 +244,7 @@ RED = Look("m", "<M>", "M", "#D55E00", "diamond", "dash")
 
 
 def test_curves_lie_where_the_numbers_say():
-    svg = curves([0.0, 0.5, 1.0], [Curve(RED, np.array([0.0, 50, 100]))], None, title="a < b", label="l", top=100)
+    svg = curves([0.0, 0.5, 1.0], [Curve(RED, np.array([0.0, 50, 100]))], None, title="a < b", label="l")
     Page(svg)
     ((points,),) = [re.findall(r'polyline points="([^"]*)"', svg)]
     found = [tuple(map(float, point.split(","))) for point in points.split()]
