@@ -138,8 +138,6 @@ def strongest(scene: Scene, sample: int) -> Hand:
         UsageError: it is no image.
     """
     x, own = scene.pixels(sample), scene.label(sample)
-    if x.dim() != 3:
-        raise UsageError("Only images can be changed by hand, and this data set is a table.")
     tried: list[Hand] = []
     for name in ORDER:
         drawn = 2 * torch.rand(TRIES, NUMBERS, generator=stream(scene.like.seed, "hand", name, sample)) - 1

@@ -17,6 +17,7 @@ from ..evidence.radii import radii_of, radius_key
 from ..measure.membership import logit_confidence
 from ..run.stored import role_of, stored_scores
 from .maps import encode
+from .reduction import pca
 
 
 @dataclass(frozen=True)
@@ -102,12 +103,12 @@ def _membership(case: Case, samples: Sequence[int]) -> Signal | None:
     )
 
 
-def _radius(case: Case, samples: Sequence[int], data: Dataset | None, norm: str = "linf") -> Signal | None:
+def _radius(case: Case, samples: Sequence[int], data: Dataset | None) -> Signal | None:
     """Re-recognition radii beyond the re-trained models', where they have been measured."""
     names = [case.method, *case.references]
-    if data is None or not all(case.store.has(radius_key(case, data, name, norm=norm)) for name in names):
+    if data is None or not all(case.store.has(radius_key(case, data, name, norm="linf")) for name in names):
         return None
-    radii = [each.lost() for each in radii_of(case, data, norm=norm, models=names).values()]
+    radii = [each.lost() for each in radii_of(case, data, norm="linf", models=names).values()]
     order = [case.result["forget"]["indices"].index(sample) for sample in samples]
     return Signal(
         "radius",
@@ -140,13 +141,10 @@ def _moved(case: Case, samples: Sequence[int], data: Dataset | None) -> Signal |
 
 def flat_map(case: Case, samples: Sequence[int], data: Dataset) -> Floats:
     """float64 [N, 2] in [0, 1]: samples by the class scores of the model, along their two main directions (PCA)."""
-    scores = encode(case.model(case.method), data.train_images[list(samples)], "scores").double()
-    centred = scores - scores.mean(0)
     if len(samples) < 3:
         return np.full((len(samples), 2), 0.5)
-    _, _, directions = torch.linalg.svd(centred, full_matrices=False)
-    places = (centred @ directions[:2].T).numpy()
-    if places.shape[1] < 2:
-        places = np.concatenate([places, np.zeros((len(places), 2 - places.shape[1]))], 1)
+    scores = encode(case.model(case.method), data.train_images[list(samples)], "scores")
+    mean, axes, _ = pca(scores, 2)
+    places = ((scores - mean) @ axes).double().numpy()
     low, high = places.min(0), places.max(0)
     return (places - low) / np.where(high > low, high - low, 1.0)

@@ -19,9 +19,9 @@ from ..data import Dataset, to_pixels
 from ..data.decoding import FORMATS, ROTATED, Encoded, decode
 from ..device import logits_of
 from ..errors import UsageError
-from ..run.stored import described, load_verdicts
+from ..run.stored import described
 from ..store.store import Store
-from .scene import Scene
+from .scene import Scene, verdicts_like
 
 LARGEST = 20_000_000
 """Bytes of a picture."""
@@ -120,10 +120,7 @@ def own_scene(
     Raises:
         UsageError: the run has no such model.
     """
-    tables = [entry for entry in result["residual"] if entry["method"] == method]
-    if not tables:
-        raise UsageError(f"The run has no unlearned model '{method}'.")
-    like = load_verdicts(store, next((each for each in tables if each["attack"] == attack), tables[0])["verdicts"])
+    like, _ = verdicts_like(store, result, method, attack)
     images = torch.stack([own.pixels for own in pictures])
     first = "original" if "original" in like.models else method
     labels = logits_of(model(first), to_pixels(images)).argmax(1)

@@ -17,8 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RurkError
-
 MAGIC = b"RKS1"
 TYPES = ("u1", "i1", "u2", "f4")
 _ALIGN = 8
@@ -45,24 +43,3 @@ def pack(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes
     text = written.encode()
     text += b" " * (-(len(text) + len(MAGIC) + 4) % _ALIGN)
     return MAGIC + struct.pack("<I", len(text)) + text + b"".join(parts)
-
-
-def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """Read :func:`pack` back: (header, arrays).
-
-    Raises:
-        RurkError: the bytes are something else, or cut short.
-    """
-    try:
-        if data[:4] != MAGIC:
-            raise ValueError
-        start = 8 + struct.unpack("<I", data[4:8])[0]
-        header = json.loads(data[8:start])
-        arrays = {
-            name: np.frombuffer(data, f"<{kind}", int(np.prod(shape)), start + at).reshape(shape)
-            for name, kind, shape, at in header.pop("arrays")
-            if kind in TYPES
-        }
-    except (ValueError, KeyError, TypeError, struct.error):
-        raise RurkError("These bytes are no part of a stage, or are damaged.") from None
-    return header, arrays

@@ -165,10 +165,8 @@ class Scene:
     def said(self, sample: int) -> list[str]:
         """The finding as a sentence, and sentences on what it rests on; or why there is no finding."""
         if self.own:
-            chance, title = (
-                float(self._beliefs(sample, self.own)[self.label(sample)]),
-                self.data.classes[self.label(sample)],
-            )
+            own = self.label(sample)
+            chance, title = float(self._beliefs(sample, self.own)[own]), self.data.classes[own]
             taker = "the Original" if self.own == "original" else "the model in question"
             return [
                 f"Your picture: {taker} takes it for “{title}” ({chance:.0%}). No model was trained on it, so there is "
@@ -343,16 +341,13 @@ class Scene:
 
     def noise(self, sample: int) -> Tensor:
         """The directions δ of the copies on rays [n, ...]: read off copies of a grey image, which nothing clips."""
-        about = self._question(sample)
+        about, image, tau = self._question(sample), self.pixels(sample), 1e-3
+        if not about.source:
+            image = torch.full_like(image, 0.5)
         source = self.judge(about.source) if about.source else None
-        if source is not None:  # signs of a gradient at the sample itself: clipping leaves the sign where it can move
-            tau = 1e-3
-            image = self.pixels(sample)
-            up = drawn(about, image, 0, tau, source, len(self.data.classes)) - image
-            return up.sign()
-        grey = torch.full_like(self.pixels(sample), 0.5)
-        tau = 1e-3
-        return (drawn(about, grey, 0, tau, None, len(self.data.classes)) - grey) / tau
+        change = drawn(about, image, 0, tau, source, len(self.data.classes)) - image
+        # signs of a gradient at the sample itself: clipping leaves the sign where it can move
+        return change.sign() if about.source else change / tau
 
     def same(self, sample: int, at: int, names: Sequence[str]) -> bool | None:
         """Whether these copies give the counts that the run has; None where it has none of just as many."""
@@ -386,12 +381,19 @@ def open_scene(
     Raises:
         UsageError: no such model or attack, or an attack on images and the data are a table.
     """
-    kind = find_attack(attack)
-    entries = [entry for entry in result["residual"] if entry["method"] == method]
+    if find_attack(attack).images and data.train_images.dim() != 4:
+        raise UsageError("This perturbation is one of images, and the data set is a table; choose noise or an attack.")
+    like, measured = verdicts_like(store, result, method, attack)
+    return Scene(result, data, method, attack, like, measured, found if measured else None, model)
+
+
+def verdicts_like(store: Store, result: dict[str, Any], method: str, attack: str) -> tuple[Verdicts, bool]:
+    """A model's verdicts under an attack, or under the first that the run measured; and whether they are of the attack.
+
+    Raises:
+        UsageError: no such model.
+    """
+    entries = {entry["attack"]: entry["verdicts"] for entry in result["residual"] if entry["method"] == method}
     if not entries:
         raise UsageError(f"The run has no unlearned model '{method}'.")
-    if kind.images and data.train_images.dim() != 4:
-        raise UsageError("This perturbation is one of images, and the data set is a table; choose noise or an attack.")
-    mine = next((entry for entry in entries if entry["attack"] == attack), None)
-    like = load_verdicts(store, (mine or entries[0])["verdicts"])
-    return Scene(result, data, method, attack, like, mine is not None, found if mine else None, model)
+    return load_verdicts(store, entries.get(attack, next(iter(entries.values())))), attack in entries

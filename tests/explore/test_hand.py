@@ -7,12 +7,12 @@ import base64
 import numpy as np
 import pytest
 import torch
+from packs import unpack
 from torch import nn
 
 from rurk_core.data.dataset import make_dataset
 from rurk_core.errors import UsageError
 from rurk_core.explore.hand import ORDER, Hand, by_hand, judged, read_hand, strongest
-from rurk_core.explore.packing import unpack
 from rurk_core.explore.scene import Scene
 from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.perturb.transforms import TRANSFORMS

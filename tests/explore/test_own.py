@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from packs import unpack
 from PIL import Image
 
 from rurk_core.apart.reading import Reading
@@ -14,7 +15,6 @@ from rurk_core.device import logits_of
 from rurk_core.errors import UsageError
 from rurk_core.explore import stage
 from rurk_core.explore.own import LARGEST, OWN, brought, inverted, own_scene, read_own, shape_of
-from rurk_core.explore.packing import unpack
 from rurk_core.report.stages import described
 from rurk_core.run.stored import load_model
 

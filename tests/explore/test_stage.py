@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
+from packs import unpack
 from torch import nn
 
 from rurk_core.data.dataset import make_dataset
 from rurk_core.errors import UsageError
 from rurk_core.explore import stage
-from rurk_core.explore.packing import unpack
 from rurk_core.explore.scene import CUTS, Once, Scene
 from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.perturb.copies import ATTACKS

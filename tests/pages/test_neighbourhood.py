@@ -6,10 +6,10 @@ import json
 import re
 
 import pytest
+from packs import unpack
 from starlette.requests import Request
 from ui.session import stages
 
-from rurk_core.explore.packing import unpack
 from rurk_core.jobs.control import JobStatus
 from rurk_core.report.share import share_job
 

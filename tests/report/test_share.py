@@ -10,6 +10,7 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from packs import unpack
 from torch import nn
 
 from rurk_core.cli import main
@@ -17,7 +18,6 @@ from rurk_core.data import load_dataset
 from rurk_core.data.dataset import make_dataset
 from rurk_core.errors import UsageError
 from rurk_core.explore import stage
-from rurk_core.explore.packing import unpack
 from rurk_core.explore.scene import Scene
 from rurk_core.measure.verdicts import count_verdicts
 from rurk_core.report import STAGE
