@@ -42,7 +42,7 @@ def show_peers(view: View) -> None:
     own, expected = (f"{100 * share:.1f}%" for share in (found.recognised[place], found.expected[place]))
     st.markdown(
         f"**Weaker evidence.** {own} of the copies are recognised; of {found.peers[place]} held-out samples of this "
-        f"class, as hard as this one, {expected} on average ({chance("rank p", above)}). {WORDS[found.verdict[place]]}"
+        f"class, as hard as this one, {expected} on average ({chance('rank p', above)}). {WORDS[found.verdict[place]]}"
     )
 
 
