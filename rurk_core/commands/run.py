@@ -224,7 +224,8 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         if "failed" in row:
             out.print(f"{looks[row['name']].title}: {row['failed']}")
         for note in dict.fromkeys(row.get("notes", ())):  # one on clean samples may be said again of copies
-            out.print(f"{looks[row['name']].title}: {note}")
+            title = looks[row["name"]].title
+            out.print(note if note.startswith(f"{title}: ") else f"{title}: {note}")
     for note in result.get("notes", ()):
         out.print(f"Note: {note}")
 
@@ -237,8 +238,9 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
     table = Table(
         title=f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
         title_justify="left",
-        caption="r̂ undef.: samples no re-trained model recognises, at the largest τ. Prevalence: share with r̂ > 1, "
-        "there, mean over re-trained models; re-trained apart: each against the others.",
+        caption="r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share "
+        "of which more copies are recognised than by a re-trained model, there, mean over these; re-trained apart: "
+        "each against the others.",
         caption_justify="left",
     )
     table.add_column("model")
@@ -266,7 +268,9 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
 
 
 def _ratio(row: dict[str, Any]) -> str:
+    from ..run.standing import count_words
+
     if row["denominator"] is None:  # an audit without references
         return f"{row['numerator']:.0f} of {row['trials']}"
     value = "undefined" if row["ratio_of_means"] is None else f"{row['ratio_of_means']:.2f}"
-    return f"{row['numerator']:.0f}/{row['denominator']:.0f} = {value}"
+    return f"{row['numerator']:.0f}/{count_words(row['denominator'])} = {value}"

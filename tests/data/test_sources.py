@@ -22,7 +22,7 @@ from PIL import Image
 from rurk_core.data import images as decoded
 from rurk_core.data import load_dataset, load_dataset_apart
 from rurk_core.data.images import cache_folder
-from rurk_core.data.sources import fetch, read_cifar_binary
+from rurk_core.data.sources import fetch, read_cifar_archive
 from rurk_core.errors import RurkError
 
 
@@ -304,15 +304,17 @@ def test_cifar_archives_are_read_without_pickle(tmp_path):
 
     rng = np.random.default_rng(0)
     rows = {name: rng.integers(0, 10, (4, 3073), dtype=np.uint8) for name in ("data_batch_1", "test_batch")}
+    files = {f"{name}.bin": data.tobytes() for name, data in rows.items()} | {"batches.meta.txt": b"cat\ndog\n\n"}
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        for name, data in rows.items():
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            info.size = data.nbytes
-            tar.addfile(info, io.BytesIO(data.tobytes()))
-    found = read_cifar_binary(archive, coarse_bytes=0, folder="cifar-10-batches-bin")
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    found, names = read_cifar_archive(archive, coarse=0, names="batches.meta.txt")
+    assert names == ["cat", "dog"]
     assert np.array_equal(found["train"][1], rows["data_batch_1"][:, 0])
     assert np.array_equal(found["test"][0].reshape(4, -1), rows["test_batch"][:, 1:])
     archive.write_bytes(archive.read_bytes()[:50])
     with pytest.raises(RurkError, match="damaged"):
-        read_cifar_binary(archive, coarse_bytes=0, folder="cifar-10-batches-bin")
+        read_cifar_archive(archive, coarse=0, names="batches.meta.txt")
