@@ -209,7 +209,8 @@ def print_result(result: dict[str, Any], out: Console) -> None:
         if "failed" in row:
             out.print(f"{looks[row['name']].title}: {row['failed']}")
         for note in dict.fromkeys(row.get("notes", ())):  # one on clean samples may be said again of copies
-            out.print(f"{looks[row['name']].title}: {note}")
+            title = looks[row["name"]].title
+            out.print(note if note.startswith(f"{title}: ") else f"{title}: {note}")
     for note in result.get("notes", ()):
         out.print(f"Note: {note}")
 
@@ -223,8 +224,9 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
         f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
         ("model", *(f"τ = {row['tau']:g}" for row in shown), "r̂ undef.", "prevalence"),
         left=("model",),
-        caption="r̂ undef.: samples no re-trained model recognises, at the largest τ. Prevalence: share with r̂ > 1, "
-        "there, mean over re-trained models; re-trained apart: each against the others.",
+        caption="r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share "
+        "of which more copies are recognised than by a re-trained model, there, mean over these; re-trained apart: "
+        "each against the others.",
     )
     for entry in entries:
         cells = [_ratio(entry["taus"][index]) for index in picks]
@@ -246,7 +248,9 @@ def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, 
 
 
 def _ratio(row: dict[str, Any]) -> str:
+    from ..run.standing import count_words
+
     if row["denominator"] is None:  # an audit without references
         return f"{row['numerator']:.0f} of {row['trials']}"
     value = "undefined" if row["ratio_of_means"] is None else f"{row['ratio_of_means']:.2f}"
-    return f"{row['numerator']:.0f}/{row['denominator']:.0f} = {value}"
+    return f"{row['numerator']:.0f}/{count_words(row['denominator'])} = {value}"

@@ -11,21 +11,13 @@ from scipy.stats import t as student
 from ..run.standing import POINTS
 from .findings import SAID, Finding, Findings, Settling
 from .null import NEEDED
+from .numbers import chance, rate_text, share_text, signed
 from .settles import MOST_REFERENCES
 from .specific import FEW_PEERS, MEMBERS
 
 AS_THEY = "the model remembers as they do"
 MANY = 8
 """Re-trained models from which on more of them help little."""
-
-
-def signed(value: float, digits: int = 1) -> str:
-    """A number with its sign, as people read it; files for machines have hyphens.
-
-    >>> signed(-2.46), signed(0.5, 2)
-    ('−2.5', '+0.50')
-    """
-    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def sample_words(found: Finding, of: Findings) -> str:
@@ -36,12 +28,9 @@ def sample_words(found: Finding, of: Findings) -> str:
 def sample_sentences(found: Finding, of: Findings) -> list[str]:
     """:func:`sample_words` in pieces: first the finding with the counts, then what it rests on."""
     said = SAID[found.finding]
-    counted = f"{100 * found.recognised / found.copies:.1f}% of the copies{_radii(of)} are recognised"
-    if found.references:
-        mean = 100 * sum(found.references) / len(found.references) / found.copies
-        who = f"the {len(found.references)} re-trained models" if len(found.references) > 1 else "the re-trained model"
-        counted += f", by {who} {mean:.1f}%" + (" on average" if len(found.references) > 1 else "")
-    parts = [f"{said[0].upper()}{said[1:]}: {counted}."]
+    parts = [f"{said[0].upper()}{said[1:]}: {_counted(found, of)}."]
+    if _hidden(found):
+        parts.append("The counts do not show it, the log-odds do.")
     row = found.row
     if row.get("low") is not None:
         below = row["log_odds"] < row["expected"]
@@ -62,19 +51,30 @@ def sample_sentences(found: Finding, of: Findings) -> list[str]:
     return list(filter(None, parts))
 
 
+def _hidden(found: Finding) -> bool:
+    """Whether a finding is in the log-odds alone: of the copies no more, or no fewer, are recognised."""
+    excess = found.excess or 0.0
+    return (found.finding == "residual" and excess <= 0) or (found.finding == "over_forgotten" and excess >= 0)
+
+
+def _counted(found: Finding, of: Findings) -> str:
+    """How many of its copies are recognised, by the model and by re-trained ones."""
+    k = len(found.references)
+    who = f"the {k} re-trained models" if k > 1 else "the re-trained model"
+    if found.copies == 1:
+        told, too = f"its one copy is {'' if found.recognised else 'not '}recognised", sum(found.references)
+        if k == 1:
+            return f"{told}; the re-trained model {'recognises' if too else 'does not recognise'} it"
+        return f"{told}; {too} of the {k} re-trained models recognise{'s' * (too == 1)} it" if k else told
+    counted = f"{share_text(found.recognised, found.copies)} of the copies{_radii(of)} are recognised"
+    if not k:
+        return counted
+    mean = share_text(sum(found.references), k * found.copies)
+    return f"{counted}, by {who} {mean}" + (" on average" if k > 1 else "")
+
+
 def _radii(of: Findings) -> str:
     return " over all radii" if of.radii > 1 else ""
-
-
-def chance(name: str, value: float) -> str:
-    """A p- or q-value in words; what is too small to be told from 0 is said to be so.
-
-    >>> chance("p", 0.0314), chance("p", 5.2e-5), chance("q", 0.0)
-    ('p = 0.031', 'p = 0.000052', 'q < 0.000001')
-    """
-    if value < 1e-6:
-        return f"{name} < 0.000001"
-    return f"{name} = {np.format_float_positional(value, precision=2, fractional=False, trim='-')}"
 
 
 def _because(found: Finding, of: Findings) -> str:
@@ -94,7 +94,7 @@ def _because(found: Finding, of: Findings) -> str:
     if judged is None:
         return ""
     if more and more <= judged.references:
-        return "As many re-trained models would have told it with a chance of 80%; this is one of the others."
+        return "So many re-trained models tell it in 80% of all cases; this is one of the others."
     told = []
     if more:
         told.append(f"{more} re-trained models in place of {judged.references} would tell it with a chance of 80%.")
@@ -102,7 +102,7 @@ def _because(found: Finding, of: Findings) -> str:
         told.append(f"No number of re-trained models up to {MOST_REFERENCES} is sure to tell it.")
     else:
         told.append("No other model that saw it is there, so it is not known what would tell it.")
-    if copies := found.row.get("settles_draws"):
+    if (copies := found.row.get("settles_draws") or 0) > of.draws:
         told.append(f"{'So' if more else 'But'} would {copies} copies at each radius in place of {of.draws}.")
     elif judged.originals and np.isfinite(judged.drawn):
         told.append(f"No number of copies is sure to: {drawn_words(judged.drawn)}.")
@@ -125,7 +125,8 @@ def _memory(found: Finding, of: Findings) -> str:
     open_ = "Whether it is memory of this very sample or knowledge of its class cannot be told"
     there, judged = of.peers.get(found.label, 0), of.judged
     if there < FEW_PEERS:
-        return f"{open_}: that takes {FEW_PEERS} held-out samples of its class, and there are {there}."
+        are = "is" if there == 1 else "are"
+        return f"{open_}: that takes {FEW_PEERS} held-out samples of its class, and there {are} {there}."
     if judged is None or not judged.originals:
         return f"{open_}."
     if judged.originals == 1:
@@ -169,21 +170,19 @@ def settling_words(one: Settling, of: Findings) -> str:
 
 def set_words(of: Findings) -> str:
     """What is said of a forget set under one model: the findings counted, and the set as a whole."""
-    counts, n = of.counts(), len(of.samples)
     if of.why:
-        share = sum(found.recognised for found in of.samples) / sum(found.copies for found in of.samples)
-        return f"Cannot be told: {share:.1%} of the copies{_radii(of)} are recognised. {of.why}"
+        recognised, copies = (sum(getattr(one, name) for one in of.samples) for name in ("recognised", "copies"))
+        are = "is" if copies == 1 else "are"
+        return f"Cannot be told: {share_text(recognised, copies)} of the copies{_radii(of)} {are} recognised. {of.why}"
     judged = of.judged
     assert judged is not None
     if judged.references < NEEDED:
         return f"Cannot be told. {judged.missing[0]}"
-    parts = [
-        f"Of {n} samples {counts['residual']} carry residual knowledge"
-        + (f" ({of.remembered()} of them with memory of the very sample shown)" if counts["residual"] else "")
-        + f", {counts['over_forgotten']} are over-forgotten (false-discovery rate {judged.rate:.0%}), "
-        f"{counts['clear']} are clear, on {counts['nothing_to_see']} not even the Original shows, and of "
-        f"{counts['cannot_tell']} it cannot be told."
-    ]
+    parts = [_findings(of, judged.rate)]
+    if hidden := sum(map(_hidden, of.samples)):
+        these, are = f"{hidden} of these findings", "is" if hidden == 1 else "are"
+        these = "This finding" if len(of.samples) == 1 else these
+        parts.append(f"{these} {are} in the log-odds alone: the copies recognised do not show it.")
     whole = judged.whole
     if whole is not None:
         parts.append(
@@ -191,14 +190,50 @@ def set_words(of: Findings) -> str:
             f"{signed(whole.low, 2)} to {signed(whole.high, 2)})."
         )
         parts.append(_share(of))
-    specific = judged.specific
-    if specific is not None:
-        parts.append(
-            f"Beyond {of.held_out} held-out samples of the class it is {signed(specific.set_excess, 2)} standard "
-            f"deviations (95% interval {signed(specific.set_low, 2)} to {signed(specific.set_high, 2)}): "
-            + f"memory of these samples beyond their class is {'shown' if specific.set_low > 0 else 'not shown'}."
-        )
+    parts.append(_beyond_class(of))
     return " ".join(filter(None, parts))
+
+
+def _findings(of: Findings, rate: float) -> str:
+    """The samples of a set counted by finding."""
+    counts, rated = of.counts(), f"false-discovery rate {rate_text(rate)}"
+    if len(of.samples) == 1:
+        said = {
+            "residual": "The one sample carries residual knowledge",
+            "over_forgotten": "The one sample is over-forgotten",
+            "clear": "The one sample is clear",
+            "nothing_to_see": "On the one sample not even the Original shows",
+            "cannot_tell": "Of the one sample it cannot be told",
+        }[of.samples[0].finding]
+        return f"{said} ({rated})."
+    residual, forgotten, clear = (counts[name] for name in ("residual", "over_forgotten", "clear"))
+    specific = of.judged is not None and of.judged.specific is not None
+    shown = f" (memory of the very sample is shown for {of.remembered()})" if residual and specific else ""
+    return (
+        f"Of {len(of.samples):,} samples {residual} {'carries' if residual == 1 else 'carry'} residual knowledge"
+        f"{shown}, {forgotten} {'is' if forgotten == 1 else 'are'} over-forgotten ({rated}), {clear} "
+        f"{'is' if clear == 1 else 'are'} clear, on {counts['nothing_to_see']} not even the Original shows, and of "
+        f"{counts['cannot_tell']} it cannot be told."
+    )
+
+
+def _beyond_class(of: Findings) -> str:
+    """Whether the set is remembered beyond its class, as held-out samples tell."""
+    assert of.judged is not None
+    specific, whole, one = of.judged.specific, of.judged.whole, len(of.samples) == 1
+    classes = "classes" if len({found.label for found in of.samples}) > 1 else "class"
+    these, their = ("this sample", "its") if one else ("these samples", "their")
+    if specific is None:
+        open_ = f"Whether it is memory of {these} or knowledge of {their} {classes} cannot be told"
+        return f"{open_}: there are too few held-out samples of the {classes}." if of.counts()["residual"] else ""
+    shown = "shown" if specific.set_low > 0 else "not shown"
+    if shown == "shown" and whole is not None and whole.excess < 0:  # a class that was destroyed, its samples less so
+        shown += ", though all lies below re-trainings: held-out samples lie lower still"
+    return (
+        f"Beyond {of.held_out} held-out samples of the {classes} it is {signed(specific.set_excess, 2)} standard "
+        f"deviations (95% interval {signed(specific.set_low, 2)} to {signed(specific.set_high, 2)}): memory of {these} "
+        f"beyond {their} {classes} is {shown}."
+    )
 
 
 def _share(of: Findings) -> str:
@@ -218,7 +253,8 @@ def share_words(of: Findings) -> tuple[float | None, str]:
     if of.why or whole is None:
         return None, ""
     if whole.high < 0:
-        return None, "As a whole it lies below re-trainings: nothing of what the Original has beyond them is left."
+        left = ": nothing of what the Original has beyond them is left" if np.isfinite(whole.share) else ""
+        return None, f"As a whole it lies below re-trainings{left}."
     if not np.isfinite(whole.share):
         return None, ""
     if whole.share_high <= 0:
@@ -301,41 +337,47 @@ def beyond_words(found: dict[str, Any], count: int) -> str:
     if found["beyond_all"] is None:
         return ""
     return (
-        f"{found['beyond_all']} of {count} samples are held more firmly than by any re-trained model; of one more "
+        f"{found['beyond_all']} of {count} {'sample' if count == 1 else 'samples'} "
+        f"{'is' if found['beyond_all'] == 1 else 'are'} held more firmly than by any re-trained model; of one more "
         f"re-training that would be about {found['expected']:.1f}."
     )
 
 
 def retained_words(found: dict[str, Any]) -> str:
     """How many retained samples changed, and how."""
-    changed = set(found["changed"])
+    changed, n, k = set(found["changed"]), len(found["samples"]), found["references"]
     rows = [row for row in found["samples"] if row["sample"] in changed]
     said = [word for row in rows for word in changes(row, found["rate"])]
     counts = ", ".join(f"{said.count(word)} {word}" for word in dict.fromkeys(said))
+    samples = f"{n} retained samples" if n > 1 else "one retained sample"
     return (
-        f"Of the {len(found['samples'])} retained samples nearest to the forget set {len(rows)} changed beyond the "
-        f"spread of {found['references']} re-trainings (false-discovery rate {found['rate']:.0%})"
-        + (f": {counts}." if counts else ".")
+        f"Of the {samples} nearest to the forget set {len(rows)} changed beyond the spread of {k} re-trainings "
+        f"(false-discovery rate {rate_text(found['rate'])})" + (f": {counts}." if counts else ".")
     )
 
 
 def unreferenced_words(found: dict[str, Any]) -> tuple[str, str]:
     """The weaker answer, and what it is worth where that can be measured."""
     told, agreement = [row["verdict"] for row in found["samples"]], found["agreement"]
+    more = told.count("residual")
     answer = (
         "Held-out samples of the same class, as hard to tell, in place of re-trained models: "
-        f"{told.count('residual')} of {len(told)} samples are recognised more than nearly all of them, "
-        f"{told.count('over_forgotten')} less, and of {told.count('cannot_tell')} nothing can be told."
+        f"{more} of {len(told)} {'sample' if len(told) == 1 else 'samples'} {'is' if more == 1 else 'are'} recognised "
+        f"more than nearly all of them, {told.count('over_forgotten')} less, and of {told.count('cannot_tell')} "
+        "nothing can be told."
     )
     if agreement is None:
         return answer, "There are too few re-trained models to say what this answer is worth here."
     # the share of equal answers alone flatters: both say nothing of most samples
-    return answer, (
+    worth = (
         f"Measured here, it gives the same answer as the re-trained models for {agreement['same']:.0%} of the samples; "
-        f"it accuses {agreement['alarms']:.0%}, they accuse {agreement['alarms_calibrated']:.0%}, and "
-        f"{agreement['both']:.0%} of its accusations are theirs too; the rank correlation of the two excesses is "
-        f"{agreement['rank_correlation']:.2f}."
+        f"it accuses {agreement['alarms']:.0%}, they accuse {agreement['alarms_calibrated']:.0%}"
     )
+    if agreement["alarms"]:
+        worth += f", and {agreement['both']:.0%} of its accusations are theirs too"
+    if agreement["rank_correlation"]:  # exactly 0 where there is none, of samples that are all alike
+        worth += f"; the rank correlation of the two excesses is {signed(agreement['rank_correlation'], 2)}"
+    return answer, f"{worth}."
 
 
 def not_measured(run: str, method: str, attack: str) -> str:

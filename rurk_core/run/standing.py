@@ -13,8 +13,21 @@ LEAST = 0.5
 """Share of what the references recognise, below which a set has been forgotten too well."""
 OVER, NOTHING = "It over-forgets", "It did next to nothing"
 """How the sentences begin."""
+LESS = "; 'rurk tune' looks for settings that forget less."
+"""What helps a method; a model that was made elsewhere has no settings here."""
 SAME = 0.01
 """Two counts of recognised copies that differ by less than this share of all copies are as good as equal."""
+
+
+def count_words(value: float) -> str:
+    """A count, or a mean of counts, which is not said to be 0 where it is not.
+
+    >>> count_words(1490.0), count_words(1489.6), count_words(54.25), count_words(1 / 64)
+    ('1490', '1490', '54.2', '0.016')
+    """
+    if value >= 100 or float(value).is_integer():
+        return f"{value:.0f}"
+    return f"{value:.1f}" if value >= 0.1 else f"{value:.2g}"
 
 
 def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str, Any]]) -> None:
@@ -48,32 +61,44 @@ def stands_apart(row: Mapping[str, Any]) -> list[str]:
 def _over_forgets(row: Mapping[str, Any], taus: Any, usual: Mapping[str, Sequence[float]], original: Any) -> list[str]:
     found, retrained = [], usual["reference"]
     if retrained and row["retain_accuracy"] < min(*retrained, *usual["original"], 1) - POINTS:
+        theirs = "every re-trained model on at least" if len(retrained) > 1 else "the re-trained model on"
         found.append(
-            f"{OVER}: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, every "
-            f"re-trained model on at least {100 * min(retrained):.1f}%."
+            f"{OVER}: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, {theirs} "
+            f"{100 * min(retrained):.1f}%."
         )
     known = [original is None or not _low(before) for before in original or taus or ()]
     low = [at for at, knew in zip(taus or (), known, strict=True) if knew and _low(at)]
     if low:
         worst = min(low, key=lambda at: at["numerator"] / at["denominator"])
+        copies = "copy" if worst["numerator"] == 1 else "copies"
+        theirs = "re-trained models on average" if len(retrained) > 1 else "the re-trained model"
         found.append(
-            f"{OVER}: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} copies of forget "
-            f"samples, re-trained models {worst['denominator']:.0f}; 'rurk tune' looks for settings that forget less."
+            f"{OVER}: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} {copies} of forget samples, "
+            f"{theirs} {count_words(worst['denominator'])}{LESS if 'method' in row else '.'}"
         )
     return found
 
 
 def _low(at: Mapping[str, Any]) -> bool:
-    return bool(at["denominator"]) and at["numerator"] < LEAST * at["denominator"]
+    """Whether far fewer copies are recognised than by the references, and not by a few copies alone."""
+    theirs = at["denominator"] or 0
+    return at["numerator"] < LEAST * theirs and theirs - at["numerator"] >= max(1, SAME * at["trials"])
 
 
 def _did_nothing(taus: Any, original: Any) -> list[str]:
+    """Where re-trained models recognise as many copies as the Original there is nothing that a method should do."""
     if not taus or not original or not any(at["numerator"] for at in original):
         return []
-    apart = max(abs(a["numerator"] - b["numerator"]) / max(1, a["trials"]) for a, b in zip(taus, original, strict=True))
-    if apart >= SAME:
+    if _apart(taus, original) >= SAME or _apart(original, original, "denominator") < SAME:
         return []
+    every = "every radius" if len(taus) > 1 else f"τ = {taus[0]['tau']:g}"
     return [
-        f"{NOTHING} to the forget set: at every radius it recognises as many copies as the Original, "
-        f"within {100 * SAME:g}% of all."
+        f"{NOTHING} to the forget set: at {every} it recognises as many copies as the Original, within "
+        f"{100 * SAME:g}% of all."
     ]
+
+
+def _apart(taus: Any, original: Any, count: str = "numerator") -> float:
+    """The largest difference between counts and what the Original recognises, as a share of all copies; 0 without."""
+    pairs = [(at[count], before) for at, before in zip(taus, original, strict=True) if at[count] is not None]
+    return max((abs(a - b["numerator"]) / max(1, b["trials"]) for a, b in pairs), default=0.0)

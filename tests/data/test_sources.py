@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import struct
 import threading
 import zlib
@@ -18,7 +19,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rurk_core.data import load_dataset
+from rurk_core.data import images as decoded
+from rurk_core.data import load_dataset, load_dataset_apart
 from rurk_core.data.images import cache_folder
 from rurk_core.data.sources import fetch, read_cifar_archive
 from rurk_core.errors import RurkError
@@ -61,6 +63,27 @@ def folder_of(root, **classes):
         for at, data in enumerate(images):
             (root / name / f"{at:03}.png").write_bytes(data)
     return root
+
+
+def test_for_a_server_a_path_is_decoded_by_another_process(tmp_path, monkeypatch):
+    def elsewhere(*given):
+        assert os.getpid() != here, "decoded in the server"
+        make(*given)
+
+    here, make, told = os.getpid(), decoded._make, []
+    monkeypatch.setattr(decoded, "_make", elsewhere)
+    name = str(folder_of(tmp_path / "set", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5))
+    data = load_dataset_apart(name + "?validation=0", progress=lambda *step: told.append(step))
+    assert told[-1] == (2, 2, "Decoding images") and len(data.train_images) == 8
+    assert load_dataset(name + "?validation=0").fingerprint == data.fingerprint
+
+
+def test_for_a_server_what_a_path_refuses_is_said_as_it_is(tmp_path):
+    with pytest.raises(RurkError) as here:
+        load_dataset(str(folder_of(tmp_path / "set", cat=[b"hello"] * 5, dog=[encoded(square(9))] * 5)))
+    with pytest.raises(RurkError) as apart:
+        load_dataset_apart(str(tmp_path / "set"))
+    assert str(apart.value) == str(here.value)
 
 
 class TestParquet:

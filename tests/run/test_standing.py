@@ -10,17 +10,23 @@ from rurk_core.run.standing import note_standing, stands_apart
 
 
 def noted(
-    retain: float, counts: list[int], original=(80, 60), attack="gaussian", retrained=(0.95, 0.97), before=1.0
+    retain: float,
+    counts: list[int],
+    original=(80, 60),
+    attack="gaussian",
+    retrained=(0.95, 0.97),
+    before=1.0,
+    means=(60, 40),
 ) -> list[str]:
     def taus(numbers):
         return [
             {"tau": tau, "numerator": number, "denominator": mean, "trials": 100}
-            for tau, number, mean in zip((0.0, 0.1), numbers, (60, 40), strict=True)
+            for tau, number, mean in zip((0.0, 0.1), numbers, means, strict=True)
         ]
 
     rows = [
         {"name": "original", "role": "original", "retain_accuracy": before},
-        {"name": "m", "role": "unlearned", "retain_accuracy": retain, "notes": ["first"]},
+        {"name": "m", "role": "unlearned", "method": "gd", "retain_accuracy": retain, "notes": ["first"]},
         {"name": "bad", "role": "unlearned", "failed": "The loss became nan."},
         *(
             {"name": f"reference-{k}", "role": "reference", "retain_accuracy": right}
@@ -44,7 +50,7 @@ def test_over_forgetting_is_said_with_its_numbers():
     (said,) = noted(0.9, [60, 40])
     assert "90.0%" in said and "95.0%" in said
     (said,) = noted(0.95, [60, 5])
-    assert "τ = 0.1 it recognises 5 copies" in said and "models 40" in said
+    assert "τ = 0.1 it recognises 5 copies of forget samples, re-trained models on average 40; 'rurk tune'" in said
 
 
 def test_a_model_that_is_still_the_original():
@@ -58,6 +64,26 @@ def test_what_the_original_has_not_learned_was_not_destroyed_by_unlearning():
     assert len(noted(0.3, [60, 40], before=0.51)) == 1
     assert noted(0.95, [60, 5], original=(80, 6)) == []
     assert noted(0.95, [0, 0], original=(0, 0)) == [], "nothing was there to be left"
+
+
+def test_of_one_re_trained_model_nothing_is_said_of_several():
+    (said,) = noted(0.9, [60, 40], retrained=(0.95,))
+    assert said.endswith("retained samples, the re-trained model on 95.0%.")
+    (said,) = noted(0.95, [60, 1], retrained=(0.95,))
+    assert "it recognises 1 copy of forget samples, the re-trained model 40;" in said
+
+
+def test_a_few_copies_are_no_over_forgetting():
+    assert noted(0.95, [60, 0], means=(60, 1 / 3)) == [], "0 copies against 0.3 on average"
+    (said,) = noted(0.95, [60, 0], means=(60, 1.5))
+    assert "recognises 0 copies of forget samples, re-trained models on average 1.5;" in said
+
+
+def test_an_honest_re_training_of_samples_that_all_know_has_not_done_nothing():
+    """What re-trained models recognise as the Original does is no method's to remove."""
+    assert noted(0.95, [80, 60], means=(80, 60)) == []
+    assert noted(0.95, [80, 60], means=(80, 58.9)) != []
+    assert noted(0.95, [80, 60], means=(None, None), retrained=()) == [], "and nothing tells what is to be removed"
 
 
 def test_without_references_or_random_copies_nothing_is_compared():

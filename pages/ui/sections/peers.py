@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.evidence.words import chance
+from rurk_core.evidence.numbers import chance
 from ui.session import state
 from ui.session.evidence import case_of
 from ui.session.view import View
@@ -15,7 +15,7 @@ from ui.session.view import View
 WORDS = {
     "residual": "It is recognised more than nearly all of them: something of it seems to be left.",
     "over_forgotten": "It is recognised less than nearly all of them: it seems to be forgotten too far.",
-    "cannot_tell": "It is recognised as they are: nothing can be told.",
+    "cannot_tell": "It stands out from them neither way: nothing can be told.",
 }
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.null import NEEDED
+from rurk_core.evidence.numbers import signed
 from rurk_core.evidence.parts import Parts, parts
-from rurk_core.evidence.words import set_words, short_words, signed
+from rurk_core.evidence.words import set_words, short_words
 from ui.figures.finding import HUES, stack
 from ui.figures.look import GREEN, REFERENCES
 from ui.figures.sheet import Sheet, make_sheet

@@ -7,7 +7,7 @@ from typing import Any
 
 import streamlit as st
 
-from rurk_core.evidence.words import signed
+from rurk_core.evidence.numbers import signed
 from ui import figures
 from ui.components.tiles import sample_tiles
 from ui.figures.look import Look
