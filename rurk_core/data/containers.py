@@ -20,8 +20,8 @@ from ..errors import RurkError
 from .dataset import Progress, fingerprint_of, split_by_class
 from .decoding import SUFFIXES, Encoded, Splits
 from .images import ImageSet, cached
-from .labels import all_hidden, numbered
-from .parquet import TEST_SHARE, hold_out
+from .labels import HIDDEN_TEST, all_hidden, numbered
+from .parquet import TEST_SHARE, with_test
 from .splits import is_junk, split_of, split_word, train_and_test
 
 Arrays = dict[str, tuple[np.ndarray, np.ndarray]]
@@ -92,10 +92,9 @@ def _from_arrays(groups: Arrays, path: Path, size: int | None) -> ImageSet:
     said = []
     if "test" in groups and all_hidden(groups["test"][1]):
         del groups["test"]
-        said = ["The labels of the test samples are hidden (-1), so these are left aside."]
+        said = [HIDDEN_TEST]
     names = {split: split or "all samples" for split in groups}
-    train, test, notes = train_and_test(groups, names, path)
-    parts = {"train": train} | ({"test": test} if test else {})
+    parts, notes = train_and_test(groups, names, path)
     images = {split: _pixels(part[0], path) for split, part in parts.items()}
     labels, classes, more = numbered({split: _flat_labels(part[1], path) for split, part in parts.items()})
     for split in parts:
@@ -104,7 +103,7 @@ def _from_arrays(groups: Arrays, path: Path, size: int | None) -> ImageSet:
                 f"{path} has {len(images[split])} images and {len(labels[split])} labels in '{names[split]}'."
             )
     tensors = {split: (torch.from_numpy(images[split]), torch.from_numpy(labels[split])) for split in parts}
-    if not test:
+    if "test" not in parts:
         first, last = split_by_class(tensors["train"][1], 1 - TEST_SHARE, seed=0)
         x, y = tensors["train"]
         tensors = {"train": (x[first], y[first]), "test": (x[last], y[last])}
@@ -169,7 +168,7 @@ def read_idx(path: Path) -> Arrays:
         if "ubyte" not in file.name or is_junk(file.name):
             continue
         split = "test" if file.name.startswith("t10k") else split_word(file.name) or ""
-        kind, array = _read_idx(file)
+        kind, array = _idx_file(file)
         if kind in found.setdefault(split, {}):
             continue  # the same file, packed and not
         found[split][kind] = array
@@ -180,7 +179,7 @@ def read_idx(path: Path) -> Arrays:
     return {split: (parts[_IDX_IMAGES], parts[_IDX_LABELS].astype(np.int64)) for split, parts in found.items()}
 
 
-def _read_idx(file: Path) -> tuple[int, np.ndarray]:
+def _idx_file(file: Path) -> tuple[int, np.ndarray]:
     try:
         data = file.read_bytes()
         if data[:2] == b"\x1f\x8b":
@@ -223,11 +222,10 @@ def of_cifar_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _built(groups: dict[str, tuple[list[Encoded], np.ndarray]], names: Sequence[str], path: Path) -> Any:
     said = {split: f"{split or 'all'} ({len(part[1])})" for split, part in groups.items()}
-    train, test, notes = train_and_test(groups, said, path)
-    parts = {"train": train} | ({"test": test} if test else {})
+    parts, notes = train_and_test(groups, said, path)
     labels, classes, more = numbered({split: part[1] for split, part in parts.items()}, names)
     splits: Splits = {split: (part[0], labels[split]) for split, part in parts.items()}
-    return (splits if test else hold_out(*splits["train"])), classes, [*notes, *more]
+    return with_test(splits), classes, [*notes, *more]
 
 
 def _saved(path: Path, size: int | None, progress: Progress | None) -> ImageSet:

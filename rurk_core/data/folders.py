@@ -12,7 +12,7 @@ from .dataset import Progress
 from .decoding import SIGNATURES, SUFFIXES, Encoded, Splits
 from .images import ImageSet, cached
 from .labels import numbered
-from .parquet import hold_out
+from .parquet import with_test
 from .splits import in_words, is_junk, split_word, train_and_test
 
 _NOTES = (".txt", ".json", ".csv", ".md", ".db", ".ini", ".xml", ".yaml", ".yml", ".zip")
@@ -50,7 +50,7 @@ def load_folder(path: Path, *, size: int | None = None, progress: Progress | Non
         }
         found, names, said = numbered(labels, classes)
         splits: Splits = {split: (images[split], found[split]) for split in images}
-        return (splits if "test" in splits else hold_out(*splits["train"])), names, [*notes, *said]
+        return with_test(splits), names, [*notes, *said]
 
     everything = [file for groups in files.values() for group in groups for file in group]
     return cached(everything, build, size=size, progress=progress)
@@ -89,11 +89,11 @@ def _roots(path: Path) -> tuple[dict[str, Path], list[str]]:
         )
     used = set(splits.values())
     shown = {split: str(folder.relative_to(path)) for split, folder in splits.items()}
-    train, test, notes = train_and_test(splits, shown, path)
+    parts, notes = train_and_test(splits, shown, path)
     aside = [folder for folder in folders if not any(folder == u or folder in u.parents for u in used)]
     if aside:
         notes.append(f"Not taken, since nothing says which classes or split it is: {in_words(aside, path)}.")
-    return {"train": train} | ({"test": test} if test else {}), notes
+    return parts, notes
 
 
 def _splits(folders: Sequence[Path]) -> dict[str, Path]:

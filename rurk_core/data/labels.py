@@ -10,6 +10,7 @@ from ..errors import RurkError
 
 HIDDEN = -1
 """The label of samples whose classes are kept secret."""
+HIDDEN_TEST = "The labels of the test samples are hidden (-1), so these are left aside."
 
 
 def numbered(

@@ -21,7 +21,7 @@ from ..errors import RurkError
 from .dataset import Progress, split_by_class
 from .decoding import Encoded, Splits
 from .images import ImageSet, cached
-from .labels import all_hidden, numbered
+from .labels import HIDDEN_TEST, all_hidden, numbered
 from .splits import configuration, in_words, split_of, train_and_test
 
 GROUPS = 8
@@ -73,14 +73,14 @@ def load_parquet(
         names = {split: in_words(group, root) for split, group in groups.items()}
         hidden = []
         if "test" in groups and all_hidden(read_parquet(groups["test"], columns).labels):
-            hidden = ["The labels of the test samples are hidden (-1), so these are left aside."]
+            hidden = [HIDDEN_TEST]
             del groups["test"]
-        train, test, notes = train_and_test(groups, names, root)
-        read = {"train": read_parquet(train, columns)} | ({"test": read_parquet(test, columns)} if test else {})
+        parts, notes = train_and_test(groups, names, root)
+        read = {split: read_parquet(files, columns) for split, files in parts.items()}
         labels, classes, said = numbered({split: part.labels for split, part in read.items()}, read["train"].names)
         splits: Splits = {split: (part.images, labels[split]) for split, part in read.items()}
         notes += [*hidden, *read["train"].notes, *said]
-        return (splits if test else hold_out(*splits["train"])), classes, notes
+        return with_test(splits), classes, notes
 
     return cached(files, build, size=size, options=(columns.image, columns.label, "parquet"), progress=progress)
 
@@ -102,12 +102,15 @@ def _groups(files: Sequence[Path], root: Path) -> dict[str, list[Path]]:
     return groups
 
 
-def hold_out(images: Sequence[Encoded], labels: np.ndarray) -> Splits:
-    """A seeded fifth of each class as test samples.
+def with_test(splits: Splits) -> Splits:
+    """The same with test samples, which are a seeded fifth of each class where there are none.
 
     Raises:
-        RurkError: a class has fewer than three images.
+        RurkError: there are none, and a class has fewer than three images.
     """
+    if "test" in splits:
+        return splits
+    images, labels = splits["train"]
     if len(labels) and labels.min() >= 0:
         few = np.isin(np.bincount(labels), (1, 2))
         if few.any():

@@ -47,8 +47,8 @@ def configuration(path: PurePath) -> str:
     return "/".join(part for part in path.parts[:-1] if not split_word(part) and part.lower() != "data")
 
 
-def train_and_test(groups: Mapping[str, T], names: Mapping[str, str], where: object) -> tuple[T, T | None, list[str]]:
-    """(training, test or None, what was taken in words) of what was found for each split.
+def train_and_test(groups: Mapping[str, T], names: Mapping[str, str], where: object) -> tuple[dict[str, T], list[str]]:
+    """({"train": training, "test": test, if there is one}, what was taken in words) of what was found for each split.
 
     Args:
         groups: "train", "test", "validation", or "" where nothing says → what there is; names: the same in words.
@@ -67,7 +67,7 @@ def train_and_test(groups: Mapping[str, T], names: Mapping[str, str], where: obj
     aside = [names[split] for split in groups if split not in (train, test)]
     if aside:
         notes.append(f"Left aside, neither trained nor tested on: {', '.join(aside)}.")
-    return groups[train], groups[test] if test else None, notes
+    return {"train": groups[train]} | ({"test": groups[test]} if test else {}), notes
 
 
 def in_words(paths: Iterable[Path], root: Path) -> str:
