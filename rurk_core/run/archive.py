@@ -29,7 +29,7 @@ from ..data import load_dataset
 from ..errors import Damaged, RurkError, UsageError
 from ..models.container import stored_archive
 from ..store.names import FILE_NAME, KEY, clean_title, explain
-from ..store.store import OWN_FILES, Store
+from ..store.store import OWN_FILES, Store, names
 from .checking import contradictions, recount, runs
 from .signing import sign, vouched
 from .stored import Reader
@@ -232,12 +232,11 @@ class Packed:
 
     def _document(self, key: str) -> dict[str, Any]:
         document = self._json(f"{key}/spec.json")
-        spec, noted, kind = document.get("spec"), document.get("files"), key.rpartition("-")[0]
+        spec, noted = document.get("spec"), document.get("files")
         if not isinstance(spec, dict) or not isinstance(noted, dict):
             raise self._wrong(key)
-        untitled = {name: value for name, value in spec.items() if name != "title"}
         present = {name.split("/")[1] for name in self.sizes if name.startswith(f"{key}/")} - set(OWN_FILES)
-        if key not in (Store.key(kind, spec), Store.key(kind, untitled)) or present != set(noted):
+        if not names(key, spec) or present != set(noted):
             raise self._wrong(key)
         return document
 

@@ -169,7 +169,9 @@ class Store(Place):
         """
         holder = self._held(key)
         document = holder._document(key)
-        if not _named_by(document, key):
+        # searches of format 1 were named by more than they noted
+        old = key.startswith("tuning-") and "format" not in document
+        if not old and (document.get("kind") != key.rpartition("-")[0] or not names(key, document["spec"])):
             holder._damaged(key, "its description is not the one its name is the hash of")
         for name in document["files"]:
             if not FILE_NAME.fullmatch(name):
@@ -193,34 +195,23 @@ class Store(Place):
         Raises:
             RurkError: it came along with the program, or removing is forbidden.
         """
-        self._writable(key)
-        if not self._present(key):
-            if any(store.has(key) for store in self.bundled):
-                raise UsageError(f"The entry {key} comes along with the program and cannot be deleted.")
-            if self.shelf and self.shelf._present(key):
-                self.shelf.delete(key)
-                return
+        place = self._changeable(key, "deleted")
         try:
-            self._remove(key)
+            place._remove(key)
         except Exception as error:
-            self._fail(error, f"The entry {key}", "deleted")
-        self._index.note(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
+            place._fail(error, f"The entry {key}", "deleted")
+        place._index.note(lambda db: db.execute("DELETE FROM entries WHERE key = ?", (key,)))
 
     def rename(self, key: str, title: str) -> None:
         """Give an entry another title. The key stays, since it does not depend on the title."""
-        self._writable(key)
-        if not self._present(key):
-            if self.shelf and self.shelf._present(key):
-                self.shelf.rename(key, title)
-                return
-            came = any(store.has(key) for store in self.bundled)
-            why = "comes along with the program and cannot be renamed" if came else f"is not in the store {self.url}"
-            raise UsageError(f"The entry {key} {why}.")
+        place = self._changeable(key, "renamed")
+        if not place._present(key):
+            raise UsageError(f"The entry {key} is not in the store {self.url}.")
         try:
-            self._write_file(key, "title.txt", clean_title(title).encode())
+            place._write_file(key, "title.txt", clean_title(title).encode())
         except Exception as error:
-            self._fail(error, "The title")
-        self._index.note(lambda db: self._sync(db, {key}, complete=False))
+            place._fail(error, "The title")
+        place._index.note(lambda db: place._sync(db, {key}, complete=False))
 
     def document(self, key: str) -> dict[str, Any]:
         """The checked spec.json of an entry: ``spec``, ``created``, ``versions``, ``files``, ``origin`` if any.
@@ -249,9 +240,9 @@ class Store(Place):
 
     def own(self, kind: str | None = None, *, newest: int = -1) -> Entries:
         """The entries of this very place, newest first."""
-        where, order = "WHERE kind = ?2" if kind else "", "ORDER BY created DESC, key DESC LIMIT ?1"
-        rows = self._select(f"SELECT key, kind, created, bytes, title FROM entries {where} {order}", newest, kind)
-        return [Entry(*row) for row in rows]
+        where, given = _of(kind)
+        text = f"SELECT key, kind, created, bytes, title FROM entries {where} ORDER BY created DESC, key DESC LIMIT ?"
+        return [Entry(*row) for row in self._select(text, *given, newest)]
 
     def entry(self, key: str) -> Entries:
         """An entry as it is listed; none where it is not there."""
@@ -263,10 +254,10 @@ class Store(Place):
 
     def kin(self, key: str, newest: int) -> builtins.list[str]:
         """Entries that differ from one in nothing but :data:`LOOSE`: the newest, newest first, itself among them."""
-        text = "SELECT key, created FROM entries WHERE family = ?2 ORDER BY created DESC LIMIT ?1"
+        text = "SELECT key, created FROM entries WHERE family = ? ORDER BY created DESC LIMIT ?"
         family, found = self._held(key)._family(key), dict[str, str]()
         for place in reversed(self._places()):
-            found |= dict(place._select(text, newest, family))
+            found |= dict(place._select(text, family, newest))
         ordered = sorted(found, key=lambda each: (found[each], each), reverse=True)
         return ordered[:newest] if key in ordered[:newest] else [*ordered[: newest - 1], key]
 
@@ -279,17 +270,17 @@ class Store(Place):
 
     def size(self) -> int:
         """Bytes of all entries here, without bundled ones."""
-        return self._select("SELECT coalesce(sum(bytes), 0) FROM entries WHERE ?1 AND ?2 IS NULL", 1, None)[0][0]
+        return self._select("SELECT coalesce(sum(bytes), 0) FROM entries")[0][0]
 
     def count(self, kind: str | None = None) -> int:
         """How many entries there are here, on the shelf and in bundled stores; what is in several counts twice."""
-        text = "SELECT count(*) FROM entries WHERE ?1 AND (?2 IS NULL OR kind = ?2)"
-        return sum(place._select(text, 1, kind)[0][0] for place in self._places())
+        where, given = _of(kind)
+        return sum(place._select(f"SELECT count(*) FROM entries {where}", *given)[0][0] for place in self._places())
 
     def _places(self) -> builtins.list[Store]:
         return [self, *self.bundled, *([self.shelf] if self.shelf else [])]
 
-    def _select(self, text: str, first: int, second: str | None) -> Any:
+    def _select(self, text: str, *given: str | int) -> Any:
         """Rows of the index, once it holds what the folder does."""
 
         def look(db: sqlite3.Connection) -> Any:
@@ -300,7 +291,6 @@ class Store(Place):
                 db.execute("DELETE FROM synced")
                 if stamp and stamp == self._stamp() and time.time_ns() - stamp > RACY:
                     db.execute("INSERT INTO synced VALUES (?)", (stamp,))
-            given = (first, second) if "?2" in text else (first,)
             return db.execute(text, given).fetchall()
 
         return self._index.use(look)
@@ -369,19 +359,31 @@ class Store(Place):
         if self.read_only:
             raise UsageError(f"The store {self.url} is only for reading; choose another one to write to.")
 
+    def _changeable(self, key: str, verb: str) -> Store:
+        """This place or its shelf, whichever has the entry; raises UsageError where it may not be ``verb``."""
+        self._writable(key)
+        if not self._present(key):
+            if self.shelf and self.shelf._present(key):
+                return self.shelf
+            if any(store.has(key) for store in self.bundled):
+                raise UsageError(f"The entry {key} comes along with the program and cannot be {verb}.")
+        return self
+
     def _damaged(self, key: str, why: str) -> NoReturn:
         raise Damaged(
             f"The stored entry {key} is damaged ({why}); run its experiment again, it is then computed afresh.", key
         )
 
 
-def _named_by(document: dict[str, Any], key: str) -> bool:
-    """Whether ``key`` is the hash of the description; searches of format 1 were named by more than they noted."""
-    kind, spec = key.rpartition("-")[0], document["spec"]
-    if kind == "tuning" and "format" not in document:
-        return True
-    untitled = {name: value for name, value in spec.items() if name != "title"}
-    return document.get("kind") == kind and key in (Store.key(kind, spec), Store.key(kind, untitled))
+def _of(kind: str | None) -> tuple[str, list[str]]:
+    """The condition of a query on entries of a kind, and its values; None: of all kinds."""
+    return ("WHERE kind = ?", [kind]) if kind else ("", [])
+
+
+def names(key: str, spec: dict[str, Any]) -> bool:
+    """Whether ``key`` is that of what ``spec`` describes, whose title may have come later."""
+    kind, untitled = key.rpartition("-")[0], {name: value for name, value in spec.items() if name != "title"}
+    return key in (Store.key(kind, spec), Store.key(kind, untitled))
 
 
 def _versions() -> dict[str, str]:
