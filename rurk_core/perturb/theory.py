@@ -8,12 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import betainc, betaincinv
 
+from ..arrays import Floats
 from ..errors import UsageError
-
-Floats = NDArray[np.floating]
 
 
 def cap_share(d: int, angle: ArrayLike) -> Floats:

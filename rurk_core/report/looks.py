@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from ..run.titles import model_words
 from ..unlearning import METHODS
 
 COLOURS = ("#D55E00", "#CC79A7", "#E69F00", "#56B4E9", "#A6761D", "#7570B3")
@@ -152,5 +153,5 @@ def _unlearned(row: dict[str, Any], at: int, turn: int, stems: Counter[str]) -> 
         title = f"{stem} · {name}" if stems[stem] > 1 else stem
         return Look(name, title, f"U{at + 1}", *_drawn(at))
     letter, colour, symbol, dash = method_look(key)
-    title = METHODS[key].title + name.removeprefix(key).replace("-", " ") if key in METHODS else name
-    return Look(name, title, letter + (str(turn + 1) if turn else ""), *_variant(colour, symbol, dash, turn))
+    number = str(turn + 1) if turn else ""
+    return Look(name, model_words(name), letter + number, *_variant(colour, symbol, dash, turn))

@@ -7,6 +7,7 @@ would look perfectly unlearned.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import itemgetter
 from typing import Any
 
 import torch
@@ -66,7 +67,11 @@ def _misfit(model: nn.Module, pixels: Tensor, labels: Tensor, classes: tuple[str
     right = (said == labels).float().mean().item()
     plain = f"gives {right:.0%} of {len(labels)} retained samples their class"
     if right + LIFT <= 1:
-        name, best = max(((name, _right(model, moved, labels)) for name, moved in _other_scales(pixels)), key=_second)
+        shares = {
+            name: (logits_of(model, moved).argmax(1) == labels).float().mean().item()
+            for name, moved in _other_scales(pixels)
+        }
+        name, best = max(shares.items(), key=itemgetter(1))
         if _explains(right, best) and best > chance:
             return (
                 f"does not fit: it {plain}, and {best:.0%} on {name}. Put that inside the model before it is exported, "
@@ -92,14 +97,6 @@ def _explains(right: float, other: float) -> bool:
     A model that was trained badly is wrong about as often either way.
     """
     return other >= right + LIFT and 1 - other <= (1 - right) / 2
-
-
-def _second(pair: tuple[str, float]) -> float:
-    return pair[1]
-
-
-def _right(model: nn.Module, pixels: Tensor, labels: Tensor) -> float:
-    return (logits_of(model, pixels).argmax(1) == labels).float().mean().item()
 
 
 def _other_scales(pixels: Tensor) -> list[tuple[str, Tensor]]:

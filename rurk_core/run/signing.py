@@ -7,7 +7,6 @@ half is one word, ``ed25519:`` and 43 letters, that is handed on by another way 
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from pathlib import Path
 from typing import Any
@@ -111,8 +110,6 @@ def _encoded(raw: bytes) -> str:
 
 
 def _decoded(text: str) -> bytes:
-    try:
-        text = text.strip()
-        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
-    except binascii.Error as error:
-        raise ValueError(str(error)) from None
+    """Raises ValueError where it is not of these letters."""
+    text = text.strip()
+    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
