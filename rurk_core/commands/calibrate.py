@@ -85,14 +85,15 @@ COLUMNS = {
 
 def print_calibration(attack: str, calibration: dict[str, Any], out: Console) -> None:
     """What every handed-in model was called."""
+    from ..evidence.numbers import rate_text
+
     rate = calibration["rate"]
     table = Table(
         title=f"{attack}: models handed in as 'unlearned', each judged against the re-trained models left",
         title_justify="left",
         caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
-        "that side at all "
-        f"(false-discovery rate {rate:.0%}). set: of models whose set has p ≤ .05. remembered: samples found residual "
-        "of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
+        f"that side at all (false-discovery rate {rate_text(rate)}). set: of models whose set has p ≤ .05. remembered: "
+        "samples found residual of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
         caption_justify="left",
     )
     findings = list(calibration["null"]["findings"])

@@ -59,7 +59,7 @@ def _evidence(options: argparse.Namespace) -> int:
     else:
         looks = looks_of(result["models"])
         for method, entry in document["models"].items():
-            print_evidence(looks[method].title, entry, console())
+            print_evidence(looks[method].title, entry, console(), audit="audit" in result)
     return 0
 
 
@@ -102,17 +102,22 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
     return entry
 
 
-def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: int = 12) -> None:
-    """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
-    from ..evidence.null import NEEDED
+def print_evidence(title: str, entry: dict[str, Any], out: Console, *, audit: bool = False, shown: int = 12) -> None:
+    """One model: what its forget set amounts to, its most conspicuous samples, its membership signals.
+
+    Args:
+        audit: whether the models were made elsewhere, so that no command makes more of them.
+    """
     from ..evidence.words import retained_words, unreferenced_words
     from ..perturb.copies import ATTACKS
 
     evidence = entry["evidence"]
     out.print(f"{title} under {ATTACKS[evidence['attack']].title}: {evidence['sentence']}", highlight=False)
     for one in evidence["settling"]:
-        out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})", highlight=False)
-    table = Table(title="Most beyond a re-training", title_justify="left")
+        how = "" if audit else f" (the same experiment with --{one['what']} {one['number']})"
+        out.print(f"{one['sentence']}{how}", highlight=False)
+    without = not any(row["references"] for row in evidence["samples"])
+    table = Table(title="Most recognised" if without else "Most beyond a re-training", title_justify="left")
     for name in (
         "sample",
         "copies",
@@ -126,22 +131,7 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: in
     ):
         table.add_column(name, justify="left" if name in ("finding", "this sample") else "right")
     for row in evidence["samples"][:shown]:
-        each = row["references"]
-        interval = "" if row.get("low") is None else f"{row['low']:+.1f} to {row['high']:+.1f}"
-        numbers = [
-            "" if row.get(name) is None or len(each) < NEEDED else form.format(row[name])
-            for name, form in (("p_residual", "{:.4f}"), ("q_residual", "{:.3f}"))
-        ]
-        table.add_row(
-            str(row["sample"]),
-            f"{row['recognised'] / row['copies']:.1%}",
-            f"{sum(each) / len(each) / row['copies']:.1%}" if each else "",
-            "" if row.get("log_odds") is None else f"{row['log_odds']:+.1f}",
-            interval,
-            *numbers,
-            row["finding"].replace("_", " "),
-            (row.get("specific") or "").replace("_", " "),
-        )
+        table.add_row(*_cells(row))
     out.print(table)
     if entry.get("membership"):
         out.print(signals_table(entry["membership"]))
@@ -153,6 +143,29 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console, *, shown: in
         out.print(sentence, highlight=False)
     if "key" in entry:
         out.print(f"Kept as {entry['key']}.", highlight=False)
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """A sample of the table; p and q are of the side on which it lies."""
+    from ..evidence.findings import SAID
+    from ..evidence.null import NEEDED
+    from ..evidence.numbers import share_text, small
+
+    each, own, low = row["references"], row.get("log_odds"), row.get("low")
+    chances = ["", ""]
+    if low is not None and own is not None and len(each) >= NEEDED:
+        side = "forgotten" if own < row["expected"] else "residual"
+        chances = [small(row[f"{name}_{side}"]) for name in ("p", "q")]
+    return [
+        str(row["sample"]),
+        share_text(row["recognised"], row["copies"]),
+        share_text(sum(each), len(each) * row["copies"]) if each else "",
+        "" if own is None else f"{own:+.1f}",
+        "" if low is None else f"{low:+.1f} to {row['high']:+.1f}",
+        *chances,
+        SAID[row["finding"]],
+        (row.get("specific") or "").replace("_", " "),
+    ]
 
 
 def signals_table(membership: list[dict[str, Any]]) -> Table:

@@ -231,40 +231,44 @@ def print_result(result: dict[str, Any], out: Console) -> None:
 
 
 def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, Look], out: Console) -> None:
-    """Ratio of means per method and radius, always with its numerator and denominator."""
+    """Ratio of means per method and radius, always with its numerator and denominator; counts without references."""
     taus = entries[0]["taus"]
     shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
     picks = [taus.index(row) for row in shown]
+    apart = taus[-1]["among_references"]["prevalence"]
+    apart = None if not apart or None in apart else apart
+    compared = taus[-1]["denominator"] is not None
     table = Table(
-        title=f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
+        title=f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means"
+        if compared
+        else f"Recognition, {attack}: copies recognised by the model",
         title_justify="left",
-        caption="r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share "
-        "of which more copies are recognised than by a re-trained model, there, mean over these; re-trained apart: "
-        "each against the others.",
+        caption=_legend(apart is not None) if compared else None,
         caption_justify="left",
     )
     table.add_column("model")
-    for row in shown:
-        table.add_column(f"τ = {row['tau']:g}", justify="right")
-    table.add_column("r̂ undef.", justify="right")
-    table.add_column("prevalence", justify="right")
+    for name in [f"τ = {row['tau']:g}" for row in shown] + (["r̂ undef.", "prevalence"] if compared else []):
+        table.add_column(name, justify="right")
     for entry in entries:
-        cells = [_ratio(entry["taus"][index]) for index in picks]
         last = entry["taus"][-1]
-        share = last["prevalence"]
-        table.add_row(
-            looks[entry["method"]].title,
-            *cells,
-            str(last["r_undefined"]),
-            "" if share is None else f"{100 * share:.0f}%",
-        )
-    low_high = [taus[index]["reference_band"] for index in picks]
-    apart = taus[-1]["among_references"]["prevalence"]
-    if apart and None not in apart:
+        share = "" if last["prevalence"] is None else f"{100 * last['prevalence']:.0f}%"
+        cells = [_ratio(entry["taus"][index]) for index in picks]
+        table.add_row(looks[entry["method"]].title, *cells, *([str(last["r_undefined"]), share] if compared else []))
+    if apart:
+        low_high = [taus[index]["reference_band"] for index in picks]
         table.add_section()
         ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
         table.add_row("re-trained apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
     out.print(table)
+
+
+def _legend(several: bool) -> str:
+    """What the columns of the table are; ``several``: whether re-trained models are compared with each other."""
+    said = (
+        "r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share of "
+        "which more copies are recognised than by a re-trained model, there"
+    )
+    return f"{said}, mean over these; re-trained apart: each against the others." if several else f"{said}."
 
 
 def _ratio(row: dict[str, Any]) -> str:

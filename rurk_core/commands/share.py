@@ -60,5 +60,8 @@ def _share(options: argparse.Namespace) -> int:
     if options.json:
         print_json(said)
     else:
-        console().print(f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} samples)", highlight=False)
+        console().print(
+            f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} sample{'s' * (len(samples) != 1)})",
+            highlight=False,
+        )
     return 0

@@ -182,7 +182,8 @@ def set_words(of: Findings) -> str:
     if hidden := sum(map(_hidden, of.samples)):
         these, are = f"{hidden} of these findings", "is" if hidden == 1 else "are"
         these = "This finding" if len(of.samples) == 1 else these
-        parts.append(f"{these} {are} in the log-odds alone: the copies recognised do not show it.")
+        it = "it" if hidden == 1 else "them"
+        parts.append(f"{these} {are} in the log-odds alone: the copies recognised do not show {it}.")
     whole = judged.whole
     if whole is not None:
         parts.append(
