@@ -93,7 +93,8 @@ def print_calibration(attack: str, calibration: dict[str, Any], out: Console) ->
         title_justify="left",
         caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
         f"that side at all (false-discovery rate {rate_text(rate)}). set: of models whose set has p ≤ .05. remembered: "
-        "samples found residual of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
+        "samples found residual of which memory of the very sample is shown. Of re-trained, brittle and substitute "
+        "models nothing should be.",
         caption_justify="left",
     )
     findings = list(calibration["null"]["findings"])
