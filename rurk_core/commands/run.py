@@ -213,9 +213,10 @@ def print_result(result: dict[str, Any], out: Console) -> None:
             table.add_row(looks[row["name"]].title, row.get("preset", ""), "no result")
             continue
         cells = ["" if row.get(key) is None else f"{100 * row[key]:.2f}" for key in shares]
+        seconds = "" if "audit" in result else f"{row['seconds']:.1f}"  # one made elsewhere took none here
         again = row.get("relearn")
         epochs = "" if not again else f"> {again['limit']}" if again["epochs"] is None else str(again["epochs"])
-        table.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
+        table.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, seconds)
     out.print(table)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
         entries = [entry for entry in result["residual"] if entry["attack"] == attack]

@@ -115,7 +115,7 @@ def first_beat(story: Story) -> str:
         which = "It is the only one:" if n == 1 else f"All {n:,} show as much:"
     else:
         one = "the one" if alike == 1 else f"one of {alike:,} that are"
-        which = f"Of {n:,} it is <b>{one} {most}</b>, not a usual one:"
+        which = f"Of {n:,} it is <b>{one} {most}</b>{', not a usual one' if alike < n / 4 else ''}:"
     asked = "It was to be forgotten" if view.method == "original" else f"{look.label()} was to forget it"
     return (
         f'<div class="rk-fact">{drawn}<p>Training sample {view.sample}, class “{escape(view.classes[view.label])}”. '
