@@ -16,6 +16,7 @@ import json
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -46,24 +47,28 @@ class Reading:
     def __exit__(self, *_: object) -> None:
         self._end()
 
-    def ask(self, call: str, arguments: list[Any], *, size: int, what: str) -> Any:
+    def ask(
+        self, call: str, arguments: list[Any], *, size: int, what: str, told: Callable[..., None] | None = None
+    ) -> Any:
         """What the function ``"module:name"`` of this package returns, a plain JSON value.
 
         Args:
             size: bytes of what is read, by which time and memory are bounded.
             what: begins the sentence of a refusal: "The checkpoint a.pt".
+            told: the function has a last argument more, and what it calls that with is told here; its time then begins
+                anew, so that reading may go on for as long as it gets on.
 
         Raises:
             UsageError: the function refused, or it took too long or too much.
         """
         pipe, seconds = self._pipe or self._start(), SECONDS + size / BYTES_PER_SECOND
-        request = {"call": call, "arguments": arguments, "memory": int(GROWTH * size + SPARE)}
+        request = {"call": call, "arguments": arguments, "memory": int(GROWTH * size + SPARE), "tells": bool(told)}
         try:
             pipe.send_bytes(json.dumps(request).encode())
-            if not pipe.poll(seconds):
-                self._end()
-                raise UsageError(f"{what} takes longer than {seconds:.0f} s to be read; it is given up.")
-            found = json.loads(pipe.recv_bytes())
+            found = self._heard(pipe, seconds, what)
+            while told and "told" in found:
+                told(*found["told"])
+                found = self._heard(pipe, seconds, what)
         except (OSError, EOFError, ValueError):
             self._end()
             raise UsageError(f"{what} ended the process that read it; it is given up.") from None
@@ -73,6 +78,12 @@ class Reading:
             raise UsageError(found["refused"])
         self._end()  # what it had allocated goes with it
         raise UsageError(f"{what} takes more memory than {GROWTH} times its size; it is given up.")
+
+    def _heard(self, pipe: Connection, seconds: float, what: str) -> Any:
+        if not pipe.poll(seconds):
+            self._end()
+            raise UsageError(f"{what} takes longer than {seconds:.0f} s to be read; it is given up.")
+        return json.loads(pipe.recv_bytes())
 
     def _start(self) -> Connection:
         # forked where that can be, since libraries are loaded then; bytes go through the pipe, never objects
@@ -113,11 +124,12 @@ def _limit(memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (int(getattr(now, "data", now.vms)) + memory, resource.RLIM_INFINITY))
 
 
-def _answer(request: dict[str, Any]) -> dict[str, Any]:
+def _answer(request: dict[str, Any], tell: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     module, _, name = request["call"].partition(":")
     _limit(request["memory"])
+    further = [lambda *told: tell({"told": told})] if request["tells"] else []
     try:
-        return {"value": getattr(importlib.import_module(module), name)(*request["arguments"])}
+        return {"value": getattr(importlib.import_module(module), name)(*request["arguments"], *further)}
     except RurkError as error:
         return {"refused": str(error)}
     except MemoryError:
@@ -137,9 +149,12 @@ def _serve(pipe: Connection) -> None:
     os.closerange(3, pipe.fileno())
     os.closerange(pipe.fileno() + 1, MOST_FILES)
     torch.set_num_threads(1)  # threads of the other process do not survive a fork
+
+    def tell(what: dict[str, Any]) -> None:
+        pipe.send_bytes(json.dumps(what).encode())
+
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1), os.dup2(nowhere, 2)
     with contextlib.suppress(EOFError, OSError):
         while True:
-            answer = _answer(json.loads(pipe.recv_bytes()))
-            pipe.send_bytes(json.dumps(answer).encode())
+            tell(_answer(json.loads(pipe.recv_bytes()), tell))

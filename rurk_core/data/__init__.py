@@ -4,6 +4,7 @@ from .dataset import Dataset, Progress, to_pixels
 from .entry import DatasetEntry, data_root, plain_name, split_validation
 from .forget import ForgetSet, forget_set, from_file, needs_losses, retain_indices
 from .registry import DATASETS, RECIPES, dataset_entry, find_recipe, load_dataset, with_validation
+from .served import load_dataset_apart
 from .stream import Images, Streamed, batches, held, joined
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "held",
     "joined",
     "load_dataset",
+    "load_dataset_apart",
     "needs_losses",
     "plain_name",
     "retain_indices",

@@ -36,7 +36,8 @@ _NPZ = {
 }
 """Split → what its images and labels are called: MedMNIST's keys, Keras' and plain ones."""
 _IDX_IMAGES, _IDX_LABELS = 0x00000803, 0x00000801
-_CIFAR_ROW = 3 * 32 * 32
+CIFAR_ROW = 3 * 32 * 32
+"""Bytes of the pixels of an image."""
 
 
 def find_container(path: Path) -> Callable[[Path, int | None, Progress | None], ImageSet] | None:
@@ -60,7 +61,7 @@ def find_container(path: Path) -> Callable[[Path, int | None, Progress | None], 
     if "state.json" in names or "dataset_dict.json" in names:
         return _saved
     if any("ubyte" in name for name in names):
-        return lambda path, size, progress: _from_arrays(_idx(path), path, size)
+        return lambda path, size, progress: _from_arrays(read_idx(path), path, size)
     if any(name.endswith(".bin") and ("batch" in name or name in ("train.bin", "test.bin")) for name in names):
         return lambda path, size, progress: _from_arrays(_cifar(path), path, size)
     if any(name.startswith("data_batch") and "." not in name for name in names):
@@ -161,7 +162,7 @@ def _npz(path: Path) -> Arrays:
     return groups
 
 
-def _idx(path: Path) -> Arrays:
+def read_idx(path: Path) -> Arrays:
     """The files of MNIST and its like, packed or not; images and labels of a split by its word."""
     found: dict[str, dict[int, np.ndarray]] = {}
     for file in sorted(path.iterdir()):
@@ -202,18 +203,19 @@ def _cifar(path: Path) -> Arrays:
     """CIFAR's binary version: rows of one label byte (CIFAR-100: coarse and fine) and 3072 of pixels."""
     rows: dict[str, list[np.ndarray]] = {}
     fine = (path / "fine_label_names.txt").is_file() or (path / "train.bin").is_file()
-    width = (2 if fine else 1) + _CIFAR_ROW
+    width = (2 if fine else 1) + CIFAR_ROW
     for file in sorted(path.glob("*.bin")):
         data = np.frombuffer(file.read_bytes(), np.uint8)
         if not len(data) or len(data) % width:
             raise RurkError(f"The file {file} is damaged: it has no whole rows of {width} bytes.")
         split = "test" if split_word(file.name) == "test" else "train"
         rows.setdefault(split, []).append(data.reshape(-1, width))
-    whole = {split: np.concatenate(parts) for split, parts in rows.items()}
-    return {
-        split: (part[:, -_CIFAR_ROW:].reshape(-1, 3, 32, 32), part[:, -_CIFAR_ROW - 1].astype(np.int64))
-        for split, part in whole.items()
-    }
+    return {split: of_cifar_rows(np.concatenate(parts)) for split, parts in rows.items()}
+
+
+def of_cifar_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """uint8 N×3×32×32 and int64 N: the pixels end a row, the label that counts stands before them."""
+    return rows[:, -CIFAR_ROW:].reshape(-1, 3, 32, 32), rows[:, -CIFAR_ROW - 1].astype(np.int64)
 
 
 # --- compressed images --------------------------------------------------------------------------------------

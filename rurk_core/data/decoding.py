@@ -130,10 +130,13 @@ def _plain(picture: Image.Image, most: int) -> Image.Image:
     if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
-        return Image.alpha_composite(white, picture).convert("RGB")
-    if picture.mode in ("L", "RGB"):
-        return picture
-    return picture.convert("L" if picture.mode == "1" else "RGB")
+        picture = Image.alpha_composite(white, picture)
+    return picture.convert("RGB" if _coloured(picture) else "L")
+
+
+def _coloured(picture: Image.Image) -> bool:
+    """Whether it becomes RGB: its header says so, whatever its pixels are."""
+    return not _deep(picture) and (picture.mode not in ("1", "L") or "transparency" in picture.info)
 
 
 def _deep(picture: Image.Image) -> bool:
@@ -149,18 +152,20 @@ EACH = 1024
 """Images between two reports of progress."""
 
 
-def looked_at(splits: Splits, progress: Progress | None = None) -> tuple[int, list[str]]:
-    """The white of the images of more than 8 bits, and what has to be done to the images in words.
+def looked_at(splits: Splits, progress: Progress | None = None) -> tuple[int, bool, list[str]]:
+    """(white of the images of more than 8 bits, whether any has colour, what has to be done to the images in words).
 
     Headers are read alone, except of images of more than 8 bits: how many of them a set uses only its values say.
     """
-    rotated, other, whites, total = 0, 0, [0], sum(len(images) for images, _ in splits.values())
+    rotated, other, colour, whites = 0, 0, False, [0]
+    total = sum(len(images) for images, _ in splits.values())
     for done, image in enumerate(image for images, _ in splits.values() for image in images):
         if progress and done % EACH == 0:
             progress(done, total, "Looking at the images")
         with contextlib.suppress(Exception):  # what is wrong with an image is said when it is decoded
             data = image.read()
             picture = Image.open(io.BytesIO(data), formats=FORMATS)
+            colour |= _coloured(picture)
             rotated += picture.getexif().get(ROTATED, 1) in range(2, 9)
             suffix = Path(image.name).suffix.lower()
             other += suffix in SUFFIXES and Image.registered_extensions().get(suffix) != picture.format
@@ -173,7 +178,7 @@ def looked_at(splits: Splits, progress: Progress | None = None) -> tuple[int, li
         notes.append(f"What {_images(other)} hold is another format than their names say; the content was taken.")
     if len(whites) > 1 and bits < 16:
         notes.append(f"The 16-bit images use {bits} bits and were scaled by these: {2**bits - 1} is white.")
-    return 2**bits - 1 if len(whites) > 1 else WHITE, notes
+    return 2**bits - 1 if len(whites) > 1 else WHITE, colour, notes
 
 
 def with_white(splits: Splits, white: int) -> Splits:

@@ -11,7 +11,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,106 +26,14 @@ from .dataset import Progress, fingerprint_of
 from .decoding import Encoded, Gate, Splits, decode, looked_at, with_white
 from .stream import Images, Kept, Streamed, budget, gigabytes
 
-CHUNK = 512
+CHUNK = 128
+"""Images that are decoded together for the disk."""
+KEEP = 0.5
+"""Share of the free disk that decoded images may take."""
+_SPLITS = ("train", "test")
 
-
-def decode_all(
-    images: Sequence[Encoded], *, size: int | None = None, progress: Progress | None = None
-) -> Iterator[np.ndarray]:
-    """All images in order, decoded in parallel (the library lets go of the interpreter while it decodes)."""
-    gate = Gate()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(images), CHUNK):
-            chunk = images[start : start + CHUNK]
-            yield from pool.map(lambda image: decode(image, size, gate), chunk)
-            if progress:
-                progress(start + len(chunk), len(images), "Decoding images")
-
-
-def stack(images: Sequence[Encoded], out: Path, *, size: int | None = None, progress: Progress | None = None) -> None:
-    """Decode into a ``.npy`` file of uint8 N×C×H×W, without holding the set in memory.
-
-    Raises:
-        RurkError: sizes differ (both are named), or an image is unreadable.
-    """
-    shape: tuple[int, int] | None = None
-    colour = False
-    # one channel plane is enough while all are grey; the first colour image makes all of them RGB
-    with out.with_suffix(".grey").open("wb") as grey, out.with_suffix(".rgb").open("wb") as rgb:
-        first = ""
-        for index, (image, pixels) in enumerate(
-            zip(images, decode_all(images, size=size, progress=progress), strict=True)
-        ):
-            if shape is None:
-                shape, first = pixels.shape[:2], image.name
-            _check_size(image.name, pixels, first, shape)
-            if pixels.ndim == 3 and not colour:
-                colour = True
-                grey.flush()
-                planes: Any = np.memmap(grey.name, np.uint8, "r", shape=(index, *shape)) if index else []
-                for plane in planes:
-                    rgb.write(np.broadcast_to(plane, (3, *shape)).tobytes())
-            if colour:
-                rgb.write(np.ascontiguousarray(_planes(pixels, 3)).tobytes())
-            else:
-                grey.write(pixels.tobytes())
-    assert shape is not None
-    raw = out.with_suffix(".rgb" if colour else ".grey")
-    with out.open("wb") as file:
-        _write_header(file, (len(images), 3 if colour else 1, *shape))
-        with raw.open("rb") as source:
-            shutil.copyfileobj(source, file, 2**22)
-    out.with_suffix(".grey").unlink()
-    out.with_suffix(".rgb").unlink()
-
-
-def _write_header(file: Any, shape: tuple[int, ...]) -> None:
-    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-
-def _planes(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """H×W or H×W×3 → channels×H×W."""
-    return pixels.transpose(2, 0, 1) if pixels.ndim == 3 else np.broadcast_to(pixels, (channels, *pixels.shape))
-
-
-def _check_size(name: str, pixels: np.ndarray, first: str, size: tuple[int, int]) -> None:
-    """Raises:
-    RurkError: the image is not as large as the ``first`` one; both are named.
-    """
-    if pixels.shape[:2] != size:
-        raise RurkError(
-            f"The images have different sizes: {first} is {size[1]}×{size[0]}, {name} is "
-            f"{pixels.shape[1]}×{pixels.shape[0]}; ask for one size by adding ?size=32 to the path."
-        )
-
-
-class _ColourFound(Exception):
-    """A set taken for grey has colour."""
-
-
-@dataclass(frozen=True)
-class Compressed:
-    """A :class:`~rurk_core.data.stream.Source` that keeps no pixels: every row is decoded when it is asked for."""
-
-    images: Sequence[Encoded]
-    shape: tuple[int, ...]
-    size: int | None
-
-    def read(self, index: np.ndarray) -> Tensor:
-        out, gate = np.empty((len(index), *self.shape[1:]), np.uint8), Gate()
-
-        def one(at: int) -> None:
-            image = self.images[index[at]]
-            pixels = decode(image, self.size, gate)
-            _check_size(image.name, pixels, self.images[0].name, self.shape[2:])  # type: ignore[arg-type]
-            if pixels.ndim == 3 and self.shape[1] == 1:
-                raise _ColourFound
-            out[at] = _planes(pixels, self.shape[1])
-
-        # a pool of its own for each call: processes are forked from this one, and threads do not survive that
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            list(pool.map(one, range(len(index))))
-        return torch.from_numpy(out)
+Built = tuple[Splits, Sequence[str], Sequence[str]]
+"""The splits, the names of the classes, and how they were read, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +47,57 @@ class ImageSet:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Compressed:
+    """A :class:`~rurk_core.data.stream.Source` that keeps no pixels: every row is decoded when it is asked for.
+
+    Attributes:
+        shape: (N, C, H, W); size: the side that images are brought to, None for their own.
+        first: name of the image whose size all others must have.
+    """
+
+    images: Sequence[Encoded]
+    shape: tuple[int, ...]
+    size: int | None
+    first: str
+
+    def read(self, index: np.ndarray) -> Tensor:
+        """Decoded in parallel: the library lets go of the interpreter while it decodes.
+
+        Raises:
+            RurkError: an image is unreadable, or not as large as the first one; both are named.
+        """
+        out, gate = np.empty((len(index), *self.shape[1:]), np.uint8), Gate()
+
+        def one(at: int) -> None:
+            image = self.images[index[at]]
+            pixels = decode(image, self.size, gate)
+            (height, width), wanted = pixels.shape[:2], self.shape[2:]
+            if (height, width) != wanted:
+                raise RurkError(
+                    f"The images have different sizes: {self.first} is {wanted[1]}×{wanted[0]}, {image.name} is "
+                    f"{width}×{height}; ask for one size by adding ?size=32 to the path."
+                )
+            if pixels.ndim == 3 and self.shape[1] == 1:
+                raise RurkError(f"The image {image.name} is damaged: it has colour, and its header says it has none.")
+            out[at] = pixels.transpose(2, 0, 1) if pixels.ndim == 3 else pixels
+
+        # a pool of its own for each call: processes are forked from this one, and threads do not survive that
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            list(pool.map(one, range(len(index))))
+        return torch.from_numpy(out)
+
+
 def cache_folder() -> Path:
     """Where decoded image sets are kept: the variable RURK_CACHE, or a folder in the user's cache."""
     return Path(os.environ.get("RURK_CACHE") or Path.home() / ".cache" / "rurk") / "decoded"
+
+
+def cache_limit() -> int:
+    """Bytes of pixels a set may have to be kept decoded: ``RURK_CACHE_GB``, or half of the disk's free space."""
+    folder = cache_folder()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    return gigabytes("RURK_CACHE_GB", int(KEEP * shutil.disk_usage(there).free))
 
 
 def cached(
@@ -165,57 +121,53 @@ def cached(
     stamp = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
     name = hashlib.sha256(json.dumps([stamp, size, list(options), 2]).encode()).hexdigest()[:24]
     folder = cache_folder() / name
-    built: Built | None = None
+    images: Mapping[str, Images] = {}
     if not (folder / "train.npy").is_file():
-        splits, classes, notes = build()
-        known = _white_of(folder)
-        white, more = (known, ()) if known else looked_at(splits, progress)
-        built = with_white(splits, white), classes, [*notes, *more]
-        if pixel_bytes(built[0], size) <= cache_limit():
-            _make(folder, lambda into: _decoded(into, *built, white, size=size, progress=progress))
-        elif not (folder / "meta.json").is_file():
-            _make(folder, lambda into: _looked_through(into, *built, white, size=size, progress=progress))
+        images = _decoded(folder, build(), size, progress)
     try:
         meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-        train_labels, test_labels = (torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in _SPLITS)
+        labels = {split: torch.from_numpy(np.load(folder / f"{split}_labels.npy")) for split in _SPLITS}
         if (folder / "train.npy").is_file():
-            train, test = (_kept(folder / f"{split}.npy") for split in _SPLITS)
-        else:
-            assert built is not None
-            train, test = (
-                Streamed(Compressed(built[0][split][0], tuple(meta["shapes"][split]), size)) for split in _SPLITS
-            )
-        return ImageSet(
-            (train, train_labels),
-            (test, test_labels),
-            tuple(meta["classes"]),
-            meta["fingerprint"],
-            tuple(meta["notes"]),
-        )
+            images = {split: _kept(folder / f"{split}.npy") for split in _SPLITS}
+        train, test = ((images[split], labels[split]) for split in _SPLITS)
+        return ImageSet(train, test, tuple(meta["classes"]), meta["fingerprint"], tuple(meta["notes"]))
     except (OSError, ValueError, KeyError, TypeError):
         shutil.rmtree(folder, ignore_errors=True)
         raise RurkError("The cache of decoded images was damaged and has been removed; load the data again.") from None
 
 
-Built = tuple[Splits, Sequence[str], Sequence[str]]
-"""The splits, the names of the classes, and how they were read, in sentences."""
+def _decoded(folder: Path, built: Built, size: int | None, progress: Progress | None) -> dict[str, Streamed]:
+    """The images to be decoded when asked for, once all of them were read and ``folder`` says what they are.
 
-_SPLITS = ("train", "test")
-KEEP = 0.5
-"""Share of the free disk that decoded images may take."""
+    Where there is room their pixels lie in ``folder`` too.
+    """
+    splits, classes, notes = built
+    first, known = splits["train"][0][0], _known(folder)
+    height, width = decode(first, size).shape[:2]
+    if known:
+        white, channels, notes = known
+    else:
+        white, colour, said = looked_at(splits, progress)
+        channels, notes = 3 if colour else 1, [*notes, *said]
+    images = {
+        split: Streamed(Compressed(each, (len(each), channels, height, width), size, first.name))
+        for split, (each, _) in with_white(splits, white).items()
+    }
+    keep = sum(each.nbytes for each in images.values()) <= cache_limit()
+    if keep or not known:
+        labels = {split: torch.from_numpy(each) for split, (_, each) in splits.items()}
+        about = {"classes": list(classes), "notes": list(notes), "white": white}
+        _make(folder, lambda into: _fill(into, images, labels, about, keep, progress))
+    return images
 
 
-def cache_limit() -> int:
-    """Bytes of pixels a set may have to be kept decoded: ``RURK_CACHE_GB``, or half of the disk's free space."""
-    folder = cache_folder()
-    there = next(place for place in (folder, *folder.parents) if place.exists())
-    return gigabytes("RURK_CACHE_GB", int(KEEP * shutil.disk_usage(there).free))
-
-
-def pixel_bytes(splits: Splits, size: int | None) -> int:
-    """What a set takes decoded, if all its images are as large as the first."""
-    first = decode(splits["train"][0][0], size)
-    return sum(len(images) for images, _ in splits.values()) * first.size
+def _known(folder: Path) -> tuple[int, int, list[str]] | None:
+    """White, channels and notes of a set that was looked through before; None where nobody has."""
+    try:
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        return int(meta["white"]), int(meta["shapes"]["train"][1]), list(meta["notes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _make(folder: Path, fill: Callable[[Path], None]) -> None:
@@ -237,104 +189,46 @@ def _make(folder: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _white_of(folder: Path) -> int:
-    """The white of a set that was looked through before; 0 where nobody has."""
-    try:
-        return int(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["white"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0
-
-
-def _decoded(
+def _fill(
     folder: Path,
-    splits: Splits,
-    classes: Sequence[str],
-    notes: Sequence[str],
-    white: int,
-    *,
-    size: int | None,
+    images: Mapping[str, Streamed],
+    labels: Mapping[str, Tensor],
+    about: dict[str, Any],
+    keep: bool,
     progress: Progress | None,
 ) -> None:
-    for split, (images, _) in splits.items():
-        stack(images, folder / f"{split}.npy", size=size, progress=progress)
-    _match_channels(folder)
-    _describe(
-        folder, splits, [Streamed(Kept.open(folder / f"{split}.npy")) for split in _SPLITS], classes, notes, white
-    )
-
-
-def _looked_through(
-    folder: Path,
-    splits: Splits,
-    classes: Sequence[str],
-    notes: Sequence[str],
-    white: int,
-    *,
-    size: int | None,
-    progress: Progress | None,
-) -> None:
-    """Read every image once, to know that all are whole and of one size, and the fingerprint of their pixels."""
-    first = decode(splits["train"][0][0], size)
-    for channels in (3,) if first.ndim == 3 else (1, 3):
-        parts = [
-            Streamed(Compressed(splits[split][0], (len(splits[split][0]), channels, *first.shape[:2]), size))
-            for split in _SPLITS
-        ]
-        try:
-            _describe(folder, splits, parts, classes, notes, white, progress)
-            return
-        except _ColourFound:
-            continue
-
-
-def _describe(
-    folder: Path,
-    splits: Splits,
-    images: Sequence[Streamed],
-    classes: Sequence[str],
-    notes: Sequence[str],
-    white: int,
-    progress: Progress | None = None,
-) -> None:
-    """Write the labels, and what is known of the set."""
-    labels = [torch.from_numpy(splits[split][1]) for split in _SPLITS]
-    parts: list[Images] = [images[0], labels[0], images[1], labels[1]]
-    meta = {
-        "classes": list(classes),
-        "notes": list(notes),
-        "white": white,
-        "fingerprint": fingerprint_of(parts, classes, progress=progress),
-        "shapes": {split: list(part.shape) for split, part in zip(_SPLITS, images, strict=True)},
+    """Write the labels, what is known of the set, and its pixels if they are kept; every image is read in any case."""
+    if keep:
+        for split, each in images.items():
+            _write(folder / f"{split}.npy", each, progress)
+        images, progress = {split: Streamed(Kept.open(folder / f"{split}.npy")) for split in images}, None
+    parts: list[Images] = [each[split] for split in _SPLITS for each in (images, labels)]
+    about |= {
+        "fingerprint": fingerprint_of(parts, about["classes"], progress=progress),
+        "shapes": {split: list(each.shape) for split, each in images.items()},
     }
-    for split, values in zip(_SPLITS, labels, strict=True):
+    for split, values in labels.items():
         np.save(folder / f"{split}_labels.npy", values.numpy())
-    (folder / "meta.json").write_text(json.dumps(meta), encoding="utf-8")
+    (folder / "meta.json").write_text(json.dumps(about), encoding="utf-8")
+
+
+def _write(path: Path, images: Streamed, progress: Progress | None) -> None:
+    """Images as a ``.npy`` file of uint8 N×C×H×W, without holding the set in memory."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
+    done = 0
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in images.split(CHUNK):
+            file.write(block.numpy().data)
+            done += len(block)
+            if progress:
+                progress(done, len(images), "Decoding images")
 
 
 def _kept(path: Path) -> Images:
     """Decoded images: mapped where they fit in memory, read when asked for where they do not."""
-    source = Kept.open(path)
-    images = Streamed(source)
+    images = Streamed(Kept.open(path))
     if images.nbytes > budget("cpu"):
         return images
     # copy-on-write: a tensor needs writable memory, and nothing written ever reaches the file
     return torch.from_numpy(np.load(path, mmap_mode="c"))
-
-
-def _match_channels(folder: Path) -> None:
-    """Where one split is grey throughout and the other has colour, both become RGB."""
-    train, test = (Kept.open(folder / f"{split}.npy") for split in _SPLITS)
-    if train.shape[2:] != test.shape[2:]:
-        raise RurkError(
-            f"Training images are {train.shape[3]}×{train.shape[2]}, test images {test.shape[3]}×{test.shape[2]}; "
-            "ask for one size by adding ?size=32 to the path."
-        )
-    if train.shape[1] != test.shape[1]:
-        for source in (train, test):
-            if source.shape[1] == 1:
-                wide = folder / "wide.npy"
-                with wide.open("wb") as file:
-                    _write_header(file, (source.shape[0], 3, *source.shape[2:]))
-                    for block in Streamed(source).split(CHUNK):
-                        file.write(np.repeat(block.numpy(), 3, axis=1).tobytes())
-                wide.replace(source.path)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import RurkError, UsageError
+from .containers import Arrays, read_idx
 from .dataset import Dataset, Progress, hold_out, make_dataset, plant, split_by_class
 from .entry import DatasetEntry, data_root, from_images, plain_name, split_canaries, split_validation
 from .images import ImageSet
 from .parquet import Columns, load_parquet
 from .recipes import FAST, GREY, PHOTOS, TABLE, Recipe, TrainConfig, alike
-from .sources import fetch, load_path, read_cifar_binary, split_path
+from .sources import fetch, load_path, read_cifar_archive, split_path
+from .stream import Images
+
+Split = tuple[Images, Tensor]
+"""Images and labels."""
 
 
 def dataset_entry(name: str) -> DatasetEntry:
@@ -88,50 +94,46 @@ def _whole(name: str, root: str | Path | None, progress: Progress | None) -> Dat
     return from_images(title, found, "as given by its owner", f"{name}")
 
 
+def _named(name: str, train: Split, test: Split, classes: Sequence[str], source: str = "") -> Dataset:
+    """The data set of an entry; ``source``: where this copy of it is from, if that says more than the entry does."""
+    entry = DATASETS[name]
+    return make_dataset(name, train, test, classes, licence=entry.licence, source=source or entry.source)
+
+
 # --- sets that ship with scikit-learn -----------------------------------------------------------------------
 
 
-def _split(name: str, images: Tensor, labels: Tensor, classes: list[str]) -> Dataset:
-    train, test = split_by_class(labels, 0.8, seed=0)
-    entry = DATASETS[name]
-    return make_dataset(
-        name,
-        (images[train], labels[train]),
-        (images[test], labels[test]),
-        classes,
-        licence=entry.licence,
-        source=entry.source,
-    )
+def _held_out(name: str, values: np.ndarray, labels: np.ndarray, classes: Sequence[str]) -> Dataset:
+    """Values in [0, 1] and their labels, of which a seeded fifth is the test set."""
+    x, y = torch.from_numpy(values).float(), torch.from_numpy(labels).long()
+    train, test = split_by_class(y, 0.8, seed=0)
+    return _named(name, (x[train], y[train]), (x[test], y[test]), classes)
+
+
+def _scaled(rows: np.ndarray) -> np.ndarray:
+    low, high = rows.min(0), rows.max(0)
+    return (rows - low) / (high - low)
 
 
 def _digits(root: Path, progress: Progress | None) -> Dataset:
     from sklearn.datasets import load_digits
 
     found = load_digits()
-    images = torch.from_numpy(found.images / 16).float().unsqueeze(1)
-    return _split("digits", images, torch.from_numpy(found.target).long(), [str(i) for i in range(10)])
+    return _held_out("digits", found.images[:, None] / 16, found.target, [str(i) for i in range(10)])
 
 
 def _iris(root: Path, progress: Progress | None) -> Dataset:
     from sklearn.datasets import load_iris
 
     found = load_iris()
-    low, high = found.data.min(0), found.data.max(0)
-    rows = torch.from_numpy((found.data - low) / (high - low)).float()
-    return _split("iris", rows, torch.from_numpy(found.target).long(), [str(name) for name in found.target_names])
+    return _held_out("iris", _scaled(found.data), found.target, [str(name) for name in found.target_names])
 
 
 def _moons(root: Path, progress: Progress | None) -> Dataset:
     from sklearn.datasets import make_moons
 
     rows, labels = make_moons(1000, noise=0.15, random_state=0)
-    low, high = rows.min(0), rows.max(0)
-    return _split(
-        "moons",
-        torch.from_numpy((rows - low) / (high - low)).float(),
-        torch.from_numpy(labels).long(),
-        ["upper moon", "lower moon"],
-    )
+    return _held_out("moons", _scaled(rows), labels, ["upper moon", "lower moon"])
 
 
 # --- image sets that ship with this package ----------------------------------------------------------------
@@ -158,78 +160,62 @@ def _parquet_below(name: str, root: Path, label: str | None, progress: Progress 
 
 
 def _published(
-    name: str, root: Path, label: str | None, read: Callable[[Path], tuple[dict, list[str]]], progress: Progress | None
-) -> Dataset:
-    entry = DATASETS[name]
-    found = _parquet_below(name, root, label, progress)
-    if found:
-        return from_images(name, found, entry.licence, f"{entry.source}; read from {root / name}")
-    splits, classes = read(root / name)
-    tensors = {
-        split: (torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
-        for split, (images, labels) in splits.items()
-    }
-    return make_dataset(name, tensors["train"], tensors["test"], classes, licence=entry.licence, source=entry.source)
+    name: str, read: Callable[[Path, Progress | None], tuple[Arrays, Sequence[str]]], label: str | None = None
+) -> Callable[[Path, Progress | None], Dataset]:
+    """What loads a set from Parquet files under the data root, or else from the archives that ``read`` fetches.
 
+    Args:
+        label: the column of the labels in such Parquet files, where these have several.
+    """
 
-def _cifar(name: str, file: str, md5: str, folder: str, coarse: int, names_file: str, label: str | None):
     def load(root: Path, progress: Progress | None) -> Dataset:
-        def read(place: Path) -> tuple[dict, list[str]]:
-            import tarfile
-
-            from torchvision.datasets import CIFAR10
-
-            url = f"{CIFAR10.url.rpartition('/')[0]}/{file}"
-            where = f"put {file}, or Parquet files called train*.parquet and test*.parquet, into {place}"
-            archive = fetch(url, place / file, md5, progress=progress, where=where)
-            splits = read_cifar_binary(archive, coarse_bytes=coarse, folder=folder)
-            with tarfile.open(archive) as tar:
-                names = tar.extractfile(f"{folder}/{names_file}")
-                assert names is not None
-                return splits, names.read().decode().split()
-
-        return _published(name, root, label, read, progress)
+        entry = DATASETS[name]
+        found = _parquet_below(name, root, label, progress)
+        if found:
+            return from_images(name, found, entry.licence, f"{entry.source}; read from {root / name}")
+        arrays, classes = read(root / name, progress)
+        train, test = (
+            (torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels))
+            for images, labels in (arrays["train"], arrays["test"])
+        )
+        return _named(name, train, test, classes)
 
     return load
 
 
-def _mnist(name: str, kind: str):
-    def load(root: Path, progress: Progress | None) -> Dataset:
-        def read(place: Path) -> tuple[dict, list[str]]:
-            import torchvision.datasets
+def _cifar(place: Path, progress: Progress | None, *, file: str, md5: str, coarse: int, names: str) -> Any:
+    from torchvision.datasets import CIFAR10
 
-            source = getattr(torchvision.datasets, kind)
-            arrays = []
-            for file, md5 in source.resources:
-                where = f"put {', '.join(name for name, _ in source.resources)} into {place}"
-                path = fetch(f"{source.mirrors[-1]}{file}", place / file, md5, progress=progress, where=where)
-                with gzip.open(path) as packed:
-                    data = np.frombuffer(packed.read(), np.uint8)
-                images = data[3] == 3  # the fourth byte of the header counts the dimensions
-                arrays.append(data[16:].reshape(-1, 1, 28, 28) if images else data[8:].astype(np.int64))
-            classes = [str(c).split(" - ")[-1] for c in source.classes]
-            return {"train": (arrays[0], arrays[1]), "test": (arrays[2], arrays[3])}, classes
+    url = f"{CIFAR10.url.rpartition('/')[0]}/{file}"
+    where = f"put {file}, or Parquet files called train*.parquet and test*.parquet, into {place}"
+    archive = fetch(url, place / file, md5, progress=progress, where=where)
+    return read_cifar_archive(archive, coarse=coarse, names=names)
 
-        return _published(name, root, None, read, progress)
 
-    return load
+def _mnist(place: Path, progress: Progress | None, *, kind: str) -> Any:
+    import torchvision.datasets
+
+    source = getattr(torchvision.datasets, kind)
+    where = f"put {', '.join(name for name, _ in source.resources)} into {place}"
+    for file, md5 in source.resources:
+        fetch(f"{source.mirrors[-1]}{file}", place / file, md5, progress=progress, where=where)
+    arrays = {split: (images[:, None], labels) for split, (images, labels) in read_idx(place).items()}
+    return arrays, [str(name).split(" - ")[-1] for name in source.classes]
 
 
 def _small_cifar5(root: Path, progress: Progress | None) -> Dataset:
     whole = _whole("cifar10", root, progress)
-    entry = DATASETS["small_cifar5"]
 
-    def first(labels: Tensor) -> Tensor:
-        return torch.cat([(labels == label).nonzero()[:200, 0] for label in range(5)])
+    def first(images: Images, labels: Tensor) -> Split:
+        chosen = torch.cat([(labels == label).nonzero()[:200, 0] for label in range(5)])
+        return images[chosen], labels[chosen]
 
-    train, test = first(whole.train_labels), first(whole.test_labels)
-    return make_dataset(
+    return _named(
         "small_cifar5",
-        (whole.train_images[train], whole.train_labels[train]),
-        (whole.test_images[test], whole.test_labels[test]),
+        first(whole.train_images, whole.train_labels),
+        first(whole.test_images, whole.test_labels),
         whole.classes[:5],
-        licence=entry.licence,
-        source=f"{entry.source}; from {whole.source}",
+        f"{DATASETS['small_cifar5'].source}; from {whole.source}",
     )
 
 
@@ -311,13 +297,15 @@ DATASETS: dict[str, DatasetEntry] = {
         kind="image",
         model="resnet9",
         taus=_PAPER_TAUS,
-        load=_cifar(
+        load=_published(
             "cifar10",
-            "cifar-10-binary.tar.gz",
-            "c32a1d4ab5d03f1284b67883e8d87530",
-            "cifar-10-batches-bin",
-            0,
-            "batches.meta.txt",
+            partial(
+                _cifar,
+                file="cifar-10-binary.tar.gz",
+                md5="c32a1d4ab5d03f1284b67883e8d87530",
+                coarse=0,
+                names="batches.meta.txt",
+            ),
             "label",
         ),
         quick=PHOTOS,
@@ -332,14 +320,15 @@ DATASETS: dict[str, DatasetEntry] = {
         kind="image",
         model="resnet9",
         taus=_PAPER_TAUS,
-        load=_cifar(
+        load=_published(
             "cifar100",
-            "cifar-100-binary.tar.gz",
-            "03b5dce01913d631647c71ecec9e9cb8",
-            "cifar-100-binary",
-            1,
-            "fine_label_names.txt",
-            None,
+            partial(
+                _cifar,
+                file="cifar-100-binary.tar.gz",
+                md5="03b5dce01913d631647c71ecec9e9cb8",
+                coarse=1,
+                names="fine_label_names.txt",
+            ),
         ),
         quick=PHOTOS,
         validation=_HELD_OUT,
@@ -351,7 +340,7 @@ DATASETS: dict[str, DatasetEntry] = {
         kind="image",
         model="cnn",
         taus=_WIDE,
-        load=_mnist("mnist", "MNIST"),
+        load=_published("mnist", partial(_mnist, kind="MNIST")),
         quick=alike(TrainConfig(epochs=3)),
         validation=_HELD_OUT,
     ),
@@ -362,7 +351,7 @@ DATASETS: dict[str, DatasetEntry] = {
         kind="image",
         model="cnn",
         taus=_WIDE,
-        load=_mnist("fashion_mnist", "FashionMNIST"),
+        load=_published("fashion_mnist", partial(_mnist, kind="FashionMNIST")),
         quick=alike(TrainConfig(epochs=5)),
         validation=_HELD_OUT,
     ),

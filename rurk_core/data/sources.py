@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import RurkError, UsageError
-from .containers import find_container
+from .containers import CIFAR_ROW, Arrays, find_container, of_cifar_rows
 from .dataset import Progress
 from .folders import load_folder
 from .images import ImageSet
@@ -163,28 +163,24 @@ def _md5(path: Path) -> str:
     return digest.hexdigest()
 
 
-def read_cifar_binary(archive: Path, *, coarse_bytes: int, folder: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """The *binary* CIFAR archives (the usual ones are pickles, which are never loaded): uint8 images, int64 labels.
+def read_cifar_archive(archive: Path, *, coarse: int, names: str) -> tuple[Arrays, list[str]]:
+    """(arrays, class names) of a *binary* CIFAR archive; the usual ones are pickles, which are never loaded.
 
     Args:
-        coarse_bytes: label bytes before the one that counts (CIFAR-100 has its coarse label first).
+        coarse: label bytes before the one that counts (CIFAR-100 has its coarse label first).
+        names: the file that lists the classes.
     """
-    splits: dict[str, list[np.ndarray]] = {"train": [], "test": []}
+    rows: dict[str, list[np.ndarray]] = {"train": [], "test": []}
+    classes: list[str] = []
     try:
         with tarfile.open(archive) as tar:
             for member in sorted(tar.getmembers(), key=lambda m: m.name):
-                name = Path(member.name).name
-                if member.isfile() and name.endswith(".bin"):
-                    file = tar.extractfile(member)
-                    assert file is not None
-                    rows = np.frombuffer(file.read(), np.uint8).reshape(-1, coarse_bytes + 1 + 3072)
-                    splits["test" if name.startswith("test") else "train"].append(rows)
-        return {
-            split: (
-                np.concatenate(rows)[:, coarse_bytes + 1 :].reshape(-1, 3, 32, 32),
-                np.concatenate(rows)[:, coarse_bytes].astype(np.int64),
-            )
-            for split, rows in splits.items()
-        }
+                name, file = Path(member.name).name, tar.extractfile(member)
+                if file and name == names:
+                    classes = file.read().decode().split()
+                elif file and name.endswith(".bin"):
+                    part = np.frombuffer(file.read(), np.uint8).reshape(-1, coarse + 1 + CIFAR_ROW)
+                    rows["test" if name.startswith("test") else "train"].append(part)
+        return {split: of_cifar_rows(np.concatenate(parts)) for split, parts in rows.items()}, classes
     except (tarfile.TarError, OSError, ValueError, EOFError):
         raise RurkError(f"The archive {archive} is damaged; remove it and download it again.") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import pickle
@@ -90,3 +91,22 @@ def test_the_process_keeps_no_pipe_of_the_other_open(tmp_path):
         os.set_blocking(ours, False)
         assert os.read(ours, 1) == b"", "the end is seen at once"
     os.close(ours)
+
+
+def in_steps(steps: int, pause: float, tell) -> int:
+    for step in range(steps):
+        tell(step, steps)
+        time.sleep(pause)
+    return steps
+
+
+def test_what_gets_on_has_its_time_anew_and_what_does_not_is_given_up(monkeypatch):
+    monkeypatch.setattr(bounded, "SECONDS", 1.0)
+    heard = []
+    with Reading() as reading:
+        ask = functools.partial(
+            reading.ask, f"{__name__}:in_steps", size=0, what="The set", told=lambda *a: heard.append(a)
+        )
+        assert ask([6, 0.3]) == 6 and heard == [(step, 6) for step in range(6)]
+        with pytest.raises(UsageError, match="The set takes longer than 1 s"):
+            ask([1, 60])

@@ -7,6 +7,7 @@ import hashlib
 import http.server
 import io
 import json
+import os
 import struct
 import threading
 import zlib
@@ -18,9 +19,10 @@ import pytest
 import torch
 from PIL import Image
 
-from rurk_core.data import load_dataset
+from rurk_core.data import images as decoded
+from rurk_core.data import load_dataset, load_dataset_apart
 from rurk_core.data.images import cache_folder
-from rurk_core.data.sources import fetch, read_cifar_binary
+from rurk_core.data.sources import fetch, read_cifar_archive
 from rurk_core.errors import RurkError
 
 
@@ -61,6 +63,27 @@ def folder_of(root, **classes):
         for at, data in enumerate(images):
             (root / name / f"{at:03}.png").write_bytes(data)
     return root
+
+
+def test_for_a_server_a_path_is_decoded_by_another_process(tmp_path, monkeypatch):
+    def elsewhere(*given):
+        assert os.getpid() != here, "decoded in the server"
+        make(*given)
+
+    here, make, told = os.getpid(), decoded._make, []
+    monkeypatch.setattr(decoded, "_make", elsewhere)
+    name = str(folder_of(tmp_path / "set", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5))
+    data = load_dataset_apart(name + "?validation=0", progress=lambda *step: told.append(step))
+    assert told[-1] == (2, 2, "Decoding images") and len(data.train_images) == 8
+    assert load_dataset(name + "?validation=0").fingerprint == data.fingerprint
+
+
+def test_for_a_server_what_a_path_refuses_is_said_as_it_is(tmp_path):
+    with pytest.raises(RurkError) as here:
+        load_dataset(str(folder_of(tmp_path / "set", cat=[b"hello"] * 5, dog=[encoded(square(9))] * 5)))
+    with pytest.raises(RurkError) as apart:
+        load_dataset_apart(str(tmp_path / "set"))
+    assert str(apart.value) == str(here.value)
 
 
 class TestParquet:
@@ -281,15 +304,17 @@ def test_cifar_archives_are_read_without_pickle(tmp_path):
 
     rng = np.random.default_rng(0)
     rows = {name: rng.integers(0, 10, (4, 3073), dtype=np.uint8) for name in ("data_batch_1", "test_batch")}
+    files = {f"{name}.bin": data.tobytes() for name, data in rows.items()} | {"batches.meta.txt": b"cat\ndog\n\n"}
     archive = tmp_path / "cifar.tar.gz"
     with tarfile.open(archive, "w:gz") as tar:
-        for name, data in rows.items():
-            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}.bin")
-            info.size = data.nbytes
-            tar.addfile(info, io.BytesIO(data.tobytes()))
-    found = read_cifar_binary(archive, coarse_bytes=0, folder="cifar-10-batches-bin")
+        for name, data in files.items():
+            info = tarfile.TarInfo(f"cifar-10-batches-bin/{name}")
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    found, names = read_cifar_archive(archive, coarse=0, names="batches.meta.txt")
+    assert names == ["cat", "dog"]
     assert np.array_equal(found["train"][1], rows["data_batch_1"][:, 0])
     assert np.array_equal(found["test"][0].reshape(4, -1), rows["test_batch"][:, 1:])
     archive.write_bytes(archive.read_bytes()[:50])
     with pytest.raises(RurkError, match="damaged"):
-        read_cifar_binary(archive, coarse_bytes=0, folder="cifar-10-batches-bin")
+        read_cifar_archive(archive, coarse=0, names="batches.meta.txt")

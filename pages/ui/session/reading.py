@@ -8,7 +8,7 @@ from concurrent.futures import Future
 
 import streamlit as st
 
-from rurk_core.data import Dataset, load_dataset
+from rurk_core.data import Dataset, load_dataset_apart
 
 QUICK = 0.3
 """Seconds that are waited without a word."""
@@ -24,7 +24,7 @@ class Reading:
 
     def _read(self, name: str, root: str) -> None:
         try:
-            self.found.set_result(load_dataset(name, root or None, progress=self._tell))
+            self.found.set_result(load_dataset_apart(name, root or None, progress=self._tell))
         except BaseException as error:
             self.found.set_exception(error)
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 from ui.session import reading
 
-from rurk_core.data import load_dataset
+from rurk_core.data import load_dataset_apart
 from rurk_core.errors import RurkError
 
 
@@ -20,7 +20,7 @@ def test_it_says_how_far_it_is_until_it_is_there(monkeypatch):
         go_on.wait(10)
         return name
 
-    monkeypatch.setattr(reading, "load_dataset", slow)
+    monkeypatch.setattr(reading, "load_dataset_apart", slow)
     found = reading.Reading("photos", "")
     assert told.wait(10) and not found.found.done()
     assert found.said.startswith("Decoding images, 1,024 of 50,000") and found.share == 1024 / 50_000
@@ -33,8 +33,8 @@ def test_what_could_not_be_read_is_tried_anew(monkeypatch):
         raise RurkError("The data are not there.")
 
     reading._reading.clear()
-    monkeypatch.setattr(reading, "load_dataset", gone)
+    monkeypatch.setattr(reading, "load_dataset_apart", gone)
     with pytest.raises(RurkError, match="not there"):
         reading.read("digits", "")
-    monkeypatch.setattr(reading, "load_dataset", load_dataset)
+    monkeypatch.setattr(reading, "load_dataset_apart", load_dataset_apart)
     assert reading.read("digits", "").input_shape == (1, 8, 8)
