@@ -56,9 +56,10 @@ def main() -> None:
     signals, places = signals_of(url, run, method, attack, dataset)
     if found.judged is None or found.judged.references < NEEDED:
         there = ", ".join(signal["title"] for signal in signals)
+        needs = found.why or f"It takes {NEEDED} re-trained models."
         st.caption(
-            f"What is there without findings: {there}. What is missing: how unusual each sample is, and with that its "
-            f"finding; it takes {NEEDED} re-trained models."
+            f"What is there without findings: {plain(there)}. What is missing: how unusual each sample is, and with "
+            f"that its finding. {plain(needs)}"
         )
         offer_settling(result, found, dataset, "evidence")
     done = linked(

@@ -84,15 +84,17 @@ def print_calibrations(document: dict[str, Any], out: Console) -> None:
 
 def calibration_table(attack: str, calibration: dict[str, Any]) -> Table:
     """What every handed-in model was called."""
+    from ..evidence.numbers import rate_text
+
     rate, findings = calibration["rate"], list(calibration["null"]["findings"])
     found = table(
         f"{attack}: models handed in as 'unlearned', each judged against the re-trained models left",
         ("handed in", *COLUMNS.values(), *(name.replace("_", " ") for name in findings)),
         left=("handed in",),
         caption="+: more than a re-training, −: less. p ≤ .05: of single samples. any: of models with a finding on "
-        "that side at all "
-        f"(false-discovery rate {rate:.0%}). set: of models whose set has p ≤ .05. remembered: samples found residual "
-        "of which memory of the very sample is shown. Of re-trained, brittle and substitute models nothing should be.",
+        f"that side at all (false-discovery rate {rate_text(rate)}). set: of models whose set has p ≤ .05. remembered: "
+        "samples found residual of which memory of the very sample is shown. Of re-trained, brittle and substitute "
+        "models nothing should be.",
     )
 
     def add(name: str, row: dict[str, Any]) -> None:

@@ -57,7 +57,7 @@ def _evidence(options: argparse.Namespace) -> int:
     def show(document: dict[str, Any], out: Console) -> None:
         looks = looks_of(result["models"])
         for method, entry in document["models"].items():
-            print_evidence(looks[method].title, entry, out)
+            print_evidence(looks[method].title, entry, out, audit="audit" in result)
 
     return answer(options, document, show)
 
@@ -101,38 +101,28 @@ def _of_model(case: Any, data: Any, options: argparse.Namespace, device: str, tr
     return entry
 
 
-def print_evidence(title: str, entry: dict[str, Any], out: Console) -> None:
-    """One model: what its forget set amounts to, its most conspicuous samples, its membership signals."""
-    from ..evidence.null import NEEDED
+def print_evidence(title: str, entry: dict[str, Any], out: Console, *, audit: bool = False) -> None:
+    """One model: what its forget set amounts to, its most conspicuous samples, its membership signals.
+
+    Args:
+        audit: whether the models were made elsewhere, so that no command makes more of them.
+    """
     from ..evidence.words import retained_words, unreferenced_words
     from ..perturb.copies import ATTACKS
 
     evidence = entry["evidence"]
     out.print(f"{title} under {ATTACKS[evidence['attack']].title}: {evidence['sentence']}")
     for one in evidence["settling"]:
-        out.print(f"{one['sentence']} (the same experiment with --{one['what']} {one['number']})")
+        how = "" if audit else f" (the same experiment with --{one['what']} {one['number']})"
+        out.print(f"{one['sentence']}{how}")
+    without = not any(row["references"] for row in evidence["samples"])
     found = table(
-        "Most beyond a re-training",
+        "Most recognised" if without else "Most beyond a re-training",
         ("sample", "copies", "re-trained", "log-odds", "a re-training, 95%", "p", "q", "finding", "this sample"),
         left=("finding", "this sample"),
     )
     for row in evidence["samples"][:SHOWN]:
-        each = row["references"]
-        interval = "" if row.get("low") is None else f"{row['low']:+.1f} to {row['high']:+.1f}"
-        numbers = [
-            "" if row.get(name) is None or len(each) < NEEDED else form.format(row[name])
-            for name, form in (("p_residual", "{:.4f}"), ("q_residual", "{:.3f}"))
-        ]
-        found.add_row(
-            str(row["sample"]),
-            f"{row['recognised'] / row['copies']:.1%}",
-            f"{sum(each) / len(each) / row['copies']:.1%}" if each else "",
-            "" if row.get("log_odds") is None else f"{row['log_odds']:+.1f}",
-            interval,
-            *numbers,
-            row["finding"].replace("_", " "),
-            (row.get("specific") or "").replace("_", " "),
-        )
+        found.add_row(*_cells(row))
     out.print(found)
     if entry.get("membership"):
         out.print(signals_table(entry["membership"]))
@@ -144,6 +134,29 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console) -> None:
         out.print(sentence)
     if "key" in entry:
         out.print(f"Kept as {entry['key']}.")
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    """A sample of the table; p and q are of the side on which it lies."""
+    from ..evidence.findings import SAID
+    from ..evidence.null import NEEDED
+    from ..evidence.numbers import share_text, small
+
+    each, own, low = row["references"], row.get("log_odds"), row.get("low")
+    chances = ["", ""]
+    if low is not None and own is not None and len(each) >= NEEDED:
+        side = "forgotten" if own < row["expected"] else "residual"
+        chances = [small(row[f"{name}_{side}"]) for name in ("p", "q")]
+    return [
+        str(row["sample"]),
+        share_text(row["recognised"], row["copies"]),
+        share_text(sum(each), len(each) * row["copies"]) if each else "",
+        "" if own is None else f"{own:+.1f}",
+        "" if low is None else f"{low:+.1f} to {row['high']:+.1f}",
+        *chances,
+        SAID[row["finding"]],
+        (row.get("specific") or "").replace("_", " "),
+    ]
 
 
 def signals_table(membership: list[dict[str, Any]]) -> Table:

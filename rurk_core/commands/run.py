@@ -198,9 +198,10 @@ def print_result(result: dict[str, Any], out: Console) -> None:
             models.add_row(looks[row["name"]].title, row.get("preset", ""), "no result")
             continue
         cells = ["" if row.get(key) is None else f"{100 * row[key]:.2f}" for key in shares]
+        seconds = "" if "audit" in result else f"{row['seconds']:.1f}"  # one made elsewhere took none here
         again = row.get("relearn")
         epochs = "" if not again else f"> {again['limit']}" if again["epochs"] is None else str(again["epochs"])
-        models.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, f"{row['seconds']:.1f}")
+        models.add_row(looks[row["name"]].title, row.get("preset", ""), *cells, epochs, seconds)
     out.print(models)
     for attack in dict.fromkeys(entry["attack"] for entry in result["residual"]):
         entries = [entry for entry in result["residual"] if entry["attack"] == attack]
@@ -216,35 +217,41 @@ def print_result(result: dict[str, Any], out: Console) -> None:
 
 
 def print_residual(entries: list[dict[str, Any]], attack: str, looks: dict[str, Look], out: Console) -> None:
-    """Ratio of means per method and radius, always with its numerator and denominator."""
+    """Ratio of means per method and radius, always with its numerator and denominator; counts without references."""
     taus = entries[0]["taus"]
     shown = taus if len(taus) <= 6 else [taus[round(i * (len(taus) - 1) / 5)] for i in range(6)]
     picks = [taus.index(row) for row in shown]
+    apart = taus[-1]["among_references"]["prevalence"]
+    apart = None if not apart or None in apart else apart
+    compared = taus[-1]["denominator"] is not None
     found = table(
-        f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means",
-        ("model", *(f"τ = {row['tau']:g}" for row in shown), "r̂ undef.", "prevalence"),
+        f"Residual knowledge, {attack}: copies recognised by the model / by re-trained ones = ratio of means"
+        if compared
+        else f"Recognition, {attack}: copies recognised by the model",
+        ("model", *(f"τ = {row['tau']:g}" for row in shown), *(("r̂ undef.", "prevalence") if compared else ())),
         left=("model",),
-        caption="r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share "
-        "of which more copies are recognised than by a re-trained model, there, mean over these; re-trained apart: "
-        "each against the others.",
+        caption=_legend(apart is not None) if compared else "",
     )
     for entry in entries:
-        cells = [_ratio(entry["taus"][index]) for index in picks]
         last = entry["taus"][-1]
-        share = last["prevalence"]
-        found.add_row(
-            looks[entry["method"]].title,
-            *cells,
-            str(last["r_undefined"]),
-            "" if share is None else f"{100 * share:.0f}%",
-        )
-    low_high = [taus[index]["reference_band"] for index in picks]
-    apart = taus[-1]["among_references"]["prevalence"]
-    if apart and None not in apart:
+        share = "" if last["prevalence"] is None else f"{100 * last['prevalence']:.0f}%"
+        cells = [_ratio(entry["taus"][index]) for index in picks]
+        found.add_row(looks[entry["method"]].title, *cells, *([str(last["r_undefined"]), share] if compared else []))
+    if apart:
+        low_high = [taus[index]["reference_band"] for index in picks]
         found.add_section()
         ratios = ["" if low is None else f"{low:.2f}–{high:.2f}" for low, high in low_high]
         found.add_row("re-trained apart", *ratios, "", f"{100 * min(apart):.0f}–{100 * max(apart):.0f}%")
     out.print(found)
+
+
+def _legend(several: bool) -> str:
+    """What the columns of the table are; ``several``: whether re-trained models are compared with each other."""
+    said = (
+        "r̂ undef.: samples of which no re-trained model recognises a copy, at the largest τ. Prevalence: share of "
+        "which more copies are recognised than by a re-trained model, there"
+    )
+    return f"{said}, mean over these; re-trained apart: each against the others." if several else f"{said}."
 
 
 def _ratio(row: dict[str, Any]) -> str:

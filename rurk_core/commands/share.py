@@ -54,5 +54,5 @@ def _share(options: argparse.Namespace) -> int:
     except OSError as error:
         raise UsageError(f"{options.out} cannot be written ({error.strerror}); name another file.") from None
     said = {"file": str(options.out), "bytes": options.out.stat().st_size, "samples": samples, "method": method}
-    text = f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} samples)"
+    text = f"{options.out} ({said['bytes'] / 1e6:.1f} MB, {len(samples)} sample{'s' * (len(samples) != 1)})"
     return answer(options, said, lambda _, out: out.print(text))

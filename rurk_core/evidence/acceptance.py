@@ -61,7 +61,7 @@ def declared_words(declared: Sequence[Declaration], judgements: Sequence[Judgeme
         return ""
     last = declared[-1]
     when = "before the first decision" if before_looking(last, judgements) else "after decisions had been made"
-    again = f"; it is the {len(declared)}. declaration" if len(declared) > 1 else ""
+    again = f"; it is declaration number {len(declared)}" if len(declared) > 1 else ""
     who = f" by {last.author}" if last.author else ""
     return f"Declared{who} on {last.time[:16].replace('T', ' ')} UTC, {when}{again}." + (
         f" Why: {last.why}" if last.why else ""

@@ -23,9 +23,19 @@ def chance(name: str, value: float) -> str:
     >>> chance("p", 0.0314), chance("p", 5.2e-5), chance("q", 0.0)
     ('p = 0.031', 'p = 0.000052', 'q < 0.000001')
     """
+    said = small(value)
+    return f"{name} {said}" if said.startswith("<") else f"{name} = {said}"
+
+
+def small(value: float) -> str:
+    """A p- or q-value with two digits that count.
+
+    >>> small(0.0314), small(1.0), small(0.0)
+    ('0.031', '1', '< 0.000001')
+    """
     if value < 1e-6:
-        return f"{name} < 0.000001"
-    return f"{name} = {np.format_float_positional(value, precision=2, fractional=False, trim='-')}"
+        return "< 0.000001"
+    return np.format_float_positional(value, precision=2, fractional=False, trim="-")
 
 
 def share_text(part: float, whole: float) -> str:

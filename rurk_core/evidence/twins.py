@@ -23,7 +23,8 @@ class Twins:
     Attributes:
         samples: int64 [k], training indices, the nearest first.
         distances: float64 [k], from 0 (same direction of features) to 2.
-        usual: the median distance between a retained sample of the class and the nearest other retained one.
+        usual: the median distance between a retained sample of the class and the nearest other retained one, NaN where
+            there is none.
     """
 
     samples: NDArray[np.integer]
@@ -70,7 +71,7 @@ def nearest(own: Tensor, others: Tensor, indices: Tensor, labels: Tensor, label:
     same = same[_even(len(same), 500)]
     between = 1 - others[same] @ others.T
     between[torch.arange(len(same)), same] = torch.inf  # not itself
-    usual = between.min(1).values.clamp(min=0).median().item() if len(same) and len(others) > 1 else 0.0
+    usual = between.min(1).values.clamp(min=0).median().item() if len(same) and len(others) > 1 else torch.nan
     return Twins(indices[order].numpy(), distance[order].double().numpy(), float(usual))
 
 

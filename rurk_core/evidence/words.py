@@ -182,7 +182,8 @@ def set_words(of: Findings) -> str:
     if hidden := sum(map(_hidden, of.samples)):
         these, are = f"{hidden} of these findings", "is" if hidden == 1 else "are"
         these = "This finding" if len(of.samples) == 1 else these
-        parts.append(f"{these} {are} in the log-odds alone: the copies recognised do not show it.")
+        it = "it" if hidden == 1 else "them"
+        parts.append(f"{these} {are} in the log-odds alone: the copies recognised do not show {it}.")
     whole = judged.whole
     if whole is not None:
         parts.append(
@@ -337,10 +338,14 @@ def beyond_words(found: dict[str, Any], count: int) -> str:
     if found["beyond_all"] is None:
         return ""
     return (
-        f"{found['beyond_all']} of {count} {'sample' if count == 1 else 'samples'} "
-        f"{'is' if found['beyond_all'] == 1 else 'are'} held more firmly than by any re-trained model; of one more "
-        f"re-training that would be about {found['expected']:.1f}."
+        f"{_of(found['beyond_all'], count)} held more firmly than by any re-trained model; of one more re-training "
+        f"that would be about {found['expected']:.1f}."
     )
+
+
+def _of(some: int, count: int) -> str:
+    """``some`` of ``count`` samples, and the verb that goes with them."""
+    return f"{some} of {count} sample{'s' * (count != 1)} {'is' if 1 in (some, count) else 'are'}"
 
 
 def retained_words(found: dict[str, Any]) -> str:
@@ -359,12 +364,10 @@ def retained_words(found: dict[str, Any]) -> str:
 def unreferenced_words(found: dict[str, Any]) -> tuple[str, str]:
     """The weaker answer, and what it is worth where that can be measured."""
     told, agreement = [row["verdict"] for row in found["samples"]], found["agreement"]
-    more = told.count("residual")
     answer = (
         "Held-out samples of the same class, as hard to tell, in place of re-trained models: "
-        f"{more} of {len(told)} {'sample' if len(told) == 1 else 'samples'} {'is' if more == 1 else 'are'} recognised "
-        f"more than nearly all of them, {told.count('over_forgotten')} less, and of {told.count('cannot_tell')} "
-        "nothing can be told."
+        f"{_of(told.count('residual'), len(told))} recognised more than nearly all of them, "
+        f"{told.count('over_forgotten')} less, and of {told.count('cannot_tell')} nothing can be told."
     )
     if agreement is None:
         return answer, "There are too few re-trained models to say what this answer is worth here."

@@ -114,7 +114,7 @@ def _radius(case: Case, samples: Sequence[int], data: Dataset | None) -> Signal 
         "radius",
         "radius",
         "pixel units, l∞",
-        "How much further than from re-trained models the border lies.",
+        f"How {'much further than from re-trained models' if case.references else 'far'} the border lies.",
         (radii[0] - np.mean(radii[1:], axis=0))[order] if case.references else radii[0][order],
     )
 

@@ -26,6 +26,7 @@ from ..errors import RurkError, UsageError
 from ..evidence.acceptance import against, declared_words
 from ..evidence.case import Case, open_case
 from ..evidence.findings import Findings, find, plain
+from ..evidence.law import Judged
 from ..evidence.null import NEEDED
 from ..evidence.reviews import VERDICTS, declarations, history, latest, notes, signatures
 from ..evidence.tables import moving
@@ -215,9 +216,10 @@ def _question(result: dict[str, Any], sample: int | None) -> str:
             f"Training sample {sample} of {data['name']} was to be forgotten. Do the unlearned models still recognise "
             "perturbed copies of it that models re-trained without it do not?"
         )
+    were, them = ("was", "it") if count == 1 else ("were", "them")
     return (
-        f"{count:,} of {data['train']:,} training samples of {data['name']} were to be forgotten. Do the unlearned "
-        "models still recognise perturbed copies of them that models re-trained without them do not?"
+        f"{count:,} of {data['train']:,} training samples of {data['name']} {were} to be forgotten. Do the unlearned "
+        f"models still recognise perturbed copies of {them} that models re-trained without {them} do not?"
     )
 
 
@@ -237,12 +239,8 @@ def _limits(result: dict[str, Any], found: Sequence[Findings]) -> list[str]:
     limits = []
     judged = next((of.judged for of in found if of.judged and of.judged.references >= NEEDED), None)
     if judged:
-        seen = judged.detectable[np.isfinite(judged.detectable)]
         limits += [
-            f"{judged.references} re-trained models stand for all that retraining could give. On "
-            f"{1 - len(seen) / len(judged.detectable):.0%} of the samples no log-odds could have been found residual "
-            "in 4 of 5 cases"
-            + (f"; on the others it takes {np.median(seen):.1f} beyond a re-training (median)." if len(seen) else "."),
+            f"{judged.references} re-trained models stand for all that retraining could give. {_detectable(judged)}",
             "Findings compare the model with the law of one more re-training, fitted to those there are and held "
             "against each of them in turn; a kind of samples on which re-trainings differ otherwise may be misjudged.",
         ]
@@ -251,13 +249,28 @@ def _limits(result: dict[str, Any], found: Sequence[Findings]) -> list[str]:
                 "Re-trained models are better or worse as a whole here, more than chance would make them, so samples "
                 "are misjudged together rather than one by one."
             )
+    draws = result["spec"]["draws"]
     return [
         *limits,
-        f"Counts are of {result['spec']['draws']} copies at each radius; other draws give slightly other counts.",
+        f"Counts are of {'one copy' if draws == 1 else f'{draws} copies'} at each radius; other draws may give other "
+        "counts, the more so the fewer there are.",
         "Only the perturbations and radii listed here were looked at; a model may still know a sample in other ways.",
         "The measurement takes the data set, the forget set and the models as they were given; it cannot tell whether "
         "a re-trained model has really never seen the forget set.",
     ]
+
+
+def _detectable(judged: Judged) -> str:
+    """What could have been found with the re-trained models that there are."""
+    seen = judged.detectable[np.isfinite(judged.detectable)]
+    n = len(judged.detectable)
+    if not len(seen):
+        return "On no sample could any log-odds have been found residual in 4 of 5 cases."
+    takes = f"it takes log-odds of {np.median(seen):.1f} beyond a re-training (median) to be found residual"
+    if len(seen) == n:
+        return f"{takes[0].upper()}{takes[1:]} in 4 of 5 cases."
+    none = f"On {n - len(seen)} of the {n} samples no log-odds could have been found residual in 4 of 5 cases"
+    return f"{none}; on the {'other' if len(seen) == 1 else 'others'} {takes}."
 
 
 def _model(store: Store, row: dict[str, Any]) -> dict[str, Any]:

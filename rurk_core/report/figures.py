@@ -208,7 +208,22 @@ def copies_of(found: Copies, verdicts: Verdicts, looks: dict[str, Look]) -> Mark
             )
         )
     tiled = Markup('<div class="tiles copies">{}</div>').format(Markup().join(tiles))
-    return tiled + _key([looks[name] for name in shown])
+    see = _marks_words(found.tau, verdicts, len(names) - sum(name in shown for name in names))
+    return tiled + _key([looks[name] for name in shown]) + Markup('<p class="see">{}</p>').format(see)
+
+
+def _marks_words(tau: float, verdicts: Verdicts, unmarked: int) -> str:
+    """What marks on copies mean, and why this radius is shown."""
+    k = len(verdicts.references)
+    partly = "; the one of the re-trained models is as strong as the share of them that do" if k > 1 else ""
+    why = "at which a model and the re-trained ones differ most" if k else "at which a model recognises most copies"
+    if len(verdicts.taus) == 1:
+        why = "that was measured"
+    without = f" {unmarked} further model{'s have' if unmarked > 1 else ' has'} no mark here." if unmarked else ""
+    return (
+        "A mark is full where the model still gives the copy the sample’s class and faint where it does not"
+        f"{partly}. τ = {tau:.4g} is the radius {why}.{without}"
+    )
 
 
 def picture(data: Dataset, sample: int) -> str:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from ..data import Dataset
 from ..evidence.findings import SAID
+from ..evidence.numbers import radii_text, small
 from ..evidence.words import changes, retained_words, unreferenced_words
 from ..measure.residual import Verdicts
 from ..perturb.copies import ATTACKS
@@ -34,7 +35,7 @@ def environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
-    made.filters |= {"number": number, "listed": listed, "changed": changed}
+    made.filters |= {"number": number, "listed": listed, "changed": changed, "small": small}
     return made
 
 
@@ -52,6 +53,7 @@ def page(
             keys; data: for pictures, if it can be had; copies: of the one sample, by keys of verdicts.
     """
     looks = looks_of(result["models"])
+    retrained = sum(row["role"] == "reference" and bool(row["key"]) for row in document["models"])
     return (
         environment()
         .get_template("report.html.jinja")
@@ -83,6 +85,10 @@ def page(
             unreferenced_words=unreferenced_words,
             changes=changes,
             provenance=provenance(document),
+            over=radii_text(document["settings"]["taus"]),
+            most="most beyond a re-training" if retrained else "most recognised",
+            retrained=retrained,
+            built=any(ATTACKS[entry["attack"]].uses_model for entry in document["residual"]),
             rerun=json.dumps(document["rerun"]["experiment"], ensure_ascii=False),
         )
     )
@@ -113,10 +119,11 @@ def _entry(document: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
 def provenance(document: dict[str, Any]) -> dict[str, str]:
     """What the numbers are from, by headings."""
     made, data, forget = (document[name] for name in ("made_with", "data", "forget"))
+    many = f"{forget['count']:,} sample{'s' * (forget['count'] != 1)}"
     entries = {
         "Data": f"{data['name']}, {data['train']:,} training and {data['test']:,} test samples, fingerprint "
         f"{data['fingerprint']}; {data['source']}; {data['licence']}",
-        "Forget set": f"{forget['count']:,} samples, rule {forget['rule'] or 'none'}, SHA-256 {forget['sha256']}",
+        "Forget set": f"{many}, rule {forget['rule'] or 'none'}, SHA-256 {forget['sha256']}",
         "Made with": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
         "Models by": _makers(document["makers"]["entries"]),
         "On": f"{made['device']}, {made['seconds']:.0f} s",

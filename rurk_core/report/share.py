@@ -143,9 +143,11 @@ def share(
 def _about(scene: Scene, about: dict[str, Any]) -> str:
     """What the file is of, in a line."""
     title, many, k = about["looks"][scene.method]["title"], len(about["samples"]), len(scene.references)
+    count = len(scene.result["forget"]["indices"])
+    asked = "to forget, under the Original" if scene.method == "original" else f"that {title} was to forget"
     return (
-        f"{many} of {len(scene.result['forget']['indices'])} samples of {scene.data.name} that {title} was to forget, "
-        f"beside {k} re-trained model{'s' * (k != 1)}; run {scene.result['key']}"
+        f"{many} of {count} sample{'s' * (count != 1)} of {scene.data.name} {asked}, beside {k} re-trained "
+        f"model{'s' * (k != 1)}; run {scene.result['key']}"
     )
 
 

@@ -12,6 +12,8 @@ STAGES = {"References": "Re-trained models", "Members": "Further Originals"}
 """Stages of a plan, as people call what they make."""
 TRAINED = ("Pre-training", "Original", *STAGES, *STAGES.values())
 """Stages whose loss is the cross-entropy; an unlearning method's is its own objective, which may be negative."""
+BY_LOSS = {"hardest": "hardest", "easiest": "easiest", "memorised": "easiest"}
+"""Rules that order samples by the Original's loss, and which come first; older versions wrote memorised."""
 SHARES = {1.0: "all", 0.5: "half", 0.25: "a quarter", 0.75: "three quarters"}
 
 
@@ -94,6 +96,10 @@ def forgotten_words(rule: str, classes: Sequence[str]) -> str:
     if kind == "indices" and rest:
         count = sum(_length(part) for part in rest.split(","))
         return f"{count} chosen {'sample' if count == 1 else 'samples'}"
+    if kind in BY_LOSS and rest:
+        return f"the {BY_LOSS[kind]} sample" if rest == "1" else f"the {rest} {BY_LOSS[kind]} samples"
+    if kind == "twins" and rest:
+        return f"{rest} near-{'twin' if rest == '1' else 'twins'}"
     if kind == "canaries":
         return "the canaries"
     if kind == "file":

@@ -35,5 +35,5 @@ def test_it_is_said_whether_anybody_had_looked():
     decided = [Judgement(1, "gd", "clear", time="2026-01-01T11:00")]
     assert before_looking(early, decided) and not before_looking(late, decided) and before_looking(late, [])
     assert "before the first decision" in declared_words([early], decided)
-    assert "after decisions had been made; it is the 2. declaration" in declared_words([early, late], decided)
+    assert "after decisions had been made; it is declaration number 2." in declared_words([early, late], decided)
     assert declared_words([], decided) == ""

@@ -165,6 +165,7 @@ def test_one_retained_sample_and_one_held():
     assert retained_words(found).startswith("Of the one retained sample nearest to the forget set 1 changed beyond ")
     assert "Of the 2 retained samples nearest" in retained_words(found | {"samples": [row, row | {"sample": 5}]})
     assert beyond_words({"beyond_all": 1, "expected": 0.25}, 1).startswith("1 of 1 sample is held more firmly")
+    assert beyond_words({"beyond_all": 0, "expected": 0.25}, 1).startswith("0 of 1 sample is held more firmly")
     assert beyond_words({"beyond_all": 2, "expected": 0.25}, 3).startswith("2 of 3 samples are held more firmly")
 
 
@@ -172,7 +173,7 @@ def test_no_accusation_has_no_share_and_samples_all_alike_no_correlation():
     found = {"samples": [{"verdict": "cannot_tell"}], "agreement": None}
     agreement = {"same": 1.0, "alarms": 0.0, "alarms_calibrated": 0.5, "both": 0.0, "rank_correlation": 0.0}
     answer, worth = unreferenced_words(found | {"agreement": agreement})
-    assert "0 of 1 sample are recognised" in answer
+    assert "0 of 1 sample is recognised" in answer
     assert worth.endswith("it accuses 0%, they accuse 50%.")
     _, worth = unreferenced_words(found | {"agreement": agreement | {"alarms": 0.2, "rank_correlation": -0.4}})
     assert worth.endswith(

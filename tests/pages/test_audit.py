@@ -9,7 +9,7 @@ from safetensors.torch import save, save_file
 from streamlit.testing.v1 import AppTest
 from ui.jobs import runs
 
-from rurk_core.run.audit import audit_job
+from rurk_core.run.audit import audit, audit_job
 from rurk_core.run.stored import load_model
 from rurk_core.store.store import Store
 
@@ -92,3 +92,16 @@ def test_two_originals_are_one_too_many(files):
     app = opened()
     app.text_area(key="paths-original").set_value(f"{files['original']}\n{files['gd']}").run()
     assert "1 file at most" in sentences(app)[0]
+
+
+def test_without_re_trained_models_compare_speaks_of_no_target_and_of_no_time(app, files, tmp_path):
+    store = Store(tmp_path / "store")
+    asked = {"dataset": "digits", "forget": "class:0:0.5", "model": "", "taus": "0,0.1", "draws": 2}
+    found = audit(store, original=files["original"], unlearned=[files["gd"]], retrained=(), **asked)
+    test = app("compare.py", store, run=found["key"])
+    text = " ".join(item.body for item in test.get("html"))
+    assert "no re-trained model to hold them against" in text and "nothing was removed from it" in text
+    assert not any(words in text for words in ("The target of every column", "dashed line", "follows the line of"))
+    said = [caption.value for caption in test.caption]
+    assert "No run time was measured." in said
+    assert "There is nothing to draw: there is no re-trained model to compare with." in said

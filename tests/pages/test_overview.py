@@ -12,6 +12,8 @@ from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
 from rurk_core.evidence.parts import parts
 from rurk_core.evidence.words import set_words, short_words
+from rurk_core.run.experiment import run
+from rurk_core.run.spec import make_spec
 from rurk_core.store.store import Store
 
 
@@ -68,12 +70,28 @@ def test_the_four_beats_say_what_the_evidence_says(app):
     """On the bundled experiment there is a method for every part; their counts are the findings'."""
     text = words(app("overview.py"))
     store = Store(Path(__file__).parents[2] / "assets" / "demo")
-    (run,) = [entry.key for entry in store.list("run")]
-    found = {name: find(open_case(store, run, method=name)) for name in ("gd", "scrub", "ssd", "rurk-paper", "rurk")}
+    (key,) = [entry.key for entry in store.list("run")]
+    found = {name: find(open_case(store, key, method=name)) for name in ("gd", "scrub", "ssd", "rurk-paper", "rurk")}
     told = parts(found)
     assert told.leaves and told.destroys and told.nearest and told.alike
     cards = text.partition("And all samples together?")[2]
     for name in (told.leaves, told.destroys, told.nearest):
         assert short_words(found[name]) in cards
     first = found[told.leaves].samples[0]
-    assert f"Training sample {first.sample}," in text and f"{len(found['gd'].samples)}</b>, not a usual one" in text
+    many = len(found["gd"].samples)
+    assert f"Training sample {first.sample}," in text
+    assert f"Of {many} it is <b>the one most beyond a re-training</b>, not a usual one:" in text
+
+
+@pytest.mark.slow
+def test_one_sample_one_re_trained_model_one_copy_and_no_radius_above_0(app, tmp_path):
+    store = Store(tmp_path / "smallest")
+    asked = {"references": 1, "taus": "0", "draws": 1, "train": {"epochs": 1}, "relearn": 0}
+    made = run(make_spec("iris", forget="indices:3", methods="gd:epochs=1", title="A <b>title</b>", **asked), store)
+    test = app("overview.py", store, run=made["key"])
+    text = words(test)
+    assert "Copies of the forgotten sample still recognised, at τ = 0: the re-trained model <b>" in text
+    assert "was to forget it. It is the only one:" in text and "1 sample by % of copies" in text
+    assert "1 copy (τ = 0, " in text and "<b>title" not in text
+    caption = app("evidence.py", store, run=made["key"]).caption[0].value
+    assert caption.endswith("finding. It takes 3 re-trained models.")

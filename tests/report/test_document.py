@@ -271,3 +271,56 @@ def test_a_histogram_counts_every_sample_once():
 @pytest.mark.parametrize(("value", "expected"), [(0.3, 0.5), (7, 10), (100, 100), (0.025, 0.025), (0, 1), (2.1, 2.5)])
 def test_nice_numbers(value, expected):
     assert nice(value) == pytest.approx(expected)
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory):
+    """One sample, one re-trained model, one copy, no radius above 0."""
+    store = Store(tmp_path_factory.mktemp("smallest"))
+    asked = {"references": 1, "taus": "0", "draws": 1, "train": {"epochs": 1}, "relearn": 0}
+    return store, run(make_spec("iris", forget="indices:3", methods="gd:epochs=1", **asked), store)
+
+
+@pytest.mark.slow
+def test_what_a_report_says_is_true_of_one_of_everything(smallest):
+    store, result = smallest
+    text = make_report(store, result["key"]).html
+    assert "1 of 120 training samples of iris was to be forgotten" in text and "copies of it that" in text
+    assert "over the copies at τ = 0:" in text and "radii above 0:" not in text
+    assert "Counts are of one copy at each radius" in text and "1 sample, rule indices:3" in text
+    assert "nothing was removed from it" in text
+    alone = make_report(store, result["key"], sample=3).html
+    assert "τ = 0 is the radius that was measured." in alone and "the share of them that do" not in alone
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ([np.inf, np.inf], "On no sample could any log-odds have been found residual"),
+        ([2.0, 4.0], "It takes log-odds of 3.0 beyond a re-training (median) to be found residual in 4 of 5 cases."),
+        ([2.0, np.inf, np.inf], "On 2 of the 3 samples no log-odds could have been found residual in 4 of 5 cases; on"),
+    ],
+)
+def test_what_could_have_been_found(seen, said):
+    from types import SimpleNamespace
+
+    assert said in reports._detectable(SimpleNamespace(detectable=np.array(seen)))
+
+
+@pytest.mark.parametrize(
+    ("references", "taus", "unmarked", "said"),
+    [
+        (3, [0.0, 0.1], 0, "strong as the share of them that do. τ = 0.1 is the radius at which a model and the re-"),
+        (1, [0.0, 0.1], 1, "faint where it does not. τ = 0.1 is the radius at which a model and the re-trained ones"),
+        (0, [0.0, 0.1], 2, "τ = 0.1 is the radius at which a model recognises most copies. 2 further models have no"),
+        (1, [0.1], 0, "τ = 0.1 is the radius that was measured."),
+    ],
+)
+def test_what_marks_on_copies_mean(references, taus, unmarked, said):
+    from types import SimpleNamespace
+
+    from rurk_core.report.figures import _marks_words
+
+    table = SimpleNamespace(references=tuple("r" * references), taus=np.array(taus))
+    words = _marks_words(0.1, table, unmarked)
+    assert said in words and ("no mark here" in words) == bool(unmarked)

@@ -13,6 +13,7 @@ from ui import figures
 from ui.figures.labels import beside, together
 from ui.figures.look import GREEN, LEVEL, faded
 from ui.sections.comparison import View, letters, picks
+from ui.sections.comparison_curves import nothing
 from ui.text import escape
 
 Point = tuple[str, dict[str, Any], dict[str, Any]]
@@ -52,7 +53,7 @@ def show_trade_off(view: View) -> None:
     ]
     retrained = next((row["cells"]["test_accuracy"] for row in view.rows if row["name"] == RETRAIN), None)
     if not points or not retrained:
-        st.caption("This needs test accuracies and residual knowledge of at least one model and one reference.")
+        st.caption(f"There is nothing to draw: {nothing(view, 'ratio_of_means')}.")
         return
     figure = trade_off_figure(view, points, retrained)
     figures.draw(figure, "trade_off", "trade-off", "Test accuracy against residual knowledge", on_pick=picks(view))
@@ -127,7 +128,7 @@ def trade_off_figure(view: View, points: Sequence[Point], retrained: dict[str, A
 def show_cost(view: View) -> None:
     st.header("What a method costs", anchor=False)
     rows = [row for row in view.rows if row["role"] == "unlearned" and row["cells"]["seconds"]]
-    if not rows:
+    if not rows or "audit" in view.results[0]:
         st.caption("No run time was measured.")
         return
     share = all(row["cells"]["cost_share"] for row in rows)
@@ -171,8 +172,9 @@ def show_cost(view: View) -> None:
     )
     figures.draw(figure, "cost", "cost", "Run time of every method", on_pick=picks(view))
     st.html(
-        '<div class="rk-see">See: run time of the method itself, without what it starts from; the dashed line is one '
-        "Re-train, of several trained together on the same machine. Memory is what the method took on top.</div>"
+        '<div class="rk-see">See: run time of the method itself, without what it starts from'
+        + ("; the dashed line is one Re-train, on the same machine" if share else "")
+        + ". Memory is what the method took on top.</div>"
     )
     figures.download(
         [

@@ -71,15 +71,16 @@ def over_radii(view: View, attack: str, figure: str) -> None:
     see = {
         "ratio_of_means": "above 1 a model recognises more copies than re-trained models do on average, below 1 fewer; "
         "whether that is residual knowledge or over-forgetting is what the evidence above says.",
-        "r_mean": "the paper's mean over the samples where r̂ is defined. An honest re-training’s is not 1: hold it "
-        "against the green band.",
+        "r_mean": "the paper's mean over the samples where r̂ is defined. An honest re-training’s is not 1.",
         "prevalence": "how many forget samples are recognised more often than by a re-trained model, the mean over the "
         "re-trained models.",
         "disagreement": "how often a model and a re-trained one give a copy different classes. Two re-trainings "
         "disagree as well: 0 is not the target.",
         "unlearn_accuracy": "the share of copies a model gives another class than their sample's.",
     }[figure]
-    band = " Green: how the re-trained models fare among each other." if figure in BANDS else ""
+    edges = [edge for c in curves if figure in BANDS for edge in c["bands"][figure]["low"]]
+    several = any(edge is not None for edge in edges)
+    band = " Green: how the re-trained models fare among each other." if several else ""
     seeds = " Shaded: from the lowest to the highest seed." if len(view.results) > 1 else ""
     st.html(f'<div class="rk-see">See: {see}{band}{seeds}</div>')
     name = f"{figure}-{attack}"

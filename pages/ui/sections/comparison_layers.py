@@ -12,6 +12,12 @@ from ui.sections.comparison import View, letters, lines_of, name_lines, picks
 from ui.session import state
 from ui.text import escape
 
+LIKE = (
+    " A method that forgets like Re-train follows the line of re-trained models among each other; where it leaves it "
+    "tells which layers were changed."
+)
+"""Where there is such a line, of several re-trained models."""
+
 
 def show_layers(view: View) -> None:
     st.header("Layer by layer", anchor=False)
@@ -54,9 +60,9 @@ def show_layers(view: View) -> None:
     letters(view, [name for name, *_ in lines])
     st.html(
         f'<div class="rk-see">See: 1 means that two models’ features of {samples} {kind} samples are equal up to a '
-        "rotation and a scale. A method that forgets like Re-train follows the line of re-trained models among each "
-        f"other; where it leaves it tells which layers were changed ({term('layer similarity', 'linear CKA')}, "
-        "unbiased estimate).</div>"
+        + f"rotation and a scale ({term('layer similarity', 'linear CKA')}, unbiased estimate)."
+        + (LIKE if any(name == base for name, *_ in lines) else "")
+        + "</div>"
     )
     figures.download(
         [

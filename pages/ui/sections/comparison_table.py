@@ -17,6 +17,17 @@ from ui.sections.comparison import View, pick
 GLYPHS = {"best": "◎", "worst": "✕"}
 
 
+TARGET = (
+    '<div class="rk-see">The target of every column up to r̂ is what '
+    f"{term('re-trained', 'Re-train')} has, not the highest or the lowest number. Under each value: its difference "
+    "to Re-train, with ≈ where one more re-training would lie as near in 95% of all cases, and its 95% interval "
+    "(bootstrap over seeds and samples). ◎ <b>nearest</b> to Re-train, ✕ <i>furthest</i>; of costs ◎ is the "
+    "least. A click on a column sorts by the distance, one on a model highlights it. The grey word is whose "
+    "settings a method ran with.</div>"
+)
+"""What the table says, where there is a Re-train."""
+
+
 def cell_of(key: str, cell: dict[str, Any] | None, mark: str) -> dict[str, Any]:
     metric = COLUMNS[key]
     if cell is None:
@@ -54,7 +65,8 @@ def settings_words(row: dict[str, Any]) -> str:
 
 
 def show_table(view: View) -> None:
-    shown = [key for key in COLUMNS if any(row["cells"][key] for row in view.rows)]
+    unknown = ("seconds",) if "audit" in view.results[0] else ()  # models that were made elsewhere took no time here
+    shown = [key for key in COLUMNS if key not in unknown and any(row["cells"][key] for row in view.rows)]
     marks = {key: ranks(view.rows, key) for key in shown}
     rows = []
     for row in view.rows:
@@ -82,14 +94,8 @@ def show_table(view: View) -> None:
     if picked is not None:
         pick(picked, view.chosen)
         st.rerun()
-    st.html(
-        '<div class="rk-see">The target of every column up to r̂ is what '
-        f"{term('re-trained', 'Re-train')} has, not the highest or the lowest number. Under each value: its difference "
-        "to Re-train, with ≈ where one more re-training would lie as near in 95% of all cases, and its 95% interval "
-        "(bootstrap over seeds and samples). ◎ <b>nearest</b> to Re-train, ✕ <i>furthest</i>; of costs ◎ is the "
-        "least. A click on a column sorts by the distance, one on a model highlights it. The grey word is whose "
-        "settings a method ran with.</div>"
-    )
+    if view.retrained:
+        st.html(TARGET)
     name = f"comparison-{view.comparison['dataset']['name']}"
     with st.container(horizontal=True, gap="small"):
         for label, text, ending in (

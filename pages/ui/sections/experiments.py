@@ -91,7 +91,8 @@ def accuracies(result: dict[str, Any]) -> str:
         else:
             names = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
             cells = "".join(f"<td class='num'>{percent(row[name])}</td>" for name in names)
-            cells += f"<td class='num quiet'>{duration(row['seconds'])}</td>"
+            time = "" if "audit" in result else duration(row["seconds"])
+            cells += f"<td class='num quiet'>{time}</td>"
         rows.append(f"<tr><td>{look.label()}</td>{cells}</tr>")
     head = (
         f"<tr><th>model</th><th>{term('retain accuracy', 'retain')}</th>"

@@ -40,7 +40,8 @@ def what_to_forget() -> tuple[str, Dataset, str] | None:
 def which(dataset: Dataset, indices: tuple[int, ...]) -> str:
     """A set of samples by class, as Markdown: ``71 of 142 “0”, 3 of 145 “1”``; three classes at most are named."""
     parts = [f"{n} of {whole} “{plain(name)}”" for name, n, whole in shares(dataset, indices)]
-    return ", ".join(parts[:3]) + (f" and {len(parts) - 3} more classes" if len(parts) > 3 else "")
+    more = len(parts) - 3
+    return ", ".join(parts[:3]) + (f" and {more} more {'class' if more == 1 else 'classes'}" if more > 0 else "")
 
 
 def undo_and_clear(dataset: Dataset, mark: str = "") -> None:

@@ -91,7 +91,7 @@ def gallery(dataset: Dataset) -> None:
     page = min(pages, state.choice("page", 1, state.whole_of(range(1, 10**6))))
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="pager"):
         st.caption(
-            f"{len(members):,} samples"
+            f"{len(members):,} {'sample' if len(members) == 1 else 'samples'}"
             + (f", {(page - 1) * PAGE + 1:,}–{min(page * PAGE, len(members)):,} here" if pages > 1 else ""),
             width="content",
         )

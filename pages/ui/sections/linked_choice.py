@@ -21,7 +21,9 @@ def act(done: dict[str, Any], run: str, method: str, attack: str, dataset: Any) 
         st.switch_page("neighbourhood.py", query_params={"run": run, "sample": str(ids[0])})
     elif done["act"] == "forget" and dataset is not None:
         change(dataset, set(draft(dataset).indices) | set(ids))
-        st.toast(f"{len(draft(dataset).indices)} samples are to be forgotten next; the Forget page has them.")
+        count = len(draft(dataset).indices)
+        many = "1 sample is" if count == 1 else f"{count} samples are"
+        st.toast(f"{many} to be forgotten next; the Forget page has {'it' if count == 1 else 'them'}.")
     elif done["act"] == "slice":
         try:
             keep_slice(state.store(), run, done["name"], ids)

@@ -36,7 +36,9 @@ def plan(spec: Spec, dataset: Dataset, forget: ForgetSet) -> str:
         f'<div class="rk-plan"><b>What will run:</b>{pretrained} 1 {term("original", "Original")}{further} on '
         f"{len(dataset.train_labels):,} samples, {k} {term('re-trained')} {models} on "
         f"{len(dataset.train_labels) - chosen:,}, {methods} unlearning run{s} ({escape(spec.model)}); then {chosen:,} "
-        f"samples × {len(spec.taus)} {term('radii')} × {spec.draws} {term('copies')}, <b>{verdicts:,}</b> "
+        f"{'sample' if chosen == 1 else 'samples'} × {len(spec.taus)} "
+        f"{term('radius' if len(spec.taus) == 1 else 'radii')} × {spec.draws} "
+        f"{term('copy' if spec.draws == 1 else 'copies')}, <b>{verdicts:,}</b> "
         f"{term('verdicts')} in all. {time_words(spec, dataset, forget)} {power_words(k)}</div>"
     )
 

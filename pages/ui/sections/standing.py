@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from rurk_core.evidence.numbers import radii_text
 from rurk_core.evidence.tables import moving
 from rurk_core.evidence.words import caveats, set_words, short_words
 from rurk_core.measure.residual import Verdicts
@@ -48,5 +49,7 @@ def verdict(run: str, result: dict[str, Any], looks: dict[str, Look]) -> tuple[s
             else (f"the re-trained model <b>{each[0]:.1f}%</b>")
         )
         retrained = f"{who}; "
-    head = f"Copies of the forgotten samples still recognised, over all radii above 0: {retrained}{'; '.join(said)}."
+    samples = "sample" if len(table.samples) == 1 else "samples"
+    over = radii_text(table.taus.tolist())
+    head = f"Copies of the forgotten {samples} still recognised, {over}: {retrained}{'; '.join(said)}."
     return head, [*caveats(result), *(f"{looks[method].title}: {set_words(of)}" for method, of in found.items())]

@@ -89,7 +89,8 @@ def histogram(found: Findings, sample: int) -> str:
     at, zero = (100 * (value - low) / (high - low) for value in (own, 0.0))
     beyond = "recognised" if found.samples[0].excess is None else "beyond a re-training"
     dashed = "none is recognised" if found.samples[0].excess is None else "what a re-training does on average"
-    said = f"{len(values)} samples by {unit} {beyond}; sample {sample} has {signed(own)}"
+    many = "1 sample" if len(values) == 1 else f"{len(values)} samples"
+    said = f"{many} by {unit} {beyond}; sample {sample} has {signed(own)}"
     return (
         f'<div class="rk-hist" role="img" aria-label="{escape(said)}">{bars}<u style="left:{zero:.1f}%"></u>'
         f'<b style="left:{at:.1f}%"></b></div><div class="rk-ends"><span>{signed(low)}</span>'
@@ -109,16 +110,16 @@ def first_beat(story: Story) -> str:
     values, _ = excesses(story.found[view.method])
     own = values[[one.sample for one in story.found[view.method].samples].index(view.sample)]
     alike = int((values == own).sum())
+    most = "most recognised" if finding.excess is None else "most beyond a re-training"
     if alike == n:
         which = "It is the only one:" if n == 1 else f"All {n:,} show as much:"
-    elif own < values.max():
-        which = f"It is <b>the strongest evidence of {n:,}</b>, not a usual one:"
     else:
-        one = "the" if alike == 1 else f"one of the {alike:,}"
-        which = f"It is <b>{one} most extreme of {n:,}</b>, not a usual one:"
+        one = "the one" if alike == 1 else f"one of {alike:,} that are"
+        which = f"Of {n:,} it is <b>{one} {most}</b>{', not a usual one' if alike < n / 4 else ''}:"
+    asked = "It was to be forgotten" if view.method == "original" else f"{look.label()} was to forget it"
     return (
         f'<div class="rk-fact">{drawn}<p>Training sample {view.sample}, class “{escape(view.classes[view.label])}”. '
-        f"{look.label()} was to forget it. {which}</p></div>"
+        f"{asked}. {which}</p></div>"
         f"{histogram(story.found[view.method], finding.sample)}"
     )
 
@@ -182,10 +183,11 @@ def third_beat(story: Story) -> str:
 def fourth_beat(story: Story, accuracy: dict[str, float]) -> str:
     """One method that leaves, one that destroys, one that does neither, as far as there are such."""
     view, told = story.view, story.parts
+    nearest = "Of the others, nearest to a re-training" if told.leaves or told.destroys else "Nearest to a re-training"
     cards = [
         (told.leaves, "Leaves knowledge"),
         (told.destroys, "Forgets too far"),
-        (told.nearest, "Not told from a re-training" if told.alike else "Nearest to a re-training"),
+        (told.nearest, "Not told from a re-training" if told.alike else nearest),
     ]
     cards = [(name, title) for name, title in cards if name]
     if not cards:

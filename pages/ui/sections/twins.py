@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import streamlit as st
 
 from ui.components.tiles import sample_tiles
 from ui.session import state
 from ui.session.view import View, models_of
+
+if TYPE_CHECKING:
+    from rurk_core.evidence.twins import Twins
 
 HEAVY = 3e9
 """Parameters times samples above which neighbours are only looked for when asked for."""
@@ -52,16 +56,25 @@ def show_twins(view: View) -> None:
             label=f"Nearest retained samples under {look.title}",
             side=56,
         )
-        st.caption(
-            f"Nearest at {found.distances[0]:.3f}; retained samples of this class usually have one at "
-            f"{found.usual:.3f}. "
-            + ("**A twin stayed**: it may be recognised for that alone." if found.close else "No close twin stayed.")
-        )
+        st.caption(nearest_words(found, classes[0] == view.classes[view.label]))
     among = f"{len(indices):,} of {stayed:,} retained" if len(indices) < stayed else f"the {stayed:,} retained"
     st.html(
         f'<div class="rk-see">See: the nearest of {among} samples, by the angle between the features the last layer '
         "takes (0 same direction, 1 at right angles).</div>"
     )
+
+
+def nearest_words(found: Twins, same: bool) -> str:
+    """What the nearest retained sample means; ``same``: whether it is of the sample's own class."""
+    words = f"Nearest at {found.distances[0]:.3f}"
+    if np.isnan(found.usual):
+        return f"{words}. Too few samples of its class stayed to say how near they usually lie."
+    words += f"; retained samples of this class usually have one at {found.usual:.3f}. "
+    if not found.close:
+        return f"{words}No close twin stayed."
+    if not same:
+        return f"{words}It is as near, but of another class: no twin that would have the sample recognised as its own."
+    return f"{words}**A twin stayed**: if the sample is recognised, it may be for that alone."
 
 
 def _names(view: View) -> list[str]:
