@@ -338,8 +338,8 @@ def beyond_words(found: dict[str, Any], count: int) -> str:
     if found["beyond_all"] is None:
         return ""
     return (
-        f"{_of(found['beyond_all'], count)} held more firmly than by any re-trained model; of one more re-training that "
-        f"would be about {found['expected']:.1f}."
+        f"{_of(found['beyond_all'], count)} held more firmly than by any re-trained model; of one more re-training "
+        f"that would be about {found['expected']:.1f}."
     )
 
 
