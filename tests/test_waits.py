@@ -18,7 +18,7 @@ from rurk_core.training.references import fit_stacked
 from rurk_core.unlearning import METHODS, importance, method_config
 from rurk_core.unlearning.conformance import small_setting
 
-EPOCHS = 16
+EPOCHS = 6
 ONCE = 12
 """Waits before and after a loop, at most: fewer than there are steps in any."""
 DECIDES = {"mu_mis": 1, "ga, ceiling": 1, "ga, stop": 1}
