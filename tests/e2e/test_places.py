@@ -42,6 +42,8 @@ def test_a_lasso_selects_into_the_forget_set_and_pointing_shows_a_picture(server
     page.mouse.up()
     legend.wait_for()
     assert legend.locator("input").is_checked(), "what was drawn around has rings"
+    pressed = page.get_by_role("button", name="Lasso").get_attribute("aria-pressed")
+    assert pressed == "true", "the tool is still in the hand"
     settled(page)
     zoomed = page.locator(".rk-over")
     zoomed.focus()

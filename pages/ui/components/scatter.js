@@ -63,6 +63,8 @@ function tools(map) {
     },
     save: () => save(map),
   };
+  const pen = () => map.over.classList.toggle("draw", my.tool !== "move");
+  pen();
   bar.onclick = (event) => {
     const { tool, do: act } = event.target.dataset;
     if (act) acts[act]();
@@ -71,7 +73,7 @@ function tools(map) {
     for (const each of bar.querySelectorAll("[data-tool]")) {
       each.setAttribute("aria-pressed", each.dataset.tool === tool);
     }
-    map.over.classList.toggle("draw", tool !== "move");
+    pen();
   };
 }
 

@@ -7,18 +7,23 @@ export const FORGET = 2;
 /** Samples to forget from which on their marks shrink and let through what lies under them. */
 export const MANY = 60;
 
-/** A map as it is now: its data, and what was done with it in the browser (`my`, kept with its element). */
+/** What a visitor chose on a map. */
+const CHOSEN = ["on", "by", "names", "tool", "shown", "k", "cx", "cy"];
+/** Where that was last; the page makes the element anew when samples were drawn around. */
+let last = {
+  on: { retain: true, test: true, forget: true, copies: true, next: false },
+  by: "layer",
+  names: true,
+  tool: "move",
+};
+
+/** A map as it is now: its data, and what was done with it in the browser (`my`). */
 export class ScatterMap {
   constructor(root, data) {
     this.root = root;
     this.data = data;
-    root.my ||= {
-      on: { retain: true, test: true, forget: true, copies: true, next: false },
-      by: "layer",
-      names: true,
-      tool: "move",
-    };
-    this.my = root.my;
+    root.my ||= Object.fromEntries(CHOSEN.map((name) => [name, last[name]]));
+    this.my = last = root.my;
     this.back = this.part("gl");
     this.over = this.part("over");
     this.stage = this.part("stage");
