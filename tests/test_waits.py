@@ -42,7 +42,7 @@ def settings_of(key):
     """The settings under which a method is held to the law; of GA also those with which it has to look."""
     method = METHODS[key]
     known = {field.name for field in method.config.settings()}
-    short = {"epochs": EPOCHS, "repair_epochs": EPOCHS, "batch": 8, "forget_batch": 8, "k": 2, "noise_steps": 30}
+    short = {"epochs": EPOCHS, "repair_epochs": EPOCHS, "batch": 8, "forget_batch": 8, "k": 2, "noise_steps": 5}
     short = {name: value for name, value in short.items() if name in known}
     more = {"ceiling": {"ceiling": 100.0}} | ({"stop": {"stop": 1e3}} if key == "ga" else {})
     yield key, method_config(method, **short)
