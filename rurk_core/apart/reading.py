@@ -30,6 +30,8 @@ SECONDS, BYTES_PER_SECOND = 30.0, 20e6
 """How long it may take: so long, and for large files what a slow disk takes on top."""
 
 
+POLITE = 5
+"""Steps by which its claim to the processor is lower, so that a server goes on answering others meanwhile."""
 MOST_FILES = 2**20
 """Numbers of open files are below this."""
 
@@ -149,6 +151,8 @@ def _serve(pipe: Connection) -> None:
     os.closerange(3, pipe.fileno())
     os.closerange(pipe.fileno() + 1, MOST_FILES)
     torch.set_num_threads(1)  # threads of the other process do not survive a fork
+    with contextlib.suppress(AttributeError, OSError):  # not on Windows
+        os.nice(POLITE)
 
     def tell(what: dict[str, Any]) -> None:
         pipe.send_bytes(json.dumps(what).encode())
