@@ -26,8 +26,8 @@ from .dataset import Progress, fingerprint_of
 from .decoding import Encoded, Gate, Splits, decode, looked_at, with_white
 from .stream import Images, Kept, Streamed, budget, gigabytes
 
-CHUNK = 128
-"""Images that are decoded together for the disk."""
+CHUNK, BLOCK = 128, 2**26
+"""Images that are decoded together for the disk, and bytes of their pixels, beyond which it is fewer."""
 KEEP = 0.5
 """Share of the free disk that decoded images may take."""
 _SPLITS = ("train", "test")
@@ -215,10 +215,10 @@ def _fill(
 def _write(path: Path, images: Streamed, progress: Progress | None) -> None:
     """Images as a ``.npy`` file of uint8 N×C×H×W, without holding the set in memory."""
     header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
-    done = 0
+    done, rows = 0, max(1, min(CHUNK, BLOCK * len(images) // max(1, images.nbytes)))
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, header)
-        for block in images.split(CHUNK):
+        for block in images.split(rows):
             file.write(block.numpy().data)
             done += len(block)
             if progress:

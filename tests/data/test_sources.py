@@ -78,6 +78,17 @@ def test_for_a_server_a_path_is_decoded_by_another_process(tmp_path, monkeypatch
     assert load_dataset(name + "?validation=0").fingerprint == data.fingerprint
 
 
+def test_large_pictures_are_decoded_few_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(decoded, "BLOCK", 2 * 3 * 6 * 6)  # two of them
+    name = str(folder_of(tmp_path / "set", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5))
+    told = []
+    data = load_dataset(name + "?validation=0", progress=lambda *step: told.append(step))
+    assert [step[0] for step in told if step[1:] == (8, "Decoding images")] == [2, 4, 6, 8]
+    monkeypatch.setattr(decoded, "BLOCK", 2**26)
+    monkeypatch.setenv("RURK_CACHE", str(tmp_path / "another"))
+    assert load_dataset(name + "?validation=0").fingerprint == data.fingerprint
+
+
 def test_for_a_server_what_a_path_refuses_is_said_as_it_is(tmp_path):
     with pytest.raises(RurkError) as here:
         load_dataset(str(folder_of(tmp_path / "set", cat=[b"hello"] * 5, dog=[encoded(square(9))] * 5)))
