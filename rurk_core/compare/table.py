@@ -102,7 +102,13 @@ def _members(results: Sequence[Result]) -> dict[str, Members]:
         for row in result["models"]:
             own = json.dumps([row["name"], row.get("config")], sort_keys=True)
             if row["role"] == "reference":
-                name, same = RETRAIN, [other for _, other in found[RETRAIN] if other["key"] == row["key"]]
+                # made anew by changed code it is another entry, and no further re-training
+                mine, name = (result["seed"], row["name"]), RETRAIN
+                same = [
+                    other
+                    for seen, other in found[RETRAIN]
+                    if other["key"] == row["key"] or (seen["seed"], other["name"]) == mine
+                ]
             else:
                 copies = sum(json.loads(other)[0] == row["name"] for other in names)
                 name = names.setdefault(own, f"{row['name']}-{copies + 1}" if copies else row["name"])

@@ -140,8 +140,11 @@ def test_a_diverged_method_is_a_row_without_numbers():
 def test_the_same_seed_twice_counts_once_and_the_newest_run_wins():
     newer, older = result(1, gd=0.8), result(1, gd=0.2)
     newer["key"] = "run-new"
-    cell = cells(compare([newer, older]), "gd")["test_accuracy"]
-    assert cell["values"] == [0.8]
+    for at, made_anew in enumerate(row for row in newer["models"] if row["role"] == "reference"):
+        made_anew["key"] = f"anew{at}"
+    found = compare([newer, older])
+    assert cells(found, "gd")["test_accuracy"]["values"] == [0.8]
+    assert len(cells(found, RETRAIN)["test_accuracy"]["values"]) == 2, "re-trained models are not counted twice"
 
 
 def test_other_settings_are_another_row():

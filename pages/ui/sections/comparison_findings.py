@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -25,12 +26,16 @@ LEFT = "still there of the Original’s excess (95% interval)"
 
 
 def told_of(view: View, attack: str) -> list[Told]:
-    """Every unlearned model of every seed; the Original last, which nothing was removed from."""
-    found = []
+    """Every unlearned model of every seed, from the newest run that has it; the Original last, which nothing was
+    removed from."""
+    found, seen = [], set()
     for result in view.results:
+        configs = {row["name"]: json.dumps(row.get("config"), sort_keys=True) for row in result["models"]}
         for entry in result["residual"]:
             name = entry["method"]
-            if entry["attack"] == attack and name in view.looks:
+            once = (result["seed"], name, configs.get(name))
+            if entry["attack"] == attack and name in view.looks and once not in seen:
+                seen.add(once)
                 found.append((result, name, view.looks[name], findings_of(result["key"], name, attack)))
     order = list(view.looks)
     return sorted(found, key=lambda told: (role_of(told[1]) == "original", order.index(told[1]), told[0]["seed"]))
