@@ -44,8 +44,8 @@ def compared(url: str, keys: tuple[str, ...]) -> tuple[list[dict[str, Any]], dic
     results = [state.result_of(key) for key in keys]
     comparison = compare(results)
     rows = [row for row in comparison["rows"] if row["name"] != RETRAIN]
-    many = [row for result in results for row in result["models"] if row["role"] == "reference"]
-    looks = looks_of([*rows, *many])
+    many = {(result["seed"], row["name"]): row for result in results for row in result["models"]}
+    looks = looks_of([*rows, *(row for row in many.values() if row["role"] == "reference")])
     looks = {row["name"]: looks[REFERENCES if row["name"] == RETRAIN else row["name"]] for row in comparison["rows"]}
     return results, comparison, looks
 
