@@ -49,7 +49,8 @@ def device_name(device: torch.device) -> str:
     """A device in words: "cpu (2 threads)" or the GPU's name."""
     if device.type == "cuda":
         return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
+    threads = torch.get_num_threads()
+    return f"cpu ({threads} thread{'s' if threads > 1 else ''})"
 
 
 def device_names(devices: Sequence[torch.device]) -> str:

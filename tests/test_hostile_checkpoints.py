@@ -217,7 +217,7 @@ def test_weights_without_normalisation_constants_get_the_default_ones(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["linear", "mlp", "cnn", "resnet9:4", "resnet18:4", "vgg11:4"])
+@pytest.mark.parametrize("name", ["linear", "mlp", "cnn", "lenet", "resnet9:4", "resnet18:4", "vgg11:4"])
 def test_a_program_computes_what_its_model_does(name, tmp_path):
     shape = (3, 16, 16)
     model = create_model(name, shape, CLASSES).eval()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TRAINING = (
     "epochs, lr, batch, momentum, weight_decay, optimizer (sgd, muon), schedule (one_cycle, cosine, linear, constant), "
-    "label_smoothing, augment (none, flip, crop_flip, alternating), grow, precision (auto, float32, bfloat16)"
+    "label_smoothing, augment (none, flip, crop_flip, alternating), grow, clip, precision (auto, float32, bfloat16)"
 )
 """What TrainConfig has, written out: help is printed without loading torch."""
 
@@ -177,10 +177,11 @@ def print_result(result: dict[str, Any], out: Console) -> None:
     """The tables of a finished run: models and their accuracies, then residual knowledge by radius."""
     from ..perturb.copies import ATTACKS
     from ..report.looks import looks_of
+    from ..run.standing import failed_trainings
     from ..run.titles import data_words
 
     data, forget, looks = result["dataset"], result["forget"], looks_of(result["models"])
-    for sentence in result.get("audit", {}).get("misfits", {}).values():
+    for sentence in [*result.get("audit", {}).get("misfits", {}).values(), *failed_trainings(result["models"])]:
         out.print(f"Warning: {sentence}", style="bold red")
     out.print(
         f"{data_words(data['name'])}: {data['train']} training and {data['test']} test samples; "

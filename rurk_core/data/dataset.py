@@ -110,7 +110,8 @@ def fingerprint_of(parts: Sequence[Images], classes: Sequence[str], *, progress:
     done = 0
     for part in parts:
         digest.update(f"{str(part.dtype).removeprefix('torch.')}{tuple(part.shape)}".encode())
-        for block in part.split(512) if isinstance(part, Streamed) else (part,):
+        rows = max(1, min(512, 2**26 * len(part) // max(1, part.nbytes)))  # 64 MB at a time
+        for block in part.split(rows) if isinstance(part, Streamed) else (part,):
             digest.update(np.ascontiguousarray(block.numpy()).data)
             if progress and isinstance(part, Streamed):
                 done += len(block)

@@ -24,6 +24,7 @@ class TrainConfig(Config):
     label_smoothing: float = number(0.0, 0.0, 0.9, "share of the target spread over all classes")
     augment: str = choice("none", ("none", "flip", "crop_flip", "alternating"), "random changes of the training images")
     grow: float = number(0.0, 0.0, 0.9, "first share of the epochs, trained on images of 3/4 the size: cheaper")
+    clip: float = number(0.0, 0.0, 1e6, "largest norm of the gradient; 0 = no limit")
     precision: str = choice(
         "auto",
         ("auto", "float32", "bfloat16"),
@@ -31,11 +32,13 @@ class TrainConfig(Config):
     )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values; without the optimiser where it is SGD: so trainings of versions that knew no other are the
-        same trainings."""
+        """Plain JSON values; without the optimiser where it is SGD and the largest norm where there is none: so
+        trainings of versions that knew neither are the same trainings."""
         values = super().to_dict()
         if self.optimizer == "sgd":
             del values["optimizer"]
+        if not self.clip:
+            del values["clip"]
         return values
 
 

@@ -367,8 +367,9 @@ _ELSEWHERE = DatasetEntry(
     validation=_HELD_OUT,
     load=lambda root, progress: load_dataset(str(root), progress=progress),
     quick=replace(
-        PHOTOS,
-        origin="The data set has no training recipe of its own; models were trained by that of CIFAR-10, and the radii "
-        "are the paper's unless others were named.",
+        # chosen on seeds 0 to 15: a network without batch normalisation diverged on one of them, and never so
+        alike(replace(PHOTOS.train, clip=2.0)),
+        origin="The data set has no training recipe of its own; models were trained by that of CIFAR-10, with "
+        "gradients of a norm of 2 at most, and the radii are the paper's unless others were named.",
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t as student
 
-from ..run.standing import POINTS
+from ..run.standing import POINTS, failed_trainings
 from .findings import SAID, Finding, Findings, Settling
 from .null import NEEDED
 from .numbers import chance, rate_text, share_text, signed
@@ -270,7 +270,8 @@ def caveats(result: dict[str, Any]) -> list[str]:
     found = [note for note in result.get("notes", []) if "has seen the forget set" in note]
     if found:
         found = [found[0] + " Re-trained models therefore know the samples too, and what is found is beyond that."]
-    found = [*result.get("audit", {}).get("misfits", {}).values(), *_unlearned_by_none(result), *found]
+    misfits = result.get("audit", {}).get("misfits", {}).values()
+    found = [*misfits, *failed_trainings(result["models"]), *_unlearned_by_none(result), *found]
     k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
     if k < NEEDED:
         many = "no re-trained model" if k == 0 else "one re-trained model" if k == 1 else f"{k} re-trained models"

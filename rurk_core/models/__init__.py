@@ -13,7 +13,7 @@ from .base import Classifier
 from .large import resnet18, resnet50, vgg11
 from .libraries import is_library, library_network
 from .resnet9 import resnet9
-from .small import cnn, linear, mlp
+from .small import cnn, lenet, linear, mlp
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ MODELS: dict[str, Architecture] = {
     "linear": Architecture(linear, 0, False, False, "softmax regression on pixels"),
     "mlp": Architecture(mlp, 100, False, False, "one hidden layer; width = hidden units"),
     "cnn": Architecture(cnn, 16, True, False, "two convolutions, for digits; width = first channels"),
+    "lenet": Architecture(lenet, 8, True, False, "LeNet-5 of today, for 28×28 pixels; width = first channels"),
     "resnet9": Architecture(resnet9, 16, True, True, "nine layers; width 16 = 0.4M, 64 = 6.6M parameters"),
     "resnet18": Architecture(resnet18, 64, True, True, "the paper's main network, 11.2M parameters"),
     "vgg11": Architecture(vgg11, 64, True, False, "VGG-11 with batch normalisation, 9.2M parameters"),

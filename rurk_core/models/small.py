@@ -1,4 +1,4 @@
-"""Networks for digits, tables and teaching: ``linear``, ``mlp``, ``cnn``. None of them has batch statistics."""
+"""Networks for digits, tables and teaching: ``linear``, ``mlp``, ``cnn``, ``lenet``. None has batch statistics."""
 
 from __future__ import annotations
 
@@ -31,3 +31,23 @@ def cnn(input_shape: tuple[int, ...], classes: int, width: int) -> Classifier:
         "hidden": nn.Sequential(nn.Flatten(), nn.Linear(32 * width, 4 * width), nn.ReLU(inplace=True)),
     }
     return Classifier(blocks, nn.Linear(4 * width, classes), input_shape)
+
+
+def lenet(input_shape: tuple[int, ...], classes: int, width: int) -> Classifier:
+    """LeNet-5 (LeCun et al. 1998) as it is built today, with ReLU: two 5×5 convolutions and three dense layers.
+
+    The first convolution takes every second pixel, where the original averages four: half the cost of a pass. Images
+    under 9 pixels a side are padded before the second one too.
+    """
+    channels, *sides = input_shape
+    pad = 2 if min(sides) < 9 else 0
+    flat = 2 * width * prod(((side + 1) // 2 + 2 * pad - 3) // 2 for side in sides)
+    blocks = {
+        "conv1": nn.Sequential(nn.Conv2d(channels, width, 5, stride=2, padding=2), nn.ReLU(inplace=True)),
+        "conv2": nn.Sequential(
+            nn.Conv2d(width, 2 * width, 5, padding=pad), nn.MaxPool2d(2, ceil_mode=True), nn.ReLU(inplace=True)
+        ),
+        "dense1": nn.Sequential(nn.Flatten(), nn.Linear(flat, 15 * width), nn.ReLU(inplace=True)),
+        "dense2": nn.Sequential(nn.Linear(15 * width, 21 * width // 2), nn.ReLU(inplace=True)),
+    }
+    return Classifier(blocks, nn.Linear(21 * width // 2, classes), input_shape)

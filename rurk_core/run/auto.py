@@ -123,11 +123,8 @@ def said(trials: Sequence[Trial]) -> str:
     """What came of the trials, for a reader of the result."""
     best = min(trials, key=lambda trial: abs(trial.apart))
     tried = ", ".join(f"{trial.q:g}" for trial in trials)
-    where = (
-        "inside their band"
-        if best.apart == 0
-        else f"{'above' if best.apart > 0 else 'below'} it by a factor of {math.exp(abs(best.apart)):.2f} on average"
-    )
+    side, times = "above" if best.apart > 0 else "below", math.exp(abs(best.apart))
+    where = f"{side} their band by a factor of {times:.2f} on average" if best.apart else "inside their band"
     return (
         f"The ceiling q = {best.q:g} was chosen against the references on the forget set itself (tried: {tried}); with "
         f"it the ratio of means lay {where}."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,8 @@ POINTS = 0.02
 """Retained accuracy may lie so far below the lowest of the references."""
 LEAST = 0.5
 """Share of what the references recognise, below which a set has been forgotten too well."""
+LEARNED = 0.75
+"""Share of the others' retained accuracy, below which a training has failed."""
 OVER, NOTHING = "It over-forgets", "It did next to nothing"
 """How the sentences begin."""
 LESS = "; 'rurk tune' looks for settings that forget less."
@@ -51,6 +54,27 @@ def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str
         found = [*_over_forgets(row, taus, usual, original), *_did_nothing(taus, original)]
         if found:
             row["notes"] = [*row.get("notes", ()), *found]
+
+
+def failed_trainings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A sentence for every Re-train that has learned far less than the other Re-trains and the Original.
+
+    Args:
+        rows: the models of a result document.
+    """
+    trained = [row for row in rows if row["role"] in ("original", "reference") and "retain_accuracy" in row]
+    said = []
+    for row in trained:
+        right = row["retain_accuracy"]
+        usual = statistics.median([other["retain_accuracy"] for other in trained if other is not row] or [0.0])
+        if row["role"] == "reference" and right < LEARNED * usual:
+            said.append(
+                f"Re-trained model {row['name'].removeprefix('reference-')} is right on {100 * right:.1f}% of the "
+                f"retained samples, where the others and the Original reach {100 * usual:.1f}% (median): its training "
+                "seems to have failed, and what is said here counts it all the same. A lower learning rate or a limit "
+                "for gradients (clip) may help."
+            )
+    return said
 
 
 def stands_apart(row: Mapping[str, Any]) -> list[str]:

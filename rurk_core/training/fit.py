@@ -18,7 +18,7 @@ from ..errors import UsageError
 from ..models import Classifier
 from .augment import seen
 from .loop import OnStep, epoch_batches, report, steps_per_epoch
-from .optimiser import optimisers, set_rates
+from .optimiser import clip, optimisers, set_rates
 from .shared import Share, spread
 
 
@@ -70,6 +70,7 @@ def fit(
                     label_smoothing=config.label_smoothing,
                 )
             (loss * share.weight(len(whole)) if share else loss).backward()
+            clip(model.parameters(), config.clip)
             for mover in movers:
                 mover.step()
             step += 1

@@ -40,6 +40,22 @@ def optimisers(
     return [*found, Muon(convolutions, config.lr, config.momentum, stacked=stacked)] if convolutions else found
 
 
+def clip(parameters: Iterable[Tensor], limit: float, *, stacked: bool = False) -> None:
+    """Shorten the gradient of a network to a norm of ``limit`` where it is longer; 0 leaves it as it is.
+
+    Args:
+        parameters: of a network; ``stacked``: with a first dimension of K models, each of which has a norm of its own.
+    """
+    if limit and not stacked:
+        torch.nn.utils.clip_grad_norm_(parameters, limit)
+    elif limit:
+        gradients = [weight.grad for weight in parameters if weight.grad is not None]
+        norms = torch.stack([gradient.flatten(1).square().sum(1) for gradient in gradients]).sum(0).sqrt()
+        share = (limit / (norms + 1e-6)).clamp_max(1)
+        for gradient in gradients:
+            gradient.mul_(share.view(-1, *[1] * (gradient.dim() - 1)))
+
+
 def set_rates(found: Sequence[torch.optim.Optimizer], config: TrainConfig, step: int, steps: int) -> None:
     """The rates of step ``step`` of ``steps``: each optimiser's own peak, moved as the schedule says."""
     for optimiser in found:

@@ -19,7 +19,7 @@ from ..models import Classifier
 from .augment import seen
 from .fit import fit
 from .loop import OnStep, epoch_batches, report, steps_per_epoch
-from .optimiser import optimisers, set_rates
+from .optimiser import clip, optimisers, set_rates
 from .shared import Share
 
 
@@ -196,6 +196,7 @@ def fit_stacked(
             with autocast(device, config.precision):
                 each = vmap(losses)(parameters, buffers, pixels, target)
             each.sum().backward()
+            clip(parameters.values(), config.clip, stacked=True)
             for mover in movers:
                 mover.step()
             step += 1

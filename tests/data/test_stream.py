@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from rurk_core.data import Streamed, batches, held, joined, load_dataset
+from rurk_core.data.dataset import fingerprint_of
 from rurk_core.data.recipes import TrainConfig
 from rurk_core.data.stream import InMemory, Kept
 from rurk_core.device import logits_of
@@ -149,6 +150,21 @@ def test_grey_and_colour_in_one_set(tmp_path, monkeypatch):
     unheld(monkeypatch, cache=False)
     found = load_dataset(str(tmp_path / "mixed"))
     assert found.input_shape == whole.input_shape == (3, 8, 8) and found.fingerprint == whole.fingerprint
+
+
+def test_the_fingerprint_holds_few_large_images_at_once():
+    class Counting(InMemory):
+        most = 0
+
+        def read(self, rows):
+            self.most = max(self.most, len(rows))
+            return super().read(rows)
+
+    images = torch.zeros(20, 3, 1500, 1500, dtype=torch.uint8)  # 6.75 MB each: nine in 64 MB
+    source = Counting(images)
+    labels = torch.zeros(20, dtype=torch.int64)
+    assert fingerprint_of((Streamed(source), labels), ["a"]) == fingerprint_of((images, labels), ["a"])
+    assert source.most == 9
 
 
 def test_what_is_wrong_with_an_image_is_one_sentence(folder, monkeypatch):

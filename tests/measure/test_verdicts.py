@@ -278,4 +278,4 @@ def test_folding_batch_normalisation_keeps_the_logits(name):
 
 
 def test_every_architecture_is_measured():
-    assert set(MODELS) == {"linear", "mlp", "cnn", "resnet9", "resnet18", "vgg11", "resnet50"}
+    assert set(MODELS) == {"linear", "mlp", "cnn", "lenet", "resnet9", "resnet18", "vgg11", "resnet50"}

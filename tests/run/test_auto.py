@@ -79,4 +79,4 @@ def test_a_run_keeps_its_trials_and_plans_them(tmp_path):
 
 
 def test_a_trial_reads_well():
-    assert "above it by a factor of 1.22" in said([Trial(1.0, 0.3), Trial(2.5, 0.2)])
+    assert "above their band by a factor of 1.22" in said([Trial(1.0, 0.3), Trial(2.5, 0.2)])

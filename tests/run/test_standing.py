@@ -6,7 +6,7 @@ import pytest
 
 from rurk_core.run.auto import with_auto
 from rurk_core.run.spec import make_spec
-from rurk_core.run.standing import note_standing, stands_apart
+from rurk_core.run.standing import failed_trainings, note_standing, stands_apart
 
 
 def noted(
@@ -128,3 +128,20 @@ def test_ssd_says_its_share(preset):
         (said,) = notes
         assert said.startswith("SSD dampened") and words in said and "seed 11" in said
         assert ("changed nothing" in said) == (alpha == 1e30)
+
+
+def trained(*right, original=0.95):
+    return [{"name": "original", "role": "original", "retain_accuracy": original}] + [
+        {"name": f"reference-{k + 1}", "role": "reference", "retain_accuracy": share} for k, share in enumerate(right)
+    ]
+
+
+def test_a_training_that_failed_is_named():
+    (said,) = failed_trainings(trained(0.95, 0.97, 0.105))
+    assert said.startswith("Re-trained model 3 is right on 10.5% of the retained samples") and "95.0% (median)" in said
+    (said,) = failed_trainings(trained(0.1))
+    assert said.startswith("Re-trained model 1 is right on 10.0%")
+    unlearned = {"name": "ssd", "role": "unlearned", "retain_accuracy": 0.1}
+    lost = {"name": "reference-9", "role": "reference", "failed": "The disk is full."}
+    assert failed_trainings([*trained(0.95, 0.9, 0.8), unlearned, lost]) == []
+    assert failed_trainings(trained(0.95, original=0.1)) == failed_trainings([]) == []

@@ -21,7 +21,7 @@ SHAPES = [
     (3, 224, 224),
 ]  # fmt: skip
 NARROW = {"linear": "linear", "mlp": "mlp:8"} | {
-    n: f"{n}:2" for n in ("cnn", "resnet9", "resnet18", "vgg11", "resnet50")
+    n: f"{n}:2" for n in ("cnn", "lenet", "resnet9", "resnet18", "vgg11", "resnet50")
 }
 SETS = [*DATASETS, "a/folder/of/images"]
 

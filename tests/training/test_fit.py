@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -53,9 +55,12 @@ def test_same_seed_same_weights(data):
 
 def test_stacked_models_equal_the_same_models_one_by_one(data):
     config = TrainConfig(epochs=2, lr=0.05, batch=16)  # later steps amplify rounding without limit
-    for seed, model in fit_stacked(build, *data, config, seeds=[3, 4]):
-        alone = fit(build(seed), *data, config, seed=seed)
-        assert torch.allclose(weights(model), weights(alone), atol=1e-4)
+    for clip in (0.0, 0.1):
+        config = dataclasses.replace(config, clip=clip)
+        for seed, model in fit_stacked(build, *data, config, seeds=[3, 4]):
+            alone = fit(build(seed), *data, config, seed=seed)
+            assert torch.allclose(weights(model), weights(alone), atol=1e-4)
+    assert (weights(alone) - weights(fit(build(4), *data, dataclasses.replace(config, clip=0.0), seed=4))).norm() > 0.1
 
 
 def test_references_in_workers_equal_the_same_models_one_by_one(data):

@@ -10,7 +10,7 @@ from rurk_core.data.recipes import FAST, TrainConfig
 from rurk_core.models import create_model
 from rurk_core.training.augment import half_of, seen
 from rurk_core.training.fit import fit
-from rurk_core.training.optimiser import REST, Muon, optimisers, orthogonal, set_rates
+from rurk_core.training.optimiser import REST, Muon, clip, optimisers, orthogonal, set_rates
 from rurk_core.training.references import fit_stacked
 
 MUON = TrainConfig(epochs=2, batch=16, optimizer="muon", lr=0.1, momentum=0.6, schedule="linear", precision="float32")
@@ -85,3 +85,20 @@ def test_a_training_by_sgd_is_described_as_before_there_was_another():
     assert "optimizer" not in TrainConfig().to_dict()
     assert TrainConfig.from_dict(FAST.train.to_dict()) == FAST.train and FAST.train.to_dict()["optimizer"] == "muon"
     assert TrainConfig.from_dict(TrainConfig().to_dict()) == TrainConfig()
+
+
+def test_a_gradient_is_cut_at_the_limit_and_each_model_has_its_own():
+    long, short = torch.tensor([3.0, 4.0]), torch.tensor([0.3, 0.4])  # norms 5 and 0.5
+    alone = [nn.Parameter(torch.zeros(1)) for _ in range(2)]
+    for weight, value in zip(alone, long, strict=True):
+        weight.grad = value.view(1).clone()
+    clip(alone, 0.0)
+    assert [weight.grad.item() for weight in alone] == [3, 4]
+    clip(alone, 2.0)
+    assert torch.allclose(torch.cat([weight.grad for weight in alone]), long * 2 / 5, atol=1e-5)
+    stacked = [nn.Parameter(torch.zeros(2, 1, 1)), nn.Parameter(torch.zeros(2, 1))]
+    for weight, at in zip(stacked, (0, 1), strict=True):
+        weight.grad = torch.stack([long[at], short[at]]).view(weight.shape).clone()
+    clip(stacked, 2.0, stacked=True)
+    assert torch.allclose(torch.stack([weight.grad.flatten() for weight in stacked], 1)[0], long * 2 / 5, atol=1e-5)
+    assert torch.equal(torch.stack([weight.grad.flatten() for weight in stacked], 1)[1], short)
