@@ -68,11 +68,12 @@ def failed_trainings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         right = row["retain_accuracy"]
         usual = statistics.median([other["retain_accuracy"] for other in trained if other is not row] or [0.0])
         if row["role"] == "reference" and right < LEARNED * usual:
+            number = row["name"].removeprefix("reference-")
+            others = "the others and the Original reach a median of" if len(trained) > 2 else "the other model reaches"
             said.append(
-                f"Re-trained model {row['name'].removeprefix('reference-')} is right on {100 * right:.1f}% of the "
-                f"retained samples, where the others and the Original reach {100 * usual:.1f}% (median): its training "
-                "seems to have failed, and what is said here counts it all the same. A lower learning rate or a limit "
-                "for gradients (clip) may help."
+                f"Re-trained model {number} is right on {100 * right:.1f}% of the retained samples, where "
+                f"{others} {100 * usual:.1f}%: its training seems to have failed, and what is said here counts it all "
+                "the same. A lower learning rate or a limit for gradients (clip) may help."
             )
     return said
 
