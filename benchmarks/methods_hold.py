@@ -120,6 +120,12 @@ def main() -> None:
                 shown = " ".join("–" if ratio is None else f"{ratio:.2f}" for ratio in line["ratios"])
                 said = f"retain {line['retain']:+.3f}  r̂ {shown}  {'holds' if line['holds'] else 'FAILS'}"
                 print(f"{name:13} {seed} {line['method']:10} {said}", flush=True)
+    for name, method in dict.fromkeys((line["data"], line["method"]) for line in kept):
+        lines = [line for line in kept if (line["data"], line["method"]) == (name, method)]
+        farthest = [line["ratios"][-1] for line in lines if line["ratios"][-1] is not None]
+        spread = f", r̂ at the largest radius {min(farthest):.2f} to {max(farthest):.2f}" if farthest else ""
+        counts = f"{sum(line['holds'] for line in lines)} hold, {sum(line['inside'] for line in lines)} within"
+        print(f"{name}, {method}: of {len(lines)} {counts}{spread}")
     for method in dict.fromkeys(line["method"] for line in kept):
         lines = [line for line in kept if line["method"] == method]
         inside = f", {sum(line['inside'] for line in lines)} within the re-trained models' own spread"
