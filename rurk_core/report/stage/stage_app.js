@@ -6,7 +6,7 @@ import { build, controlsOf, namesIn, panelsOf, tabsOf } from "./stage_frame.js";
 import { Hand } from "./stage_hand.js";
 import { Parts, wishesOf, zoomOf } from "./stage_parts.js";
 import { drawn, saidAt } from "./stage_shades.js";
-import { percentOf, showCopy } from "./stage_side.js";
+import { percentOf, showCopy, write } from "./stage_side.js";
 import { drawStrip } from "./stage_strip.js";
 import { count, told } from "./stage_words.js";
 
@@ -313,7 +313,7 @@ export class Stage {
       cross: pointed.place,
     });
     const said = pointed.place && part ? saidAt(part, pointed.place.x, pointed.place.y) : null;
-    panel.says.textContent = said ? `${namesIn(data, copies.base)[said.c]}, ${percentOf(said.p)}` : "";
+    write(panel.says, said ? `${namesIn(data, copies.base)[said.c]}, ${percentOf(said.p)}` : "");
     count(panel, this, copies, name);
   }
 }

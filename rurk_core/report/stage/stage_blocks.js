@@ -1,5 +1,6 @@
 // The copies as pictures, in blocks by who recognises them; they glide from block to block as the radius moves.
 import { isTelling, wordsOf } from "./stage_copies.js";
+import { write } from "./stage_side.js";
 
 const GAP = 14;
 const LEAST = 124; // pixels a block is wide at least
@@ -95,8 +96,8 @@ function headOf(blocks, { group, left, top, width, head: height }, data) {
   head.classList.toggle("rks-telling", isTelling(group, data.method));
   head.style.cssText = `left:${left}px;top:${top}px;width:${width}px;height:${height - 4}px;--rks-own:${data.looks[data.method].colour}`;
   const [count, words] = head.children;
-  if (count.textContent !== String(group.copies.length)) count.textContent = group.copies.length;
-  if (words.textContent !== group.said) words.textContent = group.said;
+  write(count, String(group.copies.length));
+  write(words, group.said);
   head.hidden = false;
 }
 

@@ -1,5 +1,5 @@
 // The elements of a stage, made once, and the controls on them.
-import { made, tagOf } from "./stage_side.js";
+import { made, tagOf, write } from "./stage_side.js";
 import { radiusWords } from "./stage_words.js";
 
 /** Names of the classes in the order of a field; the last stands for all further ones, where there are several. */
@@ -235,7 +235,7 @@ function radiusOf(stage) {
   frame.radius.show = () => {
     const at = Math.round(stage.my.t);
     if (+knob.value !== stage.my.t) knob.value = stage.my.t;
-    label.firstElementChild.textContent = `τ = ${data.tauWords[at]}`;
+    write(label.firstElementChild, `τ = ${data.tauWords[at]}`);
     knob.setAttribute("aria-valuetext", `τ = ${data.tauWords[at]}`);
   };
 }

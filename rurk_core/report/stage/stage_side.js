@@ -12,6 +12,11 @@ export function made(tag, name, text = "") {
   return element;
 }
 
+/** Put text into an element where it is another: the same text again would have the browser lay the page out anew. */
+export function write(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
 /** The letter of a model on its colour. */
 export function tagOf(look) {
   const tag = made("span", "rks-tag", look.letter);
@@ -122,13 +127,18 @@ export function showCopy(side, copies, i, tau) {
   paint(first, plainPixels(base.picture), height, width);
   paint(second, i < copies.pictured ? rgba : new Uint8ClampedArray(rgba.length).fill(150), height, width);
   paint(third, shown, height, width);
-  side.captions[0].textContent = "sample";
-  side.captions[1].textContent = i < copies.pictured ? `copy ${i + 1}` : `copy ${i + 1} (no picture)`;
-  side.captions[2].textContent = full ? `change × ${+(1 / full).toPrecision(2)}` : "no change";
-  side.pictures.forEach((picture, at) => {
-    picture.setAttribute("aria-label", side.captions[at].textContent);
+  const captions = [
+    "sample",
+    i < copies.pictured ? `copy ${i + 1}` : `copy ${i + 1} (no picture)`,
+    full ? `change × ${+(1 / full).toPrecision(2)}` : "no change",
+  ];
+  captions.forEach((caption, at) => {
+    write(side.captions[at], caption);
+    side.pictures[at].setAttribute("aria-label", caption);
   });
-  side.title.textContent = `Copy ${i + 1} of ${copies.count} at τ = ${tau}`;
-  side.key.textContent = `Bars: probability of ${data.classes[base.label]}, its own class.${copies.apart}`;
-  side.rows.replaceChildren(...answersOf(copies, i));
+  write(side.title, `Copy ${i + 1} of ${copies.count} at τ = ${tau}`);
+  write(side.key, `Bars: probability of ${data.classes[base.label]}, its own class.${copies.apart}`);
+  const rows = made("div", side.rows.className);
+  rows.append(...answersOf(copies, i));
+  if (!rows.isEqualNode(side.rows)) side.rows.replaceChildren(...rows.childNodes);
 }

@@ -1,4 +1,5 @@
 // What a stage says: the sentences on top, the numbers over the panels, and what is read out.
+import { write } from "./stage_side.js";
 
 const rounded = (number) => (Number.isInteger(number) ? `${number}` : number.toFixed(1));
 
@@ -13,12 +14,12 @@ export function retrainedOf(copies) {
 export function count(panel, { data }, copies, name) {
   const total = copies.total(name);
   const words = total === null ? "…" : `${total}`;
-  if (panel.number.textContent !== words) panel.number.textContent = words;
+  write(panel.number, words);
   const all = data.references.includes(name) && data.references.length > 1 ? retrainedOf(copies) : null;
   const more = all
     ? `of ${copies.of}; all ${data.references.length}: ${rounded(all.mean)} (${all.low}–${all.high})`
     : `of ${copies.of} recognised`;
-  if (panel.more.textContent !== more) panel.more.textContent = more;
+  write(panel.more, more);
   panel.canvas.setAttribute(
     "aria-label",
     `What ${data.looks[name].title} believes around sample ${copies.base.sample}: it recognises ` +
