@@ -1,7 +1,8 @@
 """The ceiling q of a method, found against the references: a few trials, of which the nearest to their band is kept.
 
-More q is more forgetting, so the ratio of means falls with it. Each trial is a whole run of the method; the first takes
-q = 1, the next ones follow the line through the two trials nearest to the band, and it ends inside the band.
+More q is more forgetting, so the ratio of means falls with it. Each trial is a whole run of the method. The first takes
+the q at which the ceiling is the loss that the references have on the forget samples, the next ones follow the line
+through the two trials nearest to the band, and it ends inside the band.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ TRIALS = 3
 """Runs of the method at most: what is measured beside them is less than one more."""
 DRAWS, RADII = 10, 3
 """Copies of a forget sample at each radius, and how many of the experiment's radii are looked at."""
-LOWEST, HIGHEST = 0.05, 50.0
+LOWEST, HIGHEST = 0.05, 100.0
 STEP = 2.5
 
 Model = TypeVar("Model")
@@ -78,16 +79,25 @@ def apart(u: Ints, v: Ints) -> float:
     return float((np.maximum(0.0, ratio - high) - np.maximum(0.0, low - ratio)).mean())
 
 
+def bounded(q: float) -> float:
+    """q with four digits, from :data:`LOWEST` to :data:`HIGHEST`.
+
+    >>> bounded(0.001), bounded(1.23456), bounded(math.inf)
+    (0.05, 1.235, 100.0)
+    """
+    return float(f"{min(HIGHEST, max(LOWEST, q)):.4g}")
+
+
 def choose(
-    attempt: Callable[[Any, int], Model], measure: Callable[[Model], float], config: Any
+    attempt: Callable[[Any, int], Model], measure: Callable[[Model], float], config: Any, first: float
 ) -> tuple[Model, list[Trial]]:
     """The model of the trial nearest to the band, and all trials in order.
 
     Args:
-        attempt: (settings, number of the trial from 0) → the model; measure: its :func:`apart`.
+        attempt: (settings, number of the trial from 0) → the model; measure: its :func:`apart`; first: the first q.
     """
     tried: list[tuple[Trial, Model]] = []
-    q = 1.0
+    q = bounded(first)
     while True:
         model = attempt(replace(config, ceiling=q), len(tried))
         tried.append((Trial(q, measure(model)), model))
@@ -116,7 +126,7 @@ def suggested(trials: Sequence[Trial]) -> float:
         q = max(trial.q for trial in trials) * STEP
     else:
         q = min(trial.q for trial in trials) / STEP
-    return float(f"{min(HIGHEST, max(LOWEST, q)):.4g}")
+    return bounded(q)
 
 
 def said(trials: Sequence[Trial]) -> str:

@@ -38,6 +38,7 @@ from ..training.fit import fit
 from ..training.live import Watch, watching
 from ..training.references import fit_references
 from ..unlearning import METHODS, Samples, unlearn
+from ..unlearning.ceiling import limits, losses_of
 from .auto import TRIALS, apart, choose, is_auto, said
 from .plan import Stage, Work
 from .stored import load_model, role_of, stored_scores, versions
@@ -109,7 +110,10 @@ def _unlearn(work: Work, stage: Stage) -> None:
     with peak_memory(work.device) as peak, watching(watch):
         if is_auto(method.config):
             (model, notes), trials = choose(
-                attempt, _apart_from_references(work, stage.inputs["search"]), method.config
+                attempt,
+                _apart_from_references(work, stage.inputs["search"]),
+                method.config,
+                _as_references(work, stage, original, retain, forget, validation),
             )
             about["auto"] = [asdict(trial) for trial in trials]
             notes = [*notes, said(trials)]
@@ -117,6 +121,17 @@ def _unlearn(work: Work, stage: Stage) -> None:
             model, notes = attempt(method.config, 0)
     seconds = time.perf_counter() - started
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes, **about)
+
+
+def _as_references(
+    work: Work, stage: Stage, original: Classifier, retain: Samples, forget: Samples, validation: Samples | None
+) -> float:
+    """The q at which the mean ceiling of the forget samples is the mean loss that the references have on them."""
+    limit = limits(original, retain, forget, validation, 1.0, name=stage.label)
+    assert limit is not None
+    references = [place(load_model(work.store, key), forget.images) for key in stage.inputs["search"]["references"]]
+    loss = torch.stack([losses_of(reference, forget).mean() for reference in references]).mean()
+    return float(loss / limit[forget.labels].mean().clamp(min=1e-6))
 
 
 def _apart_from_references(work: Work, search: dict[str, Any]) -> Callable[[tuple[Classifier, list[str]]], float]:

@@ -2,8 +2,9 @@
 
 A raised loss has no upper bound, and a little too much of it ruins a class. A re-trained model takes forgotten samples
 as it takes samples it never saw, so their loss is raised only up to q times the one that held-out samples of the same
-class have under the Original, clean and perturbed alike, and held there. A class that is forgotten whole has another
-target: a re-training never saw it at all, and what is known of it beforehand is chance, a loss of ln C.
+class have under the Original, clean and perturbed alike, and held there. A small data set holds out a handful of a
+class, whose mean loss says little, so it is drawn towards that of all that is held out. A class that is forgotten whole
+has another target: a re-training never saw it at all, and what is known of it beforehand is chance, a loss of ln C.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ logger = logging.getLogger("rurk_core.unlearning")
 
 AUTO = -1.0
 """The q that stands for "chosen against the references"; an experiment replaces it by a number."""
+
+OTHERS = 3
+"""As how many further samples of a class the mean loss of all held-out samples counts."""
 
 Perturb = Callable[[Tensor, Tensor], Tensor]
 """(pixels [B, ...], labels [B]) → perturbed pixels [v·B, ...]."""
@@ -59,9 +63,10 @@ def limits(
 ) -> Tensor | None:
     """Class → the loss up to which that of its forget samples may be raised: float32 [C]; None where q is 0.
 
-    A class of which nothing stays has q·ln C; the others q times the Original's mean loss on held-out samples of the
-    class. Where none of a class is held out, retained samples take their place, and a warning says that little will
-    then be forgotten: their loss is about that of the forget samples.
+    A class of which nothing stays has q·ln C. The others have q times the Original's mean loss on held-out samples of
+    the class and :data:`OTHERS` more with the mean loss of all held-out ones: (n_c·L_c + 3·L) / (n_c + 3). Where
+    nothing is held out, retained samples take their place, and a warning says that little will then be forgotten:
+    their loss is about that of the forget samples.
 
     Args:
         perturb: makes the copies that are asked about instead of the samples themselves.
@@ -76,33 +81,34 @@ def limits(
         raise UsageError(f"The ceiling of {name} can be 'auto' only in an experiment, whose references choose it.")
     classes = int(original.head.out_features)
     found = torch.full((classes,), math.log(classes), device=forget.labels.device)
-    for label in forget.labels.unique():
-        if not (retain.labels == label).any():
-            continue
-        seen = validation is None or not (validation.labels == label).any()
-        peers = retain if seen or validation is None else validation
-        if seen:
+    stay = torch.isin(forget.labels, retain.labels)
+    if stay.any():
+        if not validation:
             logger.warning(
-                "%s: no sample of class %d is held out, so the ceiling is the loss of retained ones and little will be "
+                "%s: no samples are held out, so the ceiling is the loss of retained ones and little will be "
                 "forgotten; hold a part out (a data set's name with ?validation=0.1 behind it), or set 'ceiling' to 0.",
-                *(name, int(label)),
+                name,
             )
-        found[label] = _mean_loss(original, peers.take((peers.labels == label).nonzero()[:, 0]), perturb)
+        peers = validation or retain
+        losses = losses_of(original, peers, perturb)
+        for label in forget.labels[stay].unique():
+            mine = losses[peers.labels == label]
+            found[label] = (mine.sum() + OTHERS * losses.mean()) / (len(mine) + OTHERS)
     return q * found
 
 
 @torch.no_grad()
-def _mean_loss(model: nn.Module, samples: Samples, perturb: Perturb | None) -> float:
-    total, counted = torch.zeros((), dtype=torch.float64, device=samples.labels.device), 0  # read once, not each time
+def losses_of(model: nn.Module, samples: Samples, perturb: Perturb | None = None) -> Tensor:
+    """Cross-entropy of each sample, or the mean of its copies': float32 [N]."""
+    found = []
     step = default_batch(tuple(samples.images.shape[1:]), samples.labels.device)
     for index in torch.arange(len(samples), device=samples.labels.device).split(step):
         images, labels = samples.batch(index)
         if perturb:
             images = perturb(to_pixels(images), labels)
-            labels = labels.repeat(len(images) // len(labels))
-        total += F.cross_entropy(logits_on(model, images), labels, reduction="sum")
-        counted += len(labels)
-    return float(total) / counted
+        each = F.cross_entropy(logits_on(model, images), labels.repeat(len(images) // len(labels)), reduction="none")
+        found.append(each.float().view(-1, len(labels)).mean(0))
+    return torch.cat(found)
 
 
 def held_at(loss: Tensor, labels: Tensor, limit: Tensor | None) -> Tensor:

@@ -59,6 +59,18 @@ def vulnerable_copies(
     )
 
 
+def steps_of(config: Any, n_r: int) -> int:
+    """Steps of :func:`descend`: N passes over the n_r retain samples, ``min_iterations`` to ``max_iterations``.
+
+    >>> from rurk_core.unlearning.methods.rurk import RurkConfig
+    >>> steps_of(RurkConfig(epochs=3, batch=100), 450), steps_of(RurkConfig(epochs=3, min_iterations=100), 450)
+    (15, 100)
+    """
+    whole = config.epochs * steps_per_epoch(n_r, config.batch)
+    steps = max(whole, getattr(config, "min_iterations", 0)) if whole else 0
+    return min(steps, getattr(config, "max_iterations", 0) or steps)
+
+
 def descend(
     original: Classifier,
     retain: Samples,
@@ -81,17 +93,18 @@ def descend(
 
     Args:
         config: settings of the method: those of :class:`~rurk_core.unlearning.loop.DescentConfig`, where it has them
-            ``max_iterations``, ``clip``, ``bn`` and ``ceiling``, and what :func:`vulnerable_copies` reads.
+            what :func:`steps_of` reads, ``clip``, ``bn`` and ``ceiling``, and what :func:`vulnerable_copies` reads.
         validation: held-out samples, by which the ceiling is set.
     """
     model, bn, batch = trainable_copy(original), getattr(config, "bn", "train"), config.batch
     set_mode(model, bn)
-    whole = config.epochs * steps_per_epoch(len(retain), batch)
-    steps = min(whole, getattr(config, "max_iterations", 0) or whole)
+    steps = steps_of(config, len(retain))
     forget_stream, peers_stream = side_stream(generator, 0x5F0E), side_stream(generator, 0xCE11)
     peers = partial(vulnerable_copies, config, original, generator=peers_stream)
     limit = partial(limits, original, retain, forget, validation, getattr(config, "ceiling", 0.0), name=name)
     clean, perturbed = limit() if lambda_f else None, limit(peers) if lambda_a else None
+    if clean is not None and perturbed is not None:
+        perturbed = torch.maximum(clean, perturbed)  # of a handful of samples, noise may lower the loss by chance
 
     def losses() -> Iterator[Tensor]:
         forget_batches = cycle_batches(len(forget), batch, forget_stream)

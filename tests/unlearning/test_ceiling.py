@@ -13,7 +13,7 @@ from rurk_core.data.recipes import TrainConfig
 from rurk_core.models import create_model
 from rurk_core.training.fit import fit
 from rurk_core.unlearning import METHODS, Samples, method_config, unlearn
-from rurk_core.unlearning.ceiling import held_at, limits
+from rurk_core.unlearning.ceiling import OTHERS, held_at, limits, losses_of
 
 from .helpers import flat
 
@@ -82,18 +82,40 @@ def test_the_papers_settings_are_as_they_were():
         assert (getattr(config, strength), config.epochs, config.bn) == PAPER[key]
 
 
-def test_limits_are_the_held_out_loss_of_the_class(setting):
+def drawn_together(original, held_out: Samples, label: int) -> float:
+    """The held-out loss of a class, and of all as if they were three more of it."""
+    of_class = held_out.take((held_out.labels == label).nonzero()[:, 0])
+    n, own, of_all = len(of_class), loss_of(original, of_class) if len(of_class) else 0, loss_of(original, held_out)
+    return (n * own + 3 * of_all) / (n + 3)
+
+
+def test_limits_are_the_held_out_loss_of_the_class_drawn_towards_that_of_all(setting):
     original, retain, forget, held_out = setting
+    assert OTHERS == 3
     found = limits(original, retain, forget, held_out, 2.0, name="RURK")
     for label in range(3):
-        of_class = held_out.take((held_out.labels == label).nonzero()[:, 0])
-        assert found[label].item() == pytest.approx(2 * loss_of(original, of_class), rel=1e-4)
+        assert found[label].item() == pytest.approx(2 * drawn_together(original, held_out, label), rel=1e-4)
     assert limits(original, retain, forget, held_out, 0.0, name="RURK") is None
     perturbed = limits(original, retain, forget, held_out, 2.0, lambda pixels, labels: 1 - pixels, name="RURK")
     upside_down = Samples(1 - held_out.images, held_out.labels)
     for label in range(3):
-        of_class = upside_down.take((held_out.labels == label).nonzero()[:, 0])
-        assert perturbed[label].item() == pytest.approx(2 * loss_of(original, of_class), rel=1e-4)
+        assert perturbed[label].item() == pytest.approx(2 * drawn_together(original, upside_down, label), rel=1e-4)
+
+
+def test_a_class_of_which_none_is_held_out_has_the_loss_of_all_others(setting, caplog):
+    original, retain, forget, held_out = setting
+    others = held_out.take((held_out.labels != 0).nonzero()[:, 0])
+    assert limits(original, retain, forget, others, 1.0, name="RURK")[0].item() == pytest.approx(
+        loss_of(original, others), rel=1e-4
+    )
+    assert "held out" not in caplog.text
+
+
+def test_the_loss_of_a_sample_is_the_mean_of_its_copies(setting):
+    original, _, forget, _ = setting
+    each = losses_of(original, forget, lambda pixels, labels: torch.cat([pixels, 1 - pixels]))
+    down = losses_of(original, Samples(1 - forget.images, forget.labels))
+    assert torch.allclose(each, (losses_of(original, forget) + down) / 2, atol=1e-5) and each.shape == (30,)
 
 
 @pytest.mark.slow
@@ -112,9 +134,8 @@ def test_where_nothing_is_held_out_retained_samples_set_it_and_that_is_said(sett
     original, retain, forget, _ = setting
     with caplog.at_level(logging.WARNING, "rurk_core.unlearning"):
         found = limits(original, retain, forget, None, 1.0, name="RURK")
-    assert "RURK: no sample of class 0 is held out" in caplog.text and "validation=0.1" in caplog.text
-    of_class = retain.take((retain.labels == 0).nonzero()[:, 0])
-    assert found[0].item() == pytest.approx(loss_of(original, of_class), rel=1e-4)
+    assert "RURK: no samples are held out" in caplog.text and "validation=0.1" in caplog.text
+    assert found[0].item() == pytest.approx(drawn_together(original, retain, 0), rel=1e-4)
 
 
 def test_the_gradient_turns_round_at_the_limit():

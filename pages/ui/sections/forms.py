@@ -171,6 +171,7 @@ LABELS = {
     "lambda_f": "Weight λ_f on forgetting",
     "lr": "Learning rate",
     "max_iterations": "Steps, at most",
+    "min_iterations": "Steps, at least",
     "search": "Search for vulnerable copies",
     "sigma": "Noise σ",
     "tau": "Radius τ",

@@ -19,7 +19,7 @@ from ...perturb.transforms import TRANSFORMS
 from ...training.loop import OnStep, steps_per_epoch
 from ..base import Samples, register
 from ..ceiling import AUTO, ceiling_setting
-from ..descent import descend
+from ..descent import descend, steps_of
 from ..loop import bn_choice
 
 
@@ -39,6 +39,7 @@ class RurkConfig(Config):
     pgd_steps: int = number(10, 1, 100, "steps of the PGD search")
     pgd_step_size: float = number(2 / 255, 0.0, 1.0, "size of a step of the PGD search, in pixel units")
     epochs: int = number(2, 0, 1000, "N: passes over the retain samples", search=(1, 8, "linear"))
+    min_iterations: int = number(0, 0, 1_000_000, "steps that it takes at least, where N passes are fewer")
     max_iterations: int = number(200, 0, 1_000_000, "steps after which it stops whatever N is; 0 = no cap")
     lr: float = number(0.01, 0.0, 10.0, "peak learning rate of SGD (cosine schedule)", search=(1e-3, 0.1, "log"))
     momentum: float = number(0.9, 0.0, 0.999, "momentum")
@@ -58,11 +59,8 @@ def passes_of_rurk(config: RurkConfig, n_r: int, n_f: int, classes: int) -> floa
 
 def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> float:
     """Of :func:`descend`, whose every step takes ``on_forget`` times a forget batch forward and back."""
-    steps = config.epochs * steps_per_epoch(n_r, config.batch)
-    limit = getattr(config, "max_iterations", 0)
-    taken = min(steps, limit) if limit else steps
-    each = n_f / max(1, steps_per_epoch(n_f, config.batch))
-    return 3.0 * taken * (n_r * config.epochs / max(1, steps) + on_forget * each)
+    each_r, each_f = (n / max(1, steps_per_epoch(n, config.batch)) for n in (n_r, n_f))
+    return 3.0 * steps_of(config, n_r) * (each_r + on_forget * each_f)
 
 
 @register(
@@ -82,6 +80,7 @@ def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> floa
             "lambda_a": 0.3,
             "tau": 0.1,
             "epochs": 3,
+            "min_iterations": 100,
             "max_iterations": 1000,
             "bn": "eval",
             "ceiling": 1.0,
@@ -91,6 +90,7 @@ def passes_of_descent(config: Any, n_r: int, n_f: int, on_forget: float) -> floa
             "lambda_a": 0.3,
             "tau": 0.1,
             "epochs": 3,
+            "min_iterations": 100,
             "max_iterations": 1000,
             "bn": "eval",
             "ceiling": AUTO,
