@@ -1,8 +1,8 @@
 """The ceiling q of a method, found against the references: a few trials, of which the nearest to their band is kept.
 
 More q is more forgetting, so the ratio of means falls with it. Each trial is a whole run of the method. The first takes
-the q at which the ceiling is the loss that the references have on the forget samples, the next ones follow the line
-through the two trials nearest to the band, and it ends inside the band.
+the q at which the ceiling is the loss that the references have on copies of the forget samples, the next ones follow
+the line through the two trials nearest to the band, and it ends inside the band.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TRIALS = 3
 DRAWS, RADII = 10, 3
 """Copies of a forget sample at each radius, and how many of the experiment's radii are looked at."""
 LOWEST, HIGHEST = 0.05, 100.0
-STEP = 2.5
+STEP = 2.0
 
 Model = TypeVar("Model")
 
@@ -114,7 +114,7 @@ def suggested(trials: Sequence[Trial]) -> float:
     """The next q: between the nearest trials on either side of the band, or a step beyond where all lie on one side.
 
     >>> suggested([Trial(1.0, 0.2)]), suggested([Trial(1.0, 0.2), Trial(4.0, -0.2)])
-    (2.5, 2.0)
+    (2.0, 2.0)
     """
     over = min((trial for trial in trials if trial.apart > 0), key=lambda trial: trial.apart, default=None)
     under = max((trial for trial in trials if trial.apart < 0), key=lambda trial: trial.apart, default=None)

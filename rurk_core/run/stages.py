@@ -32,7 +32,7 @@ from ..measure.residual import Ints
 from ..measure.scores import score
 from ..measure.verdicts import count_on_themselves, count_verdicts, verdicts_to_bytes
 from ..models import Classifier, create_model
-from ..perturb.copies import ATTACKS
+from ..perturb.copies import ATTACKS, copies
 from ..store.tensors import load_tensors, save_tensors
 from ..training.fit import fit
 from ..training.live import Watch, watching
@@ -113,7 +113,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
                 attempt,
                 _apart_from_references(work, stage.inputs["search"]),
                 method.config,
-                _as_references(work, stage, original, retain, forget, validation),
+                _as_references(work, stage.inputs["search"], original, retain, forget, method.label),
             )
             about["auto"] = [asdict(trial) for trial in trials]
             notes = [*notes, said(trials)]
@@ -124,14 +124,22 @@ def _unlearn(work: Work, stage: Stage) -> None:
 
 
 def _as_references(
-    work: Work, stage: Stage, original: Classifier, retain: Samples, forget: Samples, validation: Samples | None
+    work: Work, search: dict[str, Any], original: Classifier, retain: Samples, forget: Samples, name: str
 ) -> float:
-    """The q at which the mean ceiling of the forget samples is the mean loss that the references have on them."""
-    limit = limits(original, retain, forget, validation, 1.0, name=stage.label)
-    assert limit is not None
-    references = [place(load_model(work.store, key), forget.images) for key in stage.inputs["search"]["references"]]
-    loss = torch.stack([losses_of(reference, forget).mean() for reference in references]).mean()
-    return float(loss / limit[forget.labels].mean().clamp(min=1e-6))
+    """The q at which the mean ceiling of copies of forget samples is the mean loss that the references have on them."""
+    references = [place(load_model(work.store, key), forget.images) for key in search["references"]]
+    held_out, own, ceiling = validation_samples(work), 0.0, 0.0
+    for tau in search["taus"]:
+
+        def moved(pixels: Tensor, labels: Tensor, tau: float = tau) -> Tensor:
+            asked = {"ids": range(len(pixels)), "seed": search["seed"], "classes": len(work.dataset.classes)}
+            return copies(search["attack"], pixels, labels, tau=tau, draws=1, **asked)[:, 0]
+
+        limit = limits(original, retain, forget, held_out, 1.0, moved, name=name)
+        assert limit is not None
+        ceiling += limit[forget.labels].mean().item()
+        own += float(np.mean([losses_of(model, forget, moved).mean().item() for model in references]))
+    return own / max(ceiling, 1e-6)
 
 
 def _apart_from_references(work: Work, search: dict[str, Any]) -> Callable[[tuple[Classifier, list[str]]], float]:
