@@ -15,6 +15,7 @@ from ui.sections.comparison_dots import show_dots
 from ui.sections.comparison_findings import show_findings
 from ui.sections.comparison_layers import show_layers
 from ui.sections.comparison_table import show_table
+from ui.sections.standing import caution
 from ui.sections.strength import offer_strength
 from ui.session import state
 from ui.text import plain
@@ -118,6 +119,7 @@ def main() -> None:
             "is the distance to Re-train."
         )
     lead.html(f'<div class="rk-lead">{words}</div>')
+    caution(*view.results)
     about(view)
     highlight(view)
     attack = choose_attack(view)

@@ -11,6 +11,7 @@ from ui.figures.look import looks_of
 from ui.jobs.runs import empty_state
 from ui.sections.linked_choice import act
 from ui.sections.settling import offer_settling
+from ui.sections.standing import caution
 from ui.session import state
 from ui.session.evidence import case_of, findings_of
 from ui.session.served import images_at
@@ -20,7 +21,7 @@ from ui.text import plain
 from rurk_core.evidence.findings import SAID
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.slices import slices
-from rurk_core.evidence.words import caveats, set_words
+from rurk_core.evidence.words import set_words
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading signals …")
@@ -44,8 +45,7 @@ def main() -> None:
         empty_state()
         return
     result = state.result_of(run)
-    for words in caveats(result):
-        st.warning(plain(words), icon=":material/info:")
+    caution(result)
     dataset, looks = state.dataset_of(result), looks_of(result["models"])
     one, two, three = st.columns([1.2, 1, 2.2], gap="medium", vertical_alignment="bottom")
     method, attack = choose_question(result, looks, (one, two))

@@ -11,7 +11,7 @@ from ui.figures.finding import key as finding_key
 from ui.figures.look import looks_of
 from ui.jobs.runs import empty_state
 from ui.sections.settling import offer_settling
-from ui.sections.standing import questions, verdict
+from ui.sections.standing import caution, questions, verdict
 from ui.sections.story import Story, drawn, story_of
 from ui.sections.strength import offer_strength
 from ui.session import state
@@ -72,6 +72,7 @@ def main() -> None:
         empty_state()
         return
     result = state.result_of(run)
+    caution(result)
     dataset = state.dataset_of(result)
     view = view_of(run, result, dataset)
     story = story_of(view, questions(result)[1])

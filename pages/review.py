@@ -15,6 +15,7 @@ from ui.sections.distances import distances_box
 from ui.sections.peers import show_peers
 from ui.sections.queue import Queue, choose_queue, progress_words
 from ui.sections.settling import offer_settling
+from ui.sections.standing import caution
 from ui.sections.twins import show_twins
 from ui.sections.whole_set import show_whole_set
 from ui.session import state
@@ -23,7 +24,6 @@ from ui.text import plain
 
 from rurk_core.evidence.law import RATE
 from rurk_core.evidence.null import NEEDED
-from rurk_core.evidence.words import caveats
 from rurk_core.measure.residual import telling_radius
 
 COPIES = 25
@@ -41,10 +41,7 @@ MORE = {
 def head(result: dict[str, Any]) -> None:
     """What a reviewer must know before any number, in one line."""
     k = sum(row["role"] == "reference" and bool(row.get("key")) for row in result["models"])
-    words = caveats(result)
-    if words:
-        st.warning(plain(" ".join(words)), icon=":material/info:")
-    else:
+    if not caution(result):
         st.html(
             f'<div class="rk-see">Held against {k} re-trained models that never saw the samples; false-discovery rate '
             f'{RATE:.0%}. <span class="rk-keys">Keys: ← → step, 1 to 4 decide, n writes a note, Esc leaves it.</span>'

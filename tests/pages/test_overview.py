@@ -45,6 +45,27 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     assert any(set_words(found) in item.value.replace("\\", "") for item in app.markdown)
 
 
+@pytest.mark.parametrize("page", ["overview", "compare", "evidence", "review"])
+def test_what_must_be_known_beforehand_stands_on_top_of_every_page_of_numbers(app, tiny_store, tiny_run, page):
+    test = app(f"{page}.py", tiny_store, run=tiny_run[1]["key"])
+    assert [item.value for item in test.warning if "2 re-trained models; findings need at least" in item.value]
+
+
+def test_of_several_seeds_each_says_its_own():
+    def page():
+        from ui.sections.standing import caution
+
+        def of(seed, right):
+            reference = {"role": "reference", "key": "r", "name": "reference-2", "retain_accuracy": right}
+            others = [{"role": "reference", "key": "r", "name": "reference-1", "retain_accuracy": 0.9}] * 4
+            return {"seed": seed, "models": [*others, reference], "notes": []}
+
+        caution(of(1, 0.9), of(2, 0.1))
+
+    (said,) = AppTest.from_function(page).run().warning
+    assert said.value.replace("\\", "").startswith("Seed 2: Re-trained model 2 is right on 10.0%")
+
+
 def test_one_button_leads_to_the_sample_it_shows(opened):
     app = opened()
     app.button(key="look_around").click().run()

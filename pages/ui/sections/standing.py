@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import streamlit as st
 
 from rurk_core.evidence.numbers import radii_text
 from rurk_core.evidence.tables import moving
@@ -13,7 +14,7 @@ from rurk_core.measure.residual import Verdicts
 from ui.figures.look import Look
 from ui.session.evidence import case_of, findings_of
 from ui.session.view import tables_of
-from ui.text import escape
+from ui.text import escape, plain
 
 
 def recognised_share(verdicts: Verdicts, name: str) -> float:
@@ -52,4 +53,19 @@ def verdict(run: str, result: dict[str, Any], looks: dict[str, Look]) -> tuple[s
     samples = "sample" if len(table.samples) == 1 else "samples"
     over = radii_text(table.taus.tolist())
     head = f"Copies of the forgotten {samples} still recognised, {over}: {retrained}{'; '.join(said)}."
-    return head, [*caveats(result), *(f"{looks[method].title}: {set_words(of)}" for method, of in found.items())]
+    return head, [f"{looks[method].title}: {set_words(of)}" for method, of in found.items()]
+
+
+def caution(*results: dict[str, Any]) -> bool:
+    """What a reader must know before any number, on top of a page; whether there is such a thing.
+
+    Of several seeds, what does not hold for all of them is said with its seed.
+    """
+    said = [(result["seed"], words) for result in results for words in caveats(result)]
+    each = [words for _, words in said]
+    shown = dict.fromkeys(
+        words if each.count(words) == len(results) else f"Seed {seed}: {words}" for seed, words in said
+    )
+    if shown:
+        st.warning(plain(" ".join(shown)), icon=":material/info:")
+    return bool(shown)
