@@ -113,7 +113,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
                 attempt,
                 _apart_from_references(work, stage.inputs["search"]),
                 method.config,
-                _as_references(work, stage.inputs["search"], original, retain, forget, method.label),
+                _as_references(work, stage.inputs["search"], original, retain, forget),
             )
             about["auto"] = [asdict(trial) for trial in trials]
             notes = [*notes, said(trials)]
@@ -123,9 +123,7 @@ def _unlearn(work: Work, stage: Stage) -> None:
     _put_model(work, stage, model, work.dataset, seconds, peak_memory_mb=peak.megabytes, notes=notes, **about)
 
 
-def _as_references(
-    work: Work, search: dict[str, Any], original: Classifier, retain: Samples, forget: Samples, name: str
-) -> float:
+def _as_references(work: Work, search: dict[str, Any], original: Classifier, retain: Samples, forget: Samples) -> float:
     """The q at which the mean ceiling of copies of forget samples is the mean loss that the references have on them."""
     references = [place(load_model(work.store, key), forget.images) for key in search["references"]]
     held_out, own, ceiling = validation_samples(work), 0.0, 0.0
@@ -135,7 +133,7 @@ def _as_references(
             asked = {"ids": range(len(pixels)), "seed": search["seed"], "classes": len(work.dataset.classes)}
             return copies(search["attack"], pixels, labels, tau=tau, draws=1, **asked)[:, 0]
 
-        limit = limits(original, retain, forget, held_out, 1.0, moved, name=name)
+        limit = limits(original, retain, forget, held_out, 1.0, moved)
         assert limit is not None
         ceiling += limit[forget.labels].mean().item()
         own += float(np.mean([losses_of(model, forget, moved).mean().item() for model in references]))

@@ -59,7 +59,7 @@ def limits(
     q: float,
     perturb: Perturb | None = None,
     *,
-    name: str,
+    name: str | None = None,
 ) -> Tensor | None:
     """Class → the loss up to which that of its forget samples may be raised: float32 [C]; None where q is 0.
 
@@ -70,7 +70,7 @@ def limits(
 
     Args:
         perturb: makes the copies that are asked about instead of the samples themselves.
-        name: the method's, for the warning.
+        name: the method's, for the warning; without one there is none.
 
     Raises:
         UsageError: q is :data:`AUTO`, which only an experiment with references can choose.
@@ -83,7 +83,7 @@ def limits(
     found = torch.full((classes,), math.log(classes), device=forget.labels.device)
     stay = torch.isin(forget.labels, retain.labels)
     if stay.any():
-        if not validation:
+        if name and not validation:
             logger.warning(
                 "%s: no samples are held out, so the ceiling is the loss of retained ones and little will be "
                 "forgotten; hold a part out (a data set's name with ?validation=0.1 behind it), or set 'ceiling' to 0.",
