@@ -11,8 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from rurk_core.data import load_dataset, to_pixels
 from rurk_core.errors import UsageError
+from rurk_core.perturb.copies import copies
 from rurk_core.run.auto import TRIALS, Trial, apart, choose, looked_at, said
 from rurk_core.run.experiment import run
+from rurk_core.run.plan import derived_seed
 from rurk_core.run.spec import make_spec
 from rurk_core.run.stored import load_model, role_of
 from rurk_core.store.store import Store
@@ -69,22 +71,26 @@ def test_one_reference_has_no_band():
 
 
 def first_of(store, result, spec) -> float:
-    """The mean loss of the references on the forget set over that of held-out samples, counted by hand."""
+    """The mean loss of the references on copies of the forget set over that of held-out samples, counted by hand."""
     data, forgotten = load_dataset(spec.dataset), result["forget"]["indices"]
     models = {row["name"]: load_model(store, row["key"]) for row in result["models"]}
-    images, labels = data.train_images[forgotten], data.train_labels[forgotten]
+    limits, losses = [], []
+    for tau in (0.1, 0.3):
 
-    def losses(model, images, labels):
-        with torch.no_grad():
-            return cross_entropy(model(to_pixels(images)), labels, reduction="none")
+        def loss(model, images, labels, tau=tau):
+            numbers = {"ids": range(len(images)), "seed": derived_seed(spec.seed, "strength"), "classes": 10}
+            moved = copies("gaussian", to_pixels(images), labels, tau=tau, draws=1, **numbers)[:, 0]
+            with torch.no_grad():
+                return cross_entropy(model(moved), labels, reduction="none")
 
-    references = [losses(models[name], images, labels).mean() for name in models if role_of(name) == "reference"]
-    held_out = losses(models["original"], data.validation_images, data.validation_labels)
-    limits = []
-    for label in labels.tolist():
-        mine = held_out[data.validation_labels == label]
-        limits.append((mine.sum() + 3 * held_out.mean()) / (len(mine) + 3))
-    return float(torch.stack(references).mean() / torch.stack(limits).mean())
+        held_out = loss(models["original"], data.validation_images, data.validation_labels)
+        for label in data.train_labels[forgotten].tolist():
+            mine = held_out[data.validation_labels == label]
+            limits.append((mine.sum() + 3 * held_out.mean()) / (len(mine) + 3))
+        for name in models:
+            if role_of(name) == "reference":
+                losses.append(loss(models[name], data.train_images[forgotten], data.train_labels[forgotten]).mean())
+    return float(torch.stack(losses).mean() / torch.stack(limits).mean())
 
 
 @pytest.mark.slow
