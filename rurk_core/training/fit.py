@@ -48,7 +48,8 @@ def fit(
     """
     device = images.device
     place(model, images).train()
-    movers = optimisers(model.parameters(), config)
+    weights, layout = list(model.parameters()), memory_format(images, model)  # to look for them takes a tenth of a step
+    movers = optimisers(weights, config)
     generator = torch.Generator(device).manual_seed(seed)
     each = steps_per_epoch(len(images), config.batch)
     steps, step = config.epochs * each, 0
@@ -62,15 +63,16 @@ def fit(
             set_rates(movers, config, step, steps)
             start = share.start(len(whole)) if share else 0
             pixels = seen(rows, config, epoch, generator, index, start, len(whole))
-            model.zero_grad(set_to_none=True)
+            for mover in movers:
+                mover.zero_grad(set_to_none=True)
             with autocast(device, config.precision):
                 loss = F.cross_entropy(
-                    trained(pixels.contiguous(memory_format=memory_format(pixels, model))),
+                    trained(pixels.contiguous(memory_format=layout)),
                     labels[index],
                     label_smoothing=config.label_smoothing,
                 )
             (loss * share.weight(len(whole)) if share else loss).backward()
-            clip(model.parameters(), config.clip)
+            clip(weights, config.clip)
             for mover in movers:
                 mover.step()
             step += 1
