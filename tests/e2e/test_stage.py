@@ -98,7 +98,8 @@ def test_headings_are_whole_at_any_width(server, visit, size):
     page = visit(f"{server}/neighbourhood?method=gd", width=size[0], height=size[1])
     ready(page)
     fetched(page)
-    assert [cut for cut in page.evaluate(RADII) if "rks-copy" not in cut] == []
+    # in a small window the copy close up and, of many blocks, the blocks scroll
+    assert [cut for cut in page.evaluate(RADII) if not cut.startswith(("rks-copy", "rks-blocks"))] == []
     beside = f"{STAGE}.frame.blocks.tiles.filter((one, _, all) => one.y === all[0].y).length"
     assert page.evaluate(beside) > 1, "copies lie beside each other"
 

@@ -67,20 +67,24 @@ function shelved(groups, wide, size, rows) {
   return { found: shelves.flat(), height: top - GAP };
 }
 
-/** Where blocks and their copies go, as large as they fit: [{group, left, top, width, head, cols, size}], and how high it is. */
+/**
+ * Where blocks and their copies go, as large as they fit, or as flat as can be where they do not:
+ * [{group, left, top, width, head, cols, size}], and how high it is.
+ */
 function arranged(groups, wide, high) {
   const each = groups.map(({ copies }) => copies.length);
   const [deepest, many] = [Math.max(0, ...each), each.reduce((a, b) => a + b, 0)];
-  let all = { found: [], height: 0 };
+  let flattest = { found: [], height: groups.length ? Infinity : 0 };
   for (let size = high === Infinity ? SMALL : LARGEST; groups.length && size >= 8; size--) {
     if (many * size * size > wide * high && size > 8) continue;
     for (let rows = 1; rows <= deepest; rows++) {
-      all = shelved(groups, wide, size, rows);
+      const all = shelved(groups, wide, size, rows);
       if (all.height <= high) return all;
+      if (all.height < flattest.height) flattest = all;
       if (all.found.every(({ width }) => width === LEAST)) break; // more rows make nothing narrower
     }
   }
-  return all;
+  return flattest;
 }
 
 function headOf(blocks, { group, left, top, width, head: height }, data) {
