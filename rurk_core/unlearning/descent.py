@@ -71,6 +71,13 @@ def steps_of(config: Any, n_r: int) -> int:
     return min(steps, getattr(config, "max_iterations", 0) or steps)
 
 
+def ceilings(clean: Tensor | None, perturbed: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """The limits of samples and of their copies, the latter no lower: noise may lower the loss of few by chance."""
+    if clean is None or perturbed is None:
+        return clean, perturbed
+    return clean, torch.maximum(clean, perturbed)
+
+
 def descend(
     original: Classifier,
     retain: Samples,
@@ -100,11 +107,9 @@ def descend(
     set_mode(model, bn)
     steps = steps_of(config, len(retain))
     forget_stream, peers_stream = side_stream(generator, 0x5F0E), side_stream(generator, 0xCE11)
-    peers = partial(vulnerable_copies, config, original, generator=peers_stream)
     limit = partial(limits, original, retain, forget, validation, getattr(config, "ceiling", 0.0), name=name)
-    clean, perturbed = limit() if lambda_f else None, limit(peers) if lambda_a else None
-    if clean is not None and perturbed is not None:
-        perturbed = torch.maximum(clean, perturbed)  # of a handful of samples, noise may lower the loss by chance
+    peers = partial(vulnerable_copies, config, original, generator=peers_stream)
+    clean, perturbed = ceilings(limit() if lambda_f else None, limit(peers) if lambda_a else None)
 
     def losses() -> Iterator[Tensor]:
         forget_batches = cycle_batches(len(forget), batch, forget_stream)
