@@ -29,7 +29,7 @@ def main() -> None:
     spec = make_spec(
         "fashion",
         model="lenet:6",
-        # without clip, 2 of 36 trainings of this network stayed at chance; batches of 64 take half as long again
+        # without clip, 2 of 36 trainings of this network stayed at chance; batches of 64 are half as many steps again
         train={"clip": 4.0, "batch": 96},
         methods=METHODS,
         references=8,
