@@ -110,12 +110,14 @@ def _radius(case: Case, samples: Sequence[int], data: Dataset | None) -> Signal 
         return None
     radii = [each.lost() for each in radii_of(case, data, norm="linf", models=names).values()]
     order = [case.result["forget"]["indices"].index(sample) for sample in samples]
+    with np.errstate(invalid="ignore"):  # where no search found a border there is no difference
+        beyond = radii[0] - np.mean(radii[1:], axis=0) if case.references else radii[0]
     return Signal(
         "radius",
         "radius",
         "pixel units, l∞",
         f"How {'much further than from re-trained models' if case.references else 'far'} the border lies.",
-        (radii[0] - np.mean(radii[1:], axis=0))[order] if case.references else radii[0][order],
+        beyond[order],
     )
 
 
