@@ -14,6 +14,7 @@ from ui.sections.counts import say, table, taken_for
 from ui.sections.distances import distances_box
 from ui.sections.recognition import show_curve
 from ui.sections.sharing import share_box
+from ui.sections.standing import caution
 from ui.sections.whole_set import stayed
 from ui.session import state
 from ui.session.evidence import findings_of
@@ -163,6 +164,7 @@ def main() -> None:
         st.title("Neighbourhood", anchor=False, width="content")
         columns = st.container(width=250), st.container(width=250)
         method, attack = choose_question(result, looks_of(result["models"]), columns, on_demand=dataset is not None)
+    caution(result)
     if dataset is None:
         drawer(run, result, None, method, attack, choose_sample(run, method, attack, result, False), None)
     else:

@@ -45,7 +45,7 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     assert any(set_words(found) in item.value.replace("\\", "") for item in app.markdown)
 
 
-@pytest.mark.parametrize("page", ["overview", "compare", "evidence", "review"])
+@pytest.mark.parametrize("page", ["overview", "neighbourhood", "compare", "evidence", "review"])
 def test_what_must_be_known_beforehand_stands_on_top_of_every_page_of_numbers(app, tiny_store, tiny_run, page):
     test = app(f"{page}.py", tiny_store, run=tiny_run[1]["key"])
     assert [item.value for item in test.warning if "2 re-trained models; findings need at least" in item.value]
