@@ -53,6 +53,7 @@ def test_a_page_that_there_is_not_is_one_sentence_on_the_overview(app):
     test = fine(app("overview.py", nowhere="<b>Nonsense</b>"))
     (note,) = test.warning
     assert "There is no page" in note.value and "<b>" not in note.value and "nowhere" not in test.query_params
+    assert not fine(app("overview.py", nowhere="overview")).warning
 
 
 def test_a_data_root_that_is_not_there_is_one_sentence(app, tmp_path):

@@ -49,5 +49,5 @@ def routes(names: Collection[str]) -> list[Route]:
 def say_nowhere() -> None:
     """That there is no such page, where one was asked for in vain."""
     asked = st.query_params.pop(NOWHERE, "")
-    if asked:
+    if asked and asked.lower() != "overview":
         state.note(f"There is no page “{asked[:40]}”; this is the overview.")
