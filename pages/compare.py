@@ -103,6 +103,17 @@ def highlight(view: View) -> None:
     )
 
 
+def say_of_methods(view: View) -> None:
+    """What every method had to say in the newest run that has it, and what may find better settings of it."""
+    said: set[str] = set()
+    for result in view.results:
+        names = {row["name"]: view.name_of(row) for row in result["models"]}
+        models = [row for row in result["models"] if names[row["name"]] not in said]
+        looks = {row["name"]: view.looks[names[row["name"]]] for row in models if row["role"] == "unlearned"}
+        offer_strength(result | {"models": models}, looks, f"compare-{result['key']}")
+        said |= set(names.values())
+
+
 def main() -> None:
     st.html(Path(__file__).with_suffix(".css"))
     st.title("Compare", anchor=False)
@@ -129,7 +140,7 @@ def main() -> None:
     if view.retrained:
         st.header("How far from Re-train", anchor=False)
         show_dots(view)
-    offer_strength(view.results[0], view.looks, "compare")
+    say_of_methods(view)
     with st.expander("All numbers in one table", icon=":material/table_chart:"):
         show_table(view)
     show_curves(view, attack)

@@ -56,11 +56,11 @@ def _calibrate(options: argparse.Namespace) -> int:
 
 def _controls(options: argparse.Namespace, case: Case) -> Callable[[Case], dict[str, Case]]:
     """Trained once; case → the cases of all controls under its attack."""
-    from ..data import load_dataset
     from ..device import find_device
     from ..evidence.controls import cases_of, train_controls
+    from ..run.stored import data_of
 
-    device, data = find_device(options.device), load_dataset(case.result["spec"]["dataset"], options.data)
+    device, data = find_device(options.device), data_of(case.result, options.data)
     say = (lambda name: None) if options.json else (lambda name: print("Training", name))
     trained = train_controls(case, data, options.controls, device, say)
     return lambda of: cases_of(of, data, trained, device)

@@ -30,13 +30,12 @@ def register(command: Command) -> None:
 
 
 def _evidence(options: argparse.Namespace) -> int:
-    from ..data import load_dataset
     from ..device import find_devices
     from ..evidence.case import open_case
     from ..progress import Tracker
     from ..report.looks import looks_of
     from ..run.result import load_result
-    from ..run.stored import role_of
+    from ..run.stored import data_of, role_of
 
     if options.retained < 0:
         raise UsageError("'--retained' must be a whole number of at least 0.")
@@ -49,7 +48,7 @@ def _evidence(options: argparse.Namespace) -> int:
     with live(quiet=options.json) as progress:
         tracker = Tracker(progress)
         with tracker.stage("Reading data"):
-            data = load_dataset(result["spec"]["dataset"], options.data)
+            data = data_of(result, options.data)
         for method in methods:
             case = open_case(store, key, method=method, attack=options.attack)
             document["models"][method] = _of_model(case, data, options, device, tracker)

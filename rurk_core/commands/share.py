@@ -22,11 +22,11 @@ def register(command: Command) -> None:
 
 
 def _share(options: argparse.Namespace) -> int:
-    from ..data import load_dataset
     from ..data.forget import parse_indices
     from ..progress import Tracker
     from ..report.share import scene_for, share
     from ..run.result import load_result
+    from ..run.stored import data_of
 
     writable(options.out)
     if options.out.is_dir() or not options.out.absolute().parent.is_dir():
@@ -38,7 +38,7 @@ def _share(options: argparse.Namespace) -> int:
     with live(quiet=options.json) as progress:
         tracker = Tracker(progress)
         with tracker.stage("Reading data"):
-            data = load_dataset(result["spec"]["dataset"], options.data)
+            data = data_of(result, options.data)
         scene = scene_for(store, result, data, method, options.attack)
         order = [one.sample for one in scene.found.samples] if scene.found else result["forget"]["indices"]
         samples = order[: max(0, options.count)]

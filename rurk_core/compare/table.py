@@ -63,14 +63,14 @@ def compare(results: Sequence[Result]) -> dict[str, Any]:
     Returns:
         A JSON document: ``{"seeds", "runs", "spec", "dataset", "forget", "rows", "curves", "notes"}``.
 
-        A row is ``{"name", "role", "title", "method", "config", "settings", "failed": {seed: sentence}, "cells"}``
-        and a cell ``{"mean", "sd", "n", "interval", "gap", "within", "spread", "values", "over"}`` in stored units
-        (shares from 0 to 1): mean and standard deviation over seeds (for the row :data:`RETRAIN` over all references of
-        all seeds), a 95% bootstrap interval, ``gap`` = mean difference to the references of the same seed, ``within`` =
-        whether one more re-training would lie as near in 95% of all cases (None: unknown), ``spread`` = the differences
-        between which it then lies. ``over`` counts values that
-        are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody measured is
-        None in place of a cell.
+        A row is ``{"name", "label", "role", "title", "method", "config", "settings", "failed", "cells"}``: ``label`` is
+        its name in its run, ``failed`` = ``{seed: sentence}``. A cell is ``{"mean", "sd", "n", "interval", "gap",
+        "within", "spread", "values", "over"}`` in stored units (shares from 0 to 1): mean and standard deviation over
+        seeds (for the row :data:`RETRAIN` over all references of all seeds), a 95% bootstrap interval, ``gap`` = mean
+        difference to the references of the same seed, ``within`` = whether one more re-training would lie as near in
+        95% of all cases (None: unknown), ``spread`` = the differences between which it then lies. ``over`` counts
+        values that are only known to be larger: a re-learn time "> limit" enters the mean as the limit. What nobody
+        measured is None in place of a cell.
 
         A curve is ``{"attack", "name", "taus", FIGURE: {"mean", "sd", "low", "high"}, "bands": {FIGURE: {"low", "high",
         "spread"}}}`` for the figures of :data:`CURVES`, lowest and highest over seeds; ``bands`` are the references'
@@ -129,6 +129,7 @@ def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]
     finished = [(result, own) for result, own in members if "failed" not in own]
     return {
         "name": name,
+        "label": row["name"],
         "role": row["role"],
         "title": title,
         "method": method,
@@ -141,9 +142,11 @@ def _row(name: str, members: Members, references: Mapping[int, Sequence[Result]]
 
 
 def _settings(row: Result) -> str:
-    """The preset a run was asked for; where it asked for none, the one whose settings these are."""
-    asked = row.get("preset", "default")
-    return settings_name(row["method"], row["config"]) if asked == "default" else asked
+    """The preset a run was asked for; where it asked for none, whose settings these are."""
+    asked, known = row.get("preset", "default"), settings_name(row["method"], row["config"])
+    if asked != "default":
+        return asked
+    return f"default ({known})" if known.startswith("paper") else known
 
 
 def _cell(key: str, members: Members, references: Mapping[int, Sequence[Result]]) -> dict[str, Any] | None:

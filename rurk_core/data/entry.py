@@ -44,7 +44,7 @@ class DatasetEntry:
     paper: Recipe | None = None
     fast: Recipe | None = None
     pretrain_on: str | None = None
-    validation: float = 0.0
+    validation: float = 0.1
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -130,22 +130,38 @@ def from_file(path: Path | str, data: bytes, dataset: Dataset) -> ForgetSet:
         UsageError: as in :meth:`ForgetSet.from_json` and :func:`~rurk_core.data.forget_lists.indices_of`, or they are
             no valid indices of this data.
     """
-    text = decoded(data) if data[:1] != b"\x93" else None
-    if text and FORMAT in text[:4096] and text.lstrip()[:1] == "{":
+    if text := _saved(data):
         return ForgetSet.from_json(text, dataset)
     if dataset.numbers is None:
         return checked(dataset, f"file:{path}", indices_of(str(path), data, len(dataset.train_labels)))
     # a list from elsewhere counts all training samples, also those that are held out here
     whole = len(dataset.train_labels) + len(dataset.validation_labels if dataset.validation_labels is not None else ())
     place = {int(number): at for at, number in enumerate(dataset.numbers)}
-    wanted = indices_of(str(path), data, whole)
-    held_out = next((index for index in wanted if 0 <= index < whole and index not in place), None)
+    wanted = _of(dataset, indices_of(str(path), data, whole), whole)
+    held_out = next((index for index in wanted if index not in place), None)
     if held_out is not None:
         raise UsageError(
             f"The list names sample {held_out}, which is held out for validation; name the data set with ?validation=0 "
             "behind it, or leave that sample out."
         )
-    return checked(dataset, f"file:{path}", [place.get(index, -1) for index in wanted])
+    return checked(dataset, f"file:{path}", [place[index] for index in wanted])
+
+
+def _saved(data: bytes) -> str:
+    """The text of a saved set; "" of a list from elsewhere."""
+    text = decoded(data) if data[:1] != b"\x93" else None
+    return text if text and FORMAT in text[:4096] and text.lstrip()[:1] == "{" else ""
+
+
+def made_for(rule: str) -> str:
+    """The fingerprint of the data that the set in a file was saved for; "" where ``rule`` names no such file."""
+    kind, _, path = rule.partition(":")
+    if kind != "file" or not (text := _saved(read_bytes(path)[1])):
+        return ""
+    try:
+        return str(json.loads(text).get("fingerprint", ""))
+    except (ValueError, RecursionError):
+        return ""
 
 
 def as_large(dataset: Dataset, rule: str) -> ForgetSet:
@@ -171,8 +187,16 @@ def retain_indices(dataset: Dataset, forget: ForgetSet) -> Tensor:
 
 def checked(dataset: Dataset, rule: str, indices: Iterable[int]) -> ForgetSet:
     """A forget set from indices, or the reason why they are none."""
-    chosen = list(indices)
     n = len(dataset.train_labels)
+    chosen = _of(dataset, indices, n)
+    if len(chosen) == n:
+        raise UsageError("The forget set is the whole training set; at least one sample has to stay.")
+    return ForgetSet(dataset.name, dataset.fingerprint, rule, tuple(sorted(chosen)))
+
+
+def _of(dataset: Dataset, indices: Iterable[int], n: int) -> list[int]:
+    """Indices of some of ``n`` samples, or the reason why they are none."""
+    chosen = list(indices)
     if not chosen:
         raise UsageError("The forget set is empty; choose at least one sample.")
     if len(set(chosen)) != len(chosen):
@@ -181,9 +205,7 @@ def checked(dataset: Dataset, rule: str, indices: Iterable[int]) -> ForgetSet:
     wrong = next((index for index in chosen if not 0 <= index < n), None)
     if wrong is not None:
         raise UsageError(f"The forget set names sample {wrong}, but '{dataset.name}' has samples 0 to {n - 1}.")
-    if len(chosen) == n:
-        raise UsageError("The forget set is the whole training set; at least one sample has to stay.")
-    return ForgetSet(dataset.name, dataset.fingerprint, rule, tuple(sorted(chosen)))
+    return chosen
 
 
 def parse_indices(text: str, *, limit: int) -> list[int]:

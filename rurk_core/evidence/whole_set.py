@@ -21,14 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..device import device_name, find_device
 from ..errors import RurkError, UsageError
 from ..measure.radius import NORMS, PASSES, RESTARTS, STEPS, Radii
 from ..progress import Progress, Tracker
 from ..run.code import code_of
 from ..run.plan import held_out, verdict_cost
-from ..run.stored import role_of, versions
+from ..run.stored import data_of, role_of, versions
 from ..store.store import Store
 from .case import Case, judge_case, open_case
 from .law import RATE
@@ -160,7 +160,7 @@ def whole_set_job(job: dict[str, Any], store: Store, progress: Progress, cancell
     case = open_case(store, asked["run"], method=asked["method"], attack=asked["attack"])
     tracker = Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
-        data = load_dataset(case.result["spec"]["dataset"], job.get("root"))
+        data = data_of(case.result, job.get("root"))
     return make_whole_set(case, data, device=job.get("device") or "auto", tracker=tracker)["key"]
 
 

@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..data import Dataset, ForgetSet, load_dataset, to_pixels
+from ..data import Dataset, ForgetSet, to_pixels
 from ..device import default_batch, memory_format, place
 from ..errors import RurkError, UsageError
 from ..measure.scores import map_samples
@@ -29,7 +29,7 @@ from ..progress import Progress, Tracker
 from ..run.code import code_of
 from ..run.plan import forget_digest
 from ..run.spec import whole
-from ..run.stored import load_model, stored_features
+from ..run.stored import data_of, load_model, stored_features
 from ..store.store import Store
 from ..store.tensors import load_tensors, save_tensors
 from .reduction import pca, shepard, umap
@@ -240,7 +240,7 @@ def embedding_job(job: dict[str, Any], store: Store, progress: Progress, cancell
     spec, tracker = map_spec(job.get("spec")), Tracker(progress, cancelled)
     result = store.read_json(spec.run, "result.json")
     with tracker.stage("Reading data", 0):
-        dataset = load_dataset(result["spec"]["dataset"], job.get("root"))
+        dataset = data_of(result, job.get("root"))
     return make_map(store, spec, result, dataset, tracker)
 
 

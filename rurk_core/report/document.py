@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..device import logits_of
 from ..errors import RurkError, UsageError
 from ..evidence.acceptance import against, declared_words
@@ -38,7 +38,7 @@ from ..measure.residual import Verdicts
 from ..run.again import as_command
 from ..run.provenance import makers, words
 from ..run.result import load_result
-from ..run.stored import load_model, load_verdicts, versions
+from ..run.stored import data_of, load_model, load_verdicts, versions
 from ..store.names import explain
 from ..store.store import Store
 from .figures import Copies
@@ -342,7 +342,7 @@ def _copies_of(
 def _data(result: dict[str, Any], root: str | None) -> tuple[Dataset | None, str]:
     """The data of a run where it can be read and is the same; otherwise None and why."""
     try:
-        found = load_dataset(result["spec"]["dataset"], root)
+        found = data_of(result, root)
     except RurkError as error:
         return None, f"The report has no pictures: {error}"
     if found.fingerprint != result["dataset"]["fingerprint"]:

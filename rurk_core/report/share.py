@@ -17,7 +17,7 @@ from markupsafe import Markup
 from torch import nn
 
 from .. import __version__
-from ..data import Dataset, load_dataset
+from ..data import Dataset
 from ..errors import UsageError
 from ..evidence.case import open_case
 from ..evidence.findings import find
@@ -28,7 +28,7 @@ from ..measure.frozen import frozen_copy
 from ..perturb.copies import ATTACKS
 from ..progress import Progress, Tracker
 from ..run.result import load_result
-from ..run.stored import load_model
+from ..run.stored import data_of, load_model
 from ..store.store import Store
 from . import STAGE
 from .page import environment
@@ -88,7 +88,7 @@ def share_job(job: dict[str, Any], store: Store, progress: Progress, cancelled: 
         raise UsageError("The samples of a page must be a list of numbers.")
     result, tracker = load_result(store, asked["run"]), Tracker(progress, cancelled)
     with tracker.stage("Reading data", 0):
-        data = load_dataset(result["spec"]["dataset"], job.get("root"))
+        data = data_of(result, job.get("root"))
     scene = scene_for(store, result, data, asked["method"], asked["attack"])
     with tracker.stage("Asking the models", len(samples)):
         page = share(scene, samples, on_sample=tracker.step).encode()

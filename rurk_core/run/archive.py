@@ -25,14 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from ..apart.reading import Reading
-from ..data import load_dataset
 from ..errors import Damaged, RurkError, UsageError
 from ..models.container import stored_archive
 from ..store.names import FILE_NAME, KEY, clean_title, explain
 from ..store.store import OWN_FILES, Store, names
 from .checking import contradictions, recount, runs
 from .signing import sign, vouched
-from .stored import Reader
+from .stored import Reader, data_of
 
 FORMATS = ("rurk-experiment/1", "rurk-experiment/2")
 """The first had neither hashes nor signatures."""
@@ -351,7 +350,7 @@ def verify_deep(store: Store, root: str | None = None) -> tuple[dict[str, str], 
             if not found:
                 result = store.read_json(entry.key, "result.json")
                 try:
-                    data = load_dataset(result["spec"]["dataset"], root)
+                    data = data_of(result, root)
                 except RurkError as error:
                     unread.append(f"{entry.key}: {error}")
                     continue

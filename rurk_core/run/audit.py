@@ -11,13 +11,24 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ..apart.reading import Reading
-from ..data import as_large, dataset_entry, forget_set, load_dataset, needs_losses, split_validation, with_validation
+from ..data import (
+    Dataset,
+    as_large,
+    dataset_entry,
+    forget_set,
+    load_dataset,
+    made_for,
+    needs_losses,
+    split_validation,
+    with_validation,
+)
 from ..data.forget_lists import find_list
 from ..device import device_name, find_device
 from ..errors import UsageError
@@ -82,7 +93,7 @@ def audit(
     spec = _spec(dataset, os.fspath(forget), model, len(retrained), attacks, taus, draws, seed, title)
     tracker, where = Tracker(progress, cancelled), find_device(device)
     with tracker.stage("Reading data", 0):
-        data = load_dataset(spec.dataset, root)
+        spec, data = _of_the_set(spec, dataset, root)
     work = Work(spec, store, data, None, where, tracker)
     files = {name: {"file": str(path), "sha256": file_fingerprint(path.file)} for name, path in paths.items()}
     models = _models_and_forget_set(work, paths, files, normalise)
@@ -122,6 +133,14 @@ def _spec(
     )
     parse_model(spec.model)
     return spec
+
+
+def _of_the_set(spec: Spec, dataset: str, root: str | None) -> tuple[Spec, Dataset]:
+    """The data, of which a part is held out if the forget set was saved where that was so: an experiment's own."""
+    data, saved = load_dataset(spec.dataset, root), made_for(spec.forget)
+    if saved and saved != data.fingerprint and (held := load_dataset(dataset, root)).fingerprint == saved:
+        return replace(spec, dataset=dataset), held
+    return spec, data
 
 
 def _models_and_forget_set(

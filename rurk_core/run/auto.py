@@ -51,7 +51,8 @@ def with_auto(spec: Mapping[str, Any], label: str, *, less: bool) -> dict[str, A
     now = mine["config"].get("ceiling") if mine else None
     if mine is None or now is None or now == AUTO or spec["references"] < 2 or (now == 0 and not less):
         return None
-    mine["config"] = mine["config"] | {"ceiling": AUTO}
+    # of another name than the one it is to stand beside
+    mine |= {"label": f"{mine['method']}-auto", "config": mine["config"] | {"ceiling": AUTO}}
     return {**spec, "methods": methods}
 
 

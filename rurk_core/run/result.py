@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 from typing import Any
 
 from ..errors import Damaged, RurkError
@@ -168,8 +169,8 @@ def _members(
 def _compare(rows: Sequence[dict[str, Any]]) -> None:
     """Add what only the references make meaningful: Avg. Gap, and the cost as a share of a Re-train."""
     references = [row for row in rows if row["role"] == "reference"]
-    # trained together, the last to be stored carries its full share of the time; models of files took none
-    retrain = max((row["seconds"] for row in references), default=0.0)
+    took = [row["seconds"] for row in references if row["seconds"]]  # models of files took none
+    retrain = fmean(took) if took else 0.0
     for row in rows:
         if "failed" not in row:
             row["avg_gap"] = average_gap(row, others(references, row))

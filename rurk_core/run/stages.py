@@ -36,7 +36,7 @@ from ..perturb.copies import ATTACKS, copies
 from ..store.tensors import load_tensors, save_tensors
 from ..training.fit import fit
 from ..training.live import Watch, watching
-from ..training.references import fit_references
+from ..training.references import at_once, fit_references
 from ..unlearning import METHODS, Samples, unlearn
 from ..unlearning.ceiling import limits, losses_of
 from .auto import TRIALS, apart, choose, is_auto, said
@@ -80,8 +80,11 @@ def _train_references(work: Work, stages: Sequence[Stage]) -> None:
     trained = fit_references(
         build, images, labels, config, seeds=list(by_seed), on_step=work.tracker.step, share=work.share
     )
-    for seed, model in trained:
-        _put_model(work, by_seed[seed], model, work.dataset, (time.perf_counter() - started) / len(stages))
+    beside = at_once(work.device, len(stages), work.share)
+    for done, (seed, model) in enumerate(trained):
+        # those trained beside it are about as far: its share of the time, not the time until it was finished
+        share = (time.perf_counter() - started) / (beside * (done // beside + 1))
+        _put_model(work, by_seed[seed], model, work.dataset, share)
 
 
 def _unlearn(work: Work, stage: Stage) -> None:

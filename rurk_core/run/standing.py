@@ -14,7 +14,7 @@ LEAST = 0.5
 """Share of what the references recognise, below which a set has been forgotten too well."""
 LEARNED = 0.75
 """Share of the others' retained accuracy, below which a training has failed."""
-OVER, NOTHING = "It over-forgets", "It did next to nothing"
+OVER, NOTHING, MORE = "It over-forgets", "It did next to nothing", "It knows more than the Original"
 """How the sentences begin."""
 LESS = "; 'rurk tune' looks for settings that forget less."
 """What helps a method; a model that was made elsewhere has no settings here."""
@@ -34,7 +34,7 @@ def count_words(value: float) -> str:
 
 
 def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str, Any]]) -> None:
-    """Add to the notes of every unlearned model that over-forgets, or that is still the Original.
+    """Add to the notes of every unlearned model that over-forgets, that is still the Original, or that knows more.
 
     What the Original has not learned either, unlearning has not destroyed.
 
@@ -51,7 +51,7 @@ def note_standing(rows: Sequence[dict[str, Any]], residual: Sequence[Mapping[str
         if row["role"] != "unlearned" or "failed" in row:
             continue
         taus = tables.get(row["name"])
-        found = [*_over_forgets(row, taus, usual, original), *_did_nothing(taus, original)]
+        found = _over_forgets(row, taus, usual, original) + _did_nothing(taus, original) + _knows_more(taus, original)
         if found:
             row["notes"] = [*row.get("notes", ()), *found]
 
@@ -80,7 +80,7 @@ def failed_trainings(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def stands_apart(row: Mapping[str, Any]) -> list[str]:
     """Of a model of a result document, the sentences of :func:`note_standing`."""
-    return [note for note in row.get("notes", ()) if note.startswith((OVER, NOTHING))]
+    return [note for note in row.get("notes", ()) if note.startswith((OVER, NOTHING, MORE))]
 
 
 def _over_forgets(row: Mapping[str, Any], taus: Any, usual: Mapping[str, Sequence[float]], original: Any) -> list[str]:
@@ -121,6 +121,22 @@ def _did_nothing(taus: Any, original: Any) -> list[str]:
         f"{NOTHING} to the forget set: at {every} it recognises as many copies as the Original, within "
         f"{100 * SAME:g}% of all."
     ]
+
+
+def _knows_more(taus: Any, original: Any) -> list[str]:
+    """Where more copies are recognised than by the Original, which already recognises more than re-trained models."""
+    pairs = zip(taus, original, strict=True) if taus and original else ()
+    more = [
+        (at["numerator"] - before["numerator"], f"{at['tau']:g}", at["numerator"], before["numerator"])
+        for at, before in pairs
+        if before["denominator"] is not None
+        and before["numerator"] > before["denominator"]
+        and at["numerator"] - before["numerator"] >= SAME * at["trials"]
+    ]
+    if not more:
+        return []
+    _, tau, own, theirs = max(more)
+    return [f"{MORE}: at τ = {tau} it recognises {own:.0f} copies of forget samples, the Original {theirs:.0f}."]
 
 
 def _apart(taus: Any, original: Any, count: str = "numerator") -> float:

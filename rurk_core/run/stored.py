@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from .. import __version__
+from ..data import Dataset, load_dataset, split_validation, with_validation
 from ..errors import Damaged
 from ..measure.residual import Verdicts
 from ..measure.verdicts import verdicts_from_bytes
@@ -23,12 +25,34 @@ MAX_SIDE = 100_000
 """Of an input, and of classes."""
 
 
+Load = Callable[[str, str | None], Dataset]
+
+
 class Reader(Protocol):
     """A store, or a file of an exported experiment."""
 
     def read(self, key: str, name: str) -> bytes: ...
     def read_json(self, key: str, name: str) -> dict[str, Any]: ...
     def document(self, key: str) -> dict[str, Any]: ...
+
+
+def data_of(result: dict[str, Any], root: str | None = None, *, load: Load = load_dataset) -> Dataset:
+    """The data that a run names; of a set of which nothing was held out when it ran, and is today, as it was then.
+
+    The caller compares the fingerprint: what lies here may be other data.
+
+    Args:
+        load: (name, root) → data set.
+
+    Raises:
+        RurkError: they cannot be read.
+    """
+    name, wanted = result["spec"]["dataset"], result["dataset"]["fingerprint"]
+    found = load(name, root)
+    if found.fingerprint == wanted or split_validation(name)[1] is not None:
+        return found
+    whole = load(with_validation(name, 0), root)
+    return whole if whole.fingerprint == wanted else found
 
 
 def load_model(store: Reader, key: str) -> Classifier:

@@ -22,6 +22,8 @@ from .loop import OnStep, epoch_batches, report, steps_per_epoch
 from .optimiser import clip, optimisers, set_rates
 from .shared import Share
 
+FORKS = "fork" in multiprocessing.get_all_start_methods()
+
 
 def fit_references(
     build: Callable[[int], Classifier],
@@ -49,10 +51,17 @@ def fit_references(
         yield from _fit_one_after_another(build, images, labels, config, seeds, on_step, share)
     elif images.device.type == "cuda":
         yield from _fit_in_stacks(build, images, labels, config, seeds, on_step)
-    elif not hasattr(multiprocessing, "get_context") or "fork" not in multiprocessing.get_all_start_methods():
+    elif not FORKS:
         yield from _fit_one_after_another(build, images, labels, config, seeds, on_step)
     else:
         yield from _fit_in_workers(build, images, labels, config, seeds, on_step, workers)
+
+
+def at_once(device: torch.device, models: int, share: Share | None = None) -> int:
+    """How many of ``models`` :func:`fit_references` trains side by side there, where memory allows."""
+    if device.type == "cuda" and not share:
+        return models
+    return 1 if share or not FORKS else min(models, torch.get_num_threads())
 
 
 def _fit_one_after_another(

@@ -153,7 +153,7 @@ def test_other_settings_are_another_row():
     found = compare([result(1), other])
     names = [r["name"] for r in found["rows"]]
     assert names == ["original", RETRAIN, "gd", "gd-2"]
-    assert [r["settings"] for r in found["rows"]][2:] == ["paper, small CIFAR-5", "own"]
+    assert [r["settings"] for r in found["rows"]][2:] == ["default (paper, small CIFAR-5)", "own"]
 
 
 def test_groups():

@@ -21,7 +21,7 @@ from rurk_core.training.fit import fit
 
 @pytest.fixture(scope="module")
 def digits():
-    return load_dataset("digits")
+    return load_dataset("digits?validation=0")
 
 
 def test_half_a_class_is_half_of_it_and_seeded(digits):

@@ -95,7 +95,7 @@ def test_one_entry_is_all_that_a_new_table_needs(monkeypatch, tmp_path):
     spec = make_spec("table", methods="gd:epochs=1", references=1, draws=5, relearn=0, train={"epochs": 2})
     assert spec.taus == (0, 0.05, 0.1) and spec.training().train.batch == moons.quick.train.batch
     result = run(spec, Store(tmp_path))
-    assert result["dataset"]["train"] == 800 and not result["notes"]
+    assert result["dataset"]["train"] == 720 and not result["notes"]
 
 
 @pytest.mark.parametrize("model", ["cnn", "vgg11", "mlp", "linear"])
@@ -146,7 +146,7 @@ def test_the_name_says_what_is_held_out():
     assert split_validation("a/b?size=32") == ("a/b?size=32", None)
     assert split_validation("a/b?validation=0.2&size=32") == ("a/b?size=32", 0.2)
     assert split_validation("a/b?label=x&validation=0.2&size=32") == ("a/b?label=x&size=32", 0.2)
-    for name, share in (("digits", 0.1), ("fashion", 0), ("a/b?size=32", 0.3), ("fashion?validation=0.2", 0)):
+    for name, share in (("digits", 0.2), ("fashion", 0), ("a/b?size=32", 0.3), ("fashion?validation=0.2", 0)):
         said = with_validation(name, share)
         assert split_validation(said) == (split_validation(name)[0], share)
         assert dataset_entry(said) is dataset_entry(name)
@@ -157,7 +157,9 @@ def test_the_name_says_what_is_held_out():
 
 
 def test_nothing_held_out_leaves_every_key_as_it_was(tmp_path):
-    assert load_dataset("digits?validation=0").fingerprint == load_dataset("digits").fingerprint
+    whole = load_dataset("digits?validation=0")
+    assert whole.numbers is None and whole.fingerprint != load_dataset("digits").fingerprint
+    assert load_dataset("digits?validation=0.1").fingerprint == load_dataset("digits").fingerprint
     assert make_spec("digits").dataset == "digits"
 
 
@@ -168,8 +170,12 @@ def test_a_list_from_elsewhere_counts_all_training_samples(tmp_path):
     file = tmp_path / "list.txt"
     file.write_text("\n".join(map(str, asked)))
     assert forget_set(data, f"file:{file}").indices == (3, 700, 1200)
-    whole = load_dataset("digits")
+    whole = load_dataset("digits?validation=0")
     assert torch.equal(whole.train_images[asked], data.train_images[[3, 700, 1200]])
+    for wrong in (-1, 1438):
+        file.write_text(f"{asked[0]} {wrong}")
+        with pytest.raises(UsageError, match=f"sample {wrong}, but"):
+            forget_set(data, f"file:{file}")
     file.write_text(str(apart[0]))
     with pytest.raises(UsageError, match=f"sample {apart[0]}, which is held out"):
         forget_set(data, f"file:{file}")

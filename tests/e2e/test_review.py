@@ -40,7 +40,7 @@ def test_judging_by_key_and_taking_the_report_home(reviewed, visit, tmp_path):
     page.keyboard.press("ArrowRight")  # at once: the note must not be lost
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("2")
-    page.locator(".stMarkdown", has_text="1 of 71 decided").wait_for()  # the server's own count
+    page.locator(".stMarkdown", has_text="1 of 64 decided").wait_for()  # the server's own count
     assert f"Sample {first}," not in who.inner_text(), "deciding goes on to the next one"
     (judgement,) = history(store, run)
     assert (judgement.sample, judgement.verdict) == (first, "residual")
@@ -74,9 +74,9 @@ def test_no_key_is_lost_however_fast_and_back_leaves_in_one_step(reviewed, visit
     for _ in range(10):
         page.keyboard.press("ArrowRight")
         page.wait_for_timeout(60)
-    assert ", 11 of 71" in page.locator(".rk-who").inner_text()
+    assert ", 11 of 64" in page.locator(".rk-who").inner_text()
     settled(page)
-    assert ", 11 of 71" in page.locator(".rk-who").inner_text()
+    assert ", 11 of 64" in page.locator(".rk-who").inner_text()
     written(page, "sample=")
     page.go_back()
     page.get_by_role("heading", name="Compare").wait_for()

@@ -133,7 +133,7 @@ def test_radii_are_kept_per_model(four, monkeypatch):
         on_sample=lambda *at: steps.append(at),
     )
     assert steps[-1] == (2, 2) or steps[-1][0] == steps[-1][1]
-    assert list(found) == ["gd", "reference-1"] and len(found["gd"].strong) == 14
+    assert list(found) == ["gd", "reference-1"] and len(found["gd"].strong) == 13
     assert store.has(radius_key(open_case(store, result["key"], method="gd"), data, "gd", norm="linf"))
     assert not store.has(radius_key(open_case(store, result["key"], method="gd"), data, "gd", norm="l2"))
     monkeypatch.setattr(radii_module, "measure", None)  # not searched again
@@ -156,7 +156,7 @@ def test_membership_signals_stand_side_by_side(four):
     assert list(found) == ["SVC", *each, "radius, linf", "radius per sample, linf"] and missing == ""
     for signal in signals:
         row = signal.to_dict()
-        assert signal.own.shape == (14,) and signal.references.shape == (4, 14) and len(row["references"]) == 4
+        assert signal.own.shape == (13,) and signal.references.shape == (4, 13) and len(row["references"]) == 4
         assert 0 <= row["low"] <= row["auc"] <= row["high"] <= 1 and row["smallest_fpr"] == 1 / 56
     assert found["confidence, copies"].own == pytest.approx(case.verdicts.margin("gd")[:, 1:].mean(1))
     # the SVC's share of forget samples called unseen is the MIA accuracy that the run reports
@@ -248,7 +248,7 @@ def test_the_command(four, capsys):
     document = json.loads(capsys.readouterr().out)
     found = document["models"]["gd"]
     assert list(found) == ["evidence", "radii", "membership", "missing", "retained", "unreferenced"]
-    assert len(found["radii"]["linf"]["strong"]) == 14 and found["unreferenced"]["weaker"]
+    assert len(found["radii"]["linf"]["strong"]) == 13 and found["unreferenced"]["weaker"]
     assert main(asked) == 0
     printed = capsys.readouterr().out
     assert (

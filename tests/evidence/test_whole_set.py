@@ -156,17 +156,17 @@ def test_without_references_two_parts_are_missing_and_say_why(made, tmp_path):
     from rurk_core.run.audit import audit
     from rurk_core.run.stored import load_model
 
-    store, result, data, _ = made
+    store, result, *_ = made
     paths = {}
     for row in result["models"][:2]:
         paths[row["name"]] = tmp_path / f"{row['name']}.safetensors"
         save_file(load_model(store, row["key"]).state_dict(), paths[row["name"]])
-    own = Store(tmp_path / "store")
+    own, whole = Store(tmp_path / "store"), load_dataset("digits?validation=0")
     forget = "indices:" + ",".join(map(str, result["forget"]["indices"][:4]))
     found = audit(
         own, dataset="digits", forget=forget, original=paths["original"], unlearned=[paths["gd"]], taus="0.2", draws=5
     )
-    document = make_whole_set(open_case(own, found["key"], method="unlearned"), data)
+    document = make_whole_set(open_case(own, found["key"], method="unlearned"), whole)
     assert document["membership"] is None and document["retained"] is None and document["references"] == 0
     assert set(document["missing"]) == {"membership", "retained"}
     assert document["radii"]["l2"]["beyond_all"] is None and document["unreferenced"]["agreement"] is None

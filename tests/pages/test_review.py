@@ -173,7 +173,7 @@ def test_filters_leave_what_they_say(store, tiny_run):
     judge(store, result["key"], Judgement(ranked[0].sample, "gd", "clear"))
     app = opened(result["key"])
     app.selectbox(key="view_show").select("undecided").run()
-    assert sample_of(app) == ranked[1].sample and len(desk_of(app)["cards"]) == 70
+    assert sample_of(app) == ranked[1].sample and len(desk_of(app)["cards"]) == 63
     app.selectbox(key="view_show").select("clear").run()
     assert [card["id"] for card in desk_of(app)["cards"]] == [ranked[0].sample]
     app.selectbox(key="view_show").select("residual").run()
@@ -182,7 +182,7 @@ def test_filters_leave_what_they_say(store, tiny_run):
     # two references and twenty draws: nothing can be told of any sample
     assert {finding.finding for finding in ranked} == {"cannot_tell"}
     app.selectbox(key="view_evidence").select("cannot_tell").run()
-    assert len(desk_of(app)["cards"]) == 71 and "Cannot be told" in desk_of(app)["cards"][0]["words"]
+    assert len(desk_of(app)["cards"]) == 64 and "Cannot be told" in desk_of(app)["cards"][0]["words"]
     app.selectbox(key="view_evidence").select("clear").run()
     assert "No sample fits" in app.info[0].value
 
@@ -232,7 +232,7 @@ def test_damaged_judgements_and_verdicts_are_no_traceback(store, tiny_run):
     folder.mkdir()
     (folder / f"{result['key']}.jsonl").write_text('half a line\n{"sample": 1}\n')
     app = opened(result["key"])
-    assert not app.exception and not app.error and "**0 of 71**" in text_of(app)
+    assert not app.exception and not app.error and "**0 of 64**" in text_of(app)
     verdicts = Path(store.url) / "runs" / result["residual"][0]["verdicts"] / "verdicts.safetensors"
     verdicts.write_bytes(b"damaged")
     st.cache_resource.clear()

@@ -30,8 +30,8 @@ def test_the_plan_counts_and_says_how_long(app):
     test = fine(app("unlearn.py", data="digits", forget="class:3:0.25:2"))
     test.segmented_control(key="preset").set_value("Quick look").run()
     plan = next(e.body for e in fine(test).get("html") if "rk-plan" in e.body)
-    # 36 samples × 6 radii × 10 copies × (Original, 2 methods, 1 re-trained)
-    assert "<b>8,640</b>" in plan and "36 samples × 6 " in plan
+    # 33 samples × 6 radii × 10 copies × (Original, 2 methods, 1 re-trained)
+    assert "<b>7,920</b>" in plan and "33 samples × 6 " in plan
     assert re.search(r"<b>[\d.]+ \w+ to [\d.]+ \w+</b>", plan) and "from a trial of the network" in plan
 
 

@@ -40,7 +40,7 @@ def test_the_result_holds_what_is_promised(tiny_run, tiny_spec):
     for entry in result["residual"]:
         assert [row["tau"] for row in entry["taus"]] == [0.0, 0.1, 0.3]
         for row in entry["taus"]:
-            assert row["trials"] == 71 * 20
+            assert row["trials"] == 64 * 20
             expected = row["numerator"] / row["denominator"] if row["denominator"] else None
             assert row["ratio_of_means"] == expected
             assert {"r_mean", "r_undefined", "prevalence", "disagreement"} <= row.keys()

@@ -91,6 +91,14 @@ def test_without_references_or_random_copies_nothing_is_compared():
     assert noted(0.95, [80, 0], attack="fgsm") == []
 
 
+def test_a_model_that_knows_more_than_the_original():
+    (said,) = noted(0.95, [85, 62])
+    assert said.endswith("more than the Original: at τ = 0 it recognises 85 copies of forget samples, the Original 80.")
+    assert noted(0.95, [80.5, 60.5]) == noted(0.95, [80, 60]), "less than 1% of the copies"
+    assert noted(0.95, [60, 48], original=(60, 40)) == [], "re-trained models know as much as the Original"
+    assert noted(0.95, [85, 62], means=(None, None), retrained=()) == []
+
+
 def test_what_stands_apart_is_told_from_other_notes():
     assert stands_apart({"notes": ["first", "It over-forgets: x.", "It did next to nothing to y."]}) == [
         "It over-forgets: x.",
@@ -102,10 +110,10 @@ def test_what_stands_apart_is_told_from_other_notes():
 def test_the_strength_is_looked_for_where_there_is_one_to_find():
     spec = make_spec(methods="gd,rurk:ceiling=2,ga@source", references=3).to_dict()
     again = with_auto(spec, "rurk", less=False)
-    assert make_spec(**again).methods[1].config.ceiling == -1
-    assert [m for m in again["methods"] if m["label"] != "rurk"] == [m for m in spec["methods"] if m["label"] != "rurk"]
+    assert make_spec(**again).methods[1].config.ceiling == -1 and again["methods"][1]["label"] == "rurk-auto"
+    assert again["methods"][::2] == spec["methods"][::2]
     assert spec["methods"][1]["config"]["ceiling"] == 2, "the experiment itself is left alone"
-    assert with_auto(spec, "gd", less=True) is None and with_auto(again, "rurk", less=True) is None
+    assert with_auto(spec, "gd", less=True) is None and with_auto(again, "rurk-auto", less=True) is None
     assert with_auto(spec, "ga", less=True) is not None and with_auto(spec, "ga", less=False) is None
     assert with_auto(spec | {"references": 1}, "rurk", less=True) is None
 

@@ -90,7 +90,7 @@ def test_what_a_search_says(tuned, spec):
     best = trials[result["chosen"]]
     assert result["chosen"] in result["front"]
     assert best["distance"] <= trials[0]["distance"] or best["loss"] <= trials[0]["loss"]
-    assert result["judged"][str(result["chosen"])]["ratios"] and result["halves"] == {"validation": 35, "judging": 36}
+    assert result["judged"][str(result["chosen"])]["ratios"] and result["halves"] == {"validation": 32, "judging": 32}
     assert {e.kind for e in store.list()} >= {"original", "reference", "tuning"}
 
 

@@ -50,6 +50,11 @@ class View:
         """Whether there is any re-trained model to compare with."""
         return any(row["name"] == RETRAIN for row in self.rows)
 
+    def name_of(self, row: dict[str, Any]) -> str:
+        """What a model of one of the runs is called among all: of other settings under one label each has its own."""
+        own = row["name"], row.get("config")
+        return next((known["name"] for known in self.rows if (known["label"], known["config"]) == own), row["name"])
+
     def strength(self, name: str) -> float:
         """Opacity of a model's line: the others step back where one is highlighted."""
         return 1.0 if self.chosen in ("", name) else 0.3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import streamlit as st
@@ -30,13 +29,13 @@ def told_of(view: View, attack: str) -> list[Told]:
     removed from."""
     found, seen = [], set()
     for result in view.results:
-        configs = {row["name"]: json.dumps(row.get("config"), sort_keys=True) for row in result["models"]}
+        names = {row["name"]: view.name_of(row) for row in result["models"]}
         for entry in result["residual"]:
-            name = entry["method"]
-            once = (result["seed"], name, configs.get(name))
+            name = names.get(entry["method"], "")
+            once = (result["seed"], name)
             if entry["attack"] == attack and name in view.looks and once not in seen:
                 seen.add(once)
-                found.append((result, name, view.looks[name], findings_of(result["key"], name, attack)))
+                found.append((result, name, view.looks[name], findings_of(result["key"], entry["method"], attack)))
     order = list(view.looks)
     return sorted(found, key=lambda told: (role_of(told[1]) == "original", order.index(told[1]), told[0]["seed"]))
 

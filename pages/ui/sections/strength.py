@@ -1,4 +1,5 @@
-"""Methods that over-forget or did nothing, each with a button that looks for better settings of it."""
+"""What methods had to say; those that over-forget, did nothing or made it worse with a button that looks for better
+settings of them."""
 
 from __future__ import annotations
 
@@ -23,24 +24,25 @@ SETTINGS = 30
 
 
 def offer_strength(result: dict[str, Any], looks: dict[str, Look], key: str) -> None:
-    """A line for every unlearned model that stands far from the re-trained ones; nothing for audits."""
+    """A line for every unlearned model of which there is something to say; nothing for audits."""
     if "audit" in result:
         return
     for row in result["models"]:
-        if row["role"] == "unlearned" and "failed" not in row and (said := stands_apart(row)):
-            _line(result, row, said, looks[row["name"]].title, f"{key}-{row['name']}")
+        if row["role"] == "unlearned" and "failed" not in row and row.get("notes"):
+            _line(result, row, looks[row["name"]].title, f"{key}-{row['name']}")
 
 
-def _line(result: dict[str, Any], row: dict[str, Any], said: list[str], title: str, key: str) -> None:
-    again = with_auto(result["spec"], row["name"], less=any(note.startswith(OVER) for note in said))
-    if again is not None:
-        button, does = "Find its strength", _search_words(result, row)
-    elif row["method"] in tunable():
-        button, does = "Tune it", _tune_words(row)
-    else:
-        button, does = "", ""
+def _line(result: dict[str, Any], row: dict[str, Any], title: str, key: str) -> None:
+    again, button, does = None, "", ""
+    if apart := stands_apart(row):
+        again = with_auto(result["spec"], row["name"], less=any(note.startswith(OVER) for note in apart))
+        if again is not None:
+            button, does = "Find its strength", _search_words(result, row)
+        elif row["method"] in tunable():
+            button, does = "Tune it", _tune_words(row)
+    said = " ".join(note.removeprefix(f"{title}: ") for note in dict.fromkeys(row["notes"]))
     asked, words = st.columns([1, 3], vertical_alignment="center", gap="small")
-    words.caption(plain(f"{title}: {' '.join(said)} {does}".strip()))
+    words.caption(plain(f"{title}: {said} {does}".strip()))
     if button and asked.button(button, icon=":material/experiment:", key=f"strength-{key}", width="stretch"):
         try:
             _start(result, row, again, title)

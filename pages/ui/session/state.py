@@ -103,8 +103,10 @@ def dataset(name: str):
 
 def dataset_of(result: dict[str, Any]) -> Any:
     """The data of a run, if they can be read and are the same; a sentence on the page and None otherwise."""
+    from rurk_core.run.stored import data_of
+
     try:
-        found = dataset(result["spec"]["dataset"])
+        found = data_of(result, load=lambda name, root: dataset(name))
     except RurkError as error:
         st.warning(
             f"{plain(str(error))} Counts and curves are shown without pictures; the data root is under Settings in the "
