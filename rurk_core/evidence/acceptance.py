@@ -11,6 +11,12 @@ from .findings import Findings
 from .null import NEEDED
 from .reviews import Declaration, Judgement
 
+RULE = (
+    "A condition on samples is met where it would be even if all samples that cannot be told broke it, and not met "
+    "where those found already do; between the two it cannot be told. A sample with nothing to see counts as keeping "
+    "it: the model is not told from a re-training there, and not even the Original shows anything that could be left."
+)
+
 
 @dataclass(frozen=True)
 class Met:
@@ -22,7 +28,10 @@ class Met:
 
 
 def against(declaration: Declaration, found: Findings) -> list[Met]:
-    """The conditions of a declaration beside the findings on a model."""
+    """The conditions of a declaration beside the findings on a model.
+
+    Those on samples follow :data:`RULE`.
+    """
     counts, n = found.counts(), len(found.samples)
     told = not found.why and found.judged is not None and found.judged.references >= NEEDED
     rows = []
@@ -30,14 +39,10 @@ def against(declaration: Declaration, found: Findings) -> list[Met]:
         ("residual", declaration.residual, "carry residual knowledge"),
         ("over_forgotten", declaration.forgotten, "are over-forgotten"),
     ):
-        share = counts[name] / n
-        rows.append(
-            Met(
-                f"at most {most:.1%} of the samples {word}",
-                f"{counts[name]} of {n} ({share:.1%})" if told else "cannot be told",
-                share <= most if told else None,
-            )
-        )
+        condition = f"at most {most:.1%} of the samples {word}"
+        listed, open_ = counts[name], counts["cannot_tell"]
+        met = False if listed / n > most else True if (listed + open_) / n <= most else None
+        rows.append(Met(condition, _found(counts, name, n), met) if told else Met(condition, "cannot be told", None))
     whole = found.judged.whole if told and found.judged else None
     known = whole is not None and np.isfinite(whole.share)
     rows.append(
@@ -48,6 +53,16 @@ def against(declaration: Declaration, found: Findings) -> list[Met]:
         )
     )
     return rows
+
+
+def _found(counts: dict[str, int], name: str, n: int) -> str:
+    """Samples with a finding, those of which it is open, and those where there is nothing to see; what is 0 unsaid."""
+    parts = [f"{counts[name]} of {n} ({counts[name] / n:.1%})"]
+    if open_ := counts["cannot_tell"]:
+        parts.append(f"{open_} ({open_ / n:.1%}) cannot be told")
+    if unseen := counts["nothing_to_see"]:
+        parts.append(f"nothing to see on {unseen}")
+    return "; ".join(parts)
 
 
 def before_looking(declaration: Declaration, judgements: Sequence[Judgement]) -> bool:

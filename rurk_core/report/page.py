@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from ..data import Dataset
+from ..evidence.acceptance import RULE
 from ..evidence.findings import SAID
 from ..evidence.numbers import radii_text, small
 from ..evidence.words import changes, retained_words, unreferenced_words
@@ -90,6 +91,7 @@ def page(
             retrained=retrained,
             built=any(ATTACKS[entry["attack"]].uses_model for entry in document["residual"]),
             rerun=json.dumps(document["rerun"]["experiment"], ensure_ascii=False),
+            rule_of_acceptance=RULE,
         )
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from rurk_core.errors import RurkError
-from rurk_core.evidence.acceptance import against, declared_words
+from rurk_core.evidence.acceptance import RULE, against, declared_words
 from rurk_core.evidence.reviews import MAX_AUTHOR, Declaration, Signature, declarations, declare, sign, signatures
 from ui.sections.desk import reviewer, reviewer_box
 from ui.sections.queue import Queue
@@ -54,7 +54,7 @@ def standing(queue: Queue) -> None:
     """The declaration beside the findings, and signing off."""
     declared = declarations(state.store(), queue.run)
     if declared:
-        st.caption(plain(declared_words(declared, queue.past)))
+        st.caption(f"{plain(declared_words(declared, queue.past))} {RULE}")
         for row in against(declared[-1], queue.found):
             st.markdown(f"{MARKS[row.met]} · {plain(row.condition)}: **{plain(row.found)}**")
     else:
