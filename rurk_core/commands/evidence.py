@@ -106,7 +106,8 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console, *, audit: bo
     Args:
         audit: whether the models were made elsewhere, so that no command makes more of them.
     """
-    from ..evidence.words import retained_words, unreferenced_words
+    from ..evidence.law import RATE
+    from ..evidence.whole_words import retained_words, unreferenced_words
     from ..perturb.copies import ATTACKS
 
     evidence = entry["evidence"]
@@ -128,7 +129,8 @@ def print_evidence(title: str, entry: dict[str, Any], out: Console, *, audit: bo
     if entry.get("retained"):
         out.print(retained_words(entry["retained"]))
     if entry.get("unreferenced"):
-        out.print(" ".join(unreferenced_words(entry["unreferenced"])))
+        rate = RATE if "key" in entry else evidence["rate"]  # a kept document has a level of its own
+        out.print(" ".join(unreferenced_words(entry["unreferenced"], rate)))
     for sentence in entry.get("missing", {}).values():
         out.print(sentence)
     if "key" in entry:

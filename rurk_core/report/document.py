@@ -31,7 +31,8 @@ from ..evidence.null import NEEDED
 from ..evidence.reviews import VERDICTS, declarations, history, latest, notes, signatures
 from ..evidence.tables import moving
 from ..evidence.whole_set import find_whole_set
-from ..evidence.words import caveats, not_measured, sample_words, set_words, share_words, short_words
+from ..evidence.whole_words import not_measured
+from ..evidence.words import caveats, sample_words, set_words, share_words, short_words
 from ..measure.frozen import frozen_copy
 from ..measure.judged import drawn
 from ..measure.residual import Verdicts

@@ -10,7 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..data import Dataset
-from ..evidence.words import beyond_words
+from ..evidence.whole_words import beyond_words
 from ..measure.radius import NORMS
 from ..measure.residual import Verdicts
 from .looks import REFERENCES, Look

@@ -15,7 +15,7 @@ from ..data import Dataset
 from ..evidence.acceptance import RULE
 from ..evidence.findings import SAID
 from ..evidence.numbers import radii_text, small
-from ..evidence.words import changes, retained_words, unreferenced_words
+from ..evidence.whole_words import changes, retained_words, unreferenced_words
 from ..measure.residual import Verdicts
 from ..perturb.copies import ATTACKS
 from . import figures

@@ -28,7 +28,7 @@ from rurk_core.evidence.whole_set import (
     whole_set_job,
     whole_set_key,
 )
-from rurk_core.evidence.words import changes
+from rurk_core.evidence.whole_words import changes
 from rurk_core.measure import radius
 from rurk_core.measure.radius import Radii
 from rurk_core.report.document import make_report, write_report

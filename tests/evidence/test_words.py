@@ -10,14 +10,8 @@ from cases import case
 
 from rurk_core.evidence.findings import Finding, Findings, find
 from rurk_core.evidence.null import NEEDED
-from rurk_core.evidence.words import (
-    beyond_words,
-    retained_words,
-    sample_words,
-    set_words,
-    share_words,
-    unreferenced_words,
-)
+from rurk_core.evidence.whole_words import beyond_words, retained_words, unreferenced_words
+from rurk_core.evidence.words import sample_words, set_words, share_words
 from rurk_core.measure.residual import Verdicts
 
 
@@ -127,8 +121,8 @@ def test_several_classes_are_not_one():
     of = case()
     labels = np.arange(40) % 2
     two = replace(of, verdicts=replace(of.verdicts, labels=labels), peers=replace(of.peers, labels=labels))
-    assert "held-out samples of the classes it is" in set_words(find(two))
-    assert "held-out samples of the class it is" in set_words(find(of))
+    assert "held-out samples of the classes under the same model" in set_words(find(two))
+    assert "held-out samples of the class under the same model" in set_words(find(of))
 
 
 def test_a_destroyed_class_whose_samples_lie_higher_is_no_contradiction():
@@ -149,6 +143,53 @@ def test_an_original_that_has_nothing_beyond_re_trainings_has_lost_nothing():
     margins[of.verdicts.models.index("original")] = -9.0
     sunk = replace(of, method="original", verdicts=replace(of.verdicts, margins=margins))
     assert share_words(find(sunk))[1] == "As a whole it lies below re-trainings."
+
+
+def test_shown_beyond_held_out_samples_and_not_beyond_re_trainings_says_what_is_held_against_what():
+    """A set that no re-training is below, under a model that sinks on held-out samples."""
+    of = case(model=np.zeros(40))
+    assert "under this very model" not in set_words(find(of))
+    margins = of.peers.margins.copy()
+    margins[of.peers.models.index("m")] -= 10.0
+    found = find(replace(of, peers=replace(of.peers, margins=margins)))
+    assert found.judged.whole.low <= 0 <= found.judged.whole.excess and found.judged.specific.set_low > 0
+    assert "is shown. That holds them against held-out samples under this very model, not against re-trained" in (
+        set_words(found)
+    )
+
+
+def test_memory_of_single_samples_and_none_of_their_mean_says_which_is_which():
+    model = np.zeros(40)
+    model[3] = 11.0
+    found = find(case(model=model))
+    assert found.remembered() == 1 and found.judged.specific.set_low <= 0
+    assert "as a set beyond their class is not shown. This is of their mean, held against how far whole" in (
+        set_words(found)
+    )
+    assert "This is of their mean" not in set_words(find(case(model=np.zeros(40))))
+
+
+def test_of_the_original_itself_it_is_not_said_what_not_even_the_original_shows():
+    of = case()
+    own = find(replace(of, method="original"))
+    assert own.judged.originals == 0 and own.counts()["cannot_tell"] < 40
+    words = set_words(own)
+    assert f"and {own.counts()['cannot_tell']} are not told from a re-training." in words
+    assert "not even the Original" not in words and "clear" not in words
+    assert "not even the Original shows" in set_words(find(of))
+
+
+def test_a_sample_that_just_misses_the_list_says_so():
+    of = find(case(NEEDED, original=11.0))
+    one = next(each for each in of.samples if each.finding == "cannot_tell")
+    row = one.row | {"settles": NEEDED, "q_residual": 0.057, "q_forgotten": 1.0}
+    words = sample_words(replace(one, row=row), of)
+    assert "It just misses the list of samples with residual knowledge: at the chosen false-discovery" in words
+    assert "takes q of at most 0.05, and its q is 0.057." in words
+    words = sample_words(replace(one, row=row | {"q_residual": 1.0, "q_forgotten": 0.09}), of)
+    assert "It just misses the list of over-forgotten samples" in words
+    words = sample_words(replace(one, row=row | {"q_residual": 0.11}), of)
+    assert "misses" not in words and "in 80% of all cases; this is one of the others." in words
 
 
 def test_more_copies_are_no_answer_where_there_are_as_many():
@@ -174,8 +215,12 @@ def test_no_accusation_has_no_share_and_samples_all_alike_no_correlation():
     agreement = {"same": 1.0, "alarms": 0.0, "alarms_calibrated": 0.5, "both": 0.0, "rank_correlation": 0.0}
     answer, worth = unreferenced_words(found | {"agreement": agreement})
     assert "0 of 1 sample is recognised" in answer
-    assert worth.endswith("it accuses 0%, they accuse 50%.")
+    assert "by itself at a level of 5% on either side, not corrected" in worth and "accuse" not in worth
+    assert "held-out samples name 0% of the samples as" in worth and "re-trained models 50% (of one more" in worth
+    assert worth.endswith("that would be about 10%).")
+    assert "a level of 1% on" in unreferenced_words(found | {"agreement": agreement}, 0.01)[1]
     _, worth = unreferenced_words(found | {"agreement": agreement | {"alarms": 0.2, "rank_correlation": -0.4}})
     assert worth.endswith(
-        "and 0% of its accusations are theirs too; the rank correlation of the two excesses is −0.40."
+        "of those that held-out samples name, re-trained models name 0% too; the rank correlation of the two excesses "
+        "is −0.40."
     )

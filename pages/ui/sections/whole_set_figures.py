@@ -21,15 +21,14 @@ def figure_of(traces: list[dict[str, Any]], across: str, up: str, hovermode: str
     return go.Figure(traces, figures.shared(hovermode) | titled)
 
 
-def diagonal(low: float, high: float, name: str) -> dict[str, Any]:
-    """The line on which both axes have the same value; in the legend where it has a name."""
+def diagonal(low: float, high: float) -> dict[str, Any]:
+    """The line on which both axes have the same value."""
     return {
         "type": "scatter",
         "x": [low, high],
         "y": [low, high],
         "mode": "lines",
         "line": {"color": GREY, "width": 1},
-        "name": name,
-        "showlegend": bool(name),
+        "showlegend": False,
         "hoverinfo": "skip",
     }

@@ -21,7 +21,7 @@ SHOWN = 60
 def show_retained(
     document: dict[str, Any], run: str, result: dict[str, Any], dataset: Any, look: Look, file: str
 ) -> None:
-    from rurk_core.evidence.words import changes, retained_words
+    from rurk_core.evidence.whole_words import changes, retained_words
 
     retained = document["retained"]
     if retained is None:

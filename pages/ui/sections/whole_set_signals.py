@@ -46,7 +46,7 @@ def choose_radius(document: dict[str, Any]) -> tuple[str, str]:
 
 def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, Look], file: str) -> None:
     """Shares of the forget set that a model says the label of, over the size of a change, against the references."""
-    from rurk_core.evidence.words import beyond_words
+    from rurk_core.evidence.whole_words import beyond_words
 
     st.markdown("**Re-recognition radius**")
     found = document["radii"][norm]
@@ -93,7 +93,7 @@ def show_signals(document: dict[str, Any], norm: str, look: Look, file: str) -> 
         st.caption(plain(document["missing"]["membership"]))
         return
     shown = [signal for signal in signals if not signal["name"].startswith("radius") or signal["name"].endswith(norm)]
-    traces = [diagonal(0, 100, "")]
+    traces = [diagonal(0, 100)]
     for signal in shown:
         own = signal["name"].startswith("radius")
         name, _, copies = signal["name"].partition(", ")
