@@ -15,7 +15,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,19 +46,52 @@ GRID = 41
 
 
 def whole_set_key(case: Case) -> str:
-    """The entry of the document on a case, whether it is there or not.
+    """The entry of the document on a case as it would be made now, whether it is there or not.
 
     Another run with the same method and other seeds makes it another document: its models then sharpen the
-    membership attacks.
+    membership attacks. What was measured before stays true and is found by :func:`kept_whole_set`.
     """
     return case.store.key("wholeset", _inputs(case))
 
 
-def find_whole_set(case: Case) -> dict[str, Any] | None:
-    """The stored document, see :func:`make_whole_set`; None where it was not made yet or is damaged."""
+def kept_whole_set(case: Case) -> str:
+    """The entry of the document to be shown; "" where there is none.
+
+    That of :func:`whole_set_key`, or else the newest that was made when there were more or fewer models of other seeds.
+    """
     key = whole_set_key(case)
+    return key if case.store.trusts(key) else next(_of_other_siblings(case), "")
+
+
+def _of_other_siblings(case: Case) -> Iterator[str]:
+    """Documents on a case that differ in nothing but the models of other seeds, newest first."""
+    wanted = _inputs(case) | {"inside": None}
+    for entry in case.store.list("wholeset"):
+        with contextlib.suppress(RurkError):  # damaged
+            same = case.store.document(entry.key)["spec"] | {"inside": None} == wanted
+            if same and case.store.trusts(entry.key):
+                yield entry.key
+
+
+def other_siblings(case: Case, key: str) -> tuple[int, int] | None:
+    """Models of other seeds when the document ``key`` was made, and those there are now; None where they are the same.
+
+    Raises:
+        RurkError: the document is damaged.
+    """
+    then, now = case.store.document(key)["spec"]["inside"], _inputs(case)["inside"]
+    return None if then == now else (len(then), len(now))
+
+
+def find_whole_set(case: Case) -> dict[str, Any] | None:
+    """The stored document, see :func:`kept_whole_set`; None where it was not made yet or is damaged."""
+    key = kept_whole_set(case)
+    return _read(case.store, key) if key else None
+
+
+def _read(store: Store, key: str) -> dict[str, Any] | None:
     with contextlib.suppress(RurkError):
-        return case.store.read_json(key, "wholeset.json") if case.store.trusts(key) else None
+        return store.read_json(key, "wholeset.json") if store.trusts(key) else None
     return None
 
 
@@ -81,7 +114,7 @@ def make_whole_set(
         Cancelled: the tracker was asked to stop; what is finished stays.
     """
     key, inputs = whole_set_key(case), _inputs(case)
-    if found := find_whole_set(case):
+    if found := _read(case.store, key):
         return found
     started, where, tracker = time.time(), find_device(device), tracker or Tracker()
     tracker.expect(whole_set_costs(case, data))

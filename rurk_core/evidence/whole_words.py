@@ -81,3 +81,12 @@ def not_measured(run: str, method: str, attack: str) -> str:
         "Not measured: re-recognition radii, membership signals, retained and held-out samples; press “Measure the "
         f"whole set” on the Review page, or run: {command}"
     )
+
+
+def siblings_words(then: int, now: int) -> str:
+    """Of a document that was made when there were other numbers of models of other seeds."""
+    return (
+        f"Measured when the store held {then} other model{'s' * (then != 1)} of this method and settings with another "
+        f"seed; now it holds {now}. That decides nothing but the membership attacks that learn from such models "
+        "(LiRA); measured again, they learn from those there are now."
+    )

@@ -30,8 +30,8 @@ from ..evidence.law import Judged
 from ..evidence.null import NEEDED
 from ..evidence.reviews import VERDICTS, declarations, history, latest, notes, signatures
 from ..evidence.tables import moving
-from ..evidence.whole_set import find_whole_set
-from ..evidence.whole_words import not_measured
+from ..evidence.whole_set import find_whole_set, other_siblings
+from ..evidence.whole_words import not_measured, siblings_words
 from ..evidence.words import caveats, sample_words, set_words, share_words, short_words
 from ..measure.frozen import frozen_copy
 from ..measure.judged import drawn
@@ -206,7 +206,10 @@ def _whole(case: Case) -> dict[str, Any]:
     """What was measured of the forget set as a whole for one model and attack; a sentence where nothing was."""
     found = find_whole_set(case)
     about = {"method": case.method, "attack": case.attack}
-    about["sentence"] = "" if found else not_measured(case.run, case.method, case.attack)
+    about["sentence"] = not_measured(case.run, case.method, case.attack)
+    if found:
+        apart = other_siblings(case, found["key"])
+        about["sentence"] = siblings_words(*apart) if apart else ""
     return about | {"found": found and {name: found[name] for name in found if name not in (*about, "samples")}}
 
 

@@ -42,6 +42,8 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "tuning": ("tune.tune", "tune.search", "tune.bench", "tune.aims"),
 }
 """Kind of entry → the modules that make it."""
+SAYS = ("acceptance", "kept_lines", "numbers", "parts", "reviews", "slices", "whole_words", "words")
+"""Modules of the evidence that word it or keep what people say of it, and decide no number."""
 
 
 def code_of(kind: str, method: str = "") -> str:
@@ -51,7 +53,8 @@ def code_of(kind: str, method: str = "") -> str:
     """
     roots = ROOTS[kind]
     if kind in ("wholeset", "tuning"):
-        roots += tuple(f"evidence.{path.stem}" for path in sorted((PACKAGE / "evidence").glob("[a-z]*.py")))
+        names_ = sorted(path.stem for path in (PACKAGE / "evidence").glob("[a-z]*.py"))
+        roots += tuple(f"evidence.{name}" for name in names_ if name not in SAYS)
     own = ""
     if method:
         known = METHODS[method]

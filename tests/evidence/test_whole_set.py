@@ -23,6 +23,7 @@ from rurk_core.evidence.signals import siblings, signals_of
 from rurk_core.evidence.whole_set import (
     find_whole_set,
     make_whole_set,
+    other_siblings,
     radii_summary,
     whole_set_costs,
     whole_set_job,
@@ -192,8 +193,15 @@ def test_models_of_other_seeds_join_the_attack_and_name_another_document(made, f
     assert np.array_equal(after["SVC"].own, before["SVC"].own)
     # a reference handed in as unlearned never saw the samples
     assert all(s.inside == 0 for s in signals_of(open_case(store, result["key"], method="reference-1"), data)[0])
-    assert whole_set_key(open_case(store, result["key"], method="gd")) != document["key"]
-    assert find_whole_set(open_case(store, result["key"], method="gd")) is None
+    case = open_case(store, result["key"], method="gd")
+    assert whole_set_key(case) != document["key"] and find_whole_set(case) == document, "what was measured stays"
+    assert other_siblings(case, document["key"]) == (0, 2)
+    (told,) = [e for e in make_report(store, result["key"]).document["whole_set"] if e["method"] == "gd"]
+    assert told["found"]["radii"] == document["radii"] and "held 0 other models" in told["sentence"]
+    assert "; now it holds 2." in told["sentence"]
+    again = make_whole_set(case, data)
+    assert again["key"] == whole_set_key(case) and find_whole_set(case) == again != document
+    assert other_siblings(case, again["key"]) is None and again["radii"] == document["radii"]
 
 
 def test_radii_in_shares_by_hand():

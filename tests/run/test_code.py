@@ -53,6 +53,7 @@ def copy(tmp_path) -> Path:
         ("report/page.py", set()),
         ("store/index.py", set()),
         ("evidence/law.py", {"wholeset"}),
+        ("evidence/words.py", set()),
     ],
 )
 def test_a_change_reaches_what_it_decides(file, changed, copy, monkeypatch):

@@ -26,10 +26,11 @@ def show_whole_set(
     """The section: the document where there is one, the job that makes it, or how to have it made."""
     st.header("The whole forget set", anchor=False, divider="gray")
     try:
-        document = document_of(run, method, attack)
+        document, job = document_of(run, method, attack), job_of(run, method, attack)
         if document is not None:
             show_document(document, run, result, dataset, looks)
-        elif (job := job_of(run, method, attack)) is not None:
+            more_siblings(document, run, job, dataset, looks)
+        elif job is not None:
             show_jobs([job])
         elif dataset is None:
             st.caption("The data of the run cannot be read, so nothing more can be measured.")
@@ -39,13 +40,30 @@ def show_whole_set(
         state.show(error)
 
 
-def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
-    from rurk_core.evidence.whole_set import whole_set_key
+def more_siblings(
+    document: dict[str, Any], run: str, job: JobStatus | None, dataset: Any, looks: dict[str, Look]
+) -> None:
+    """Where models of other seeds came or went since: that it is so, and a button that measures again."""
+    from rurk_core.evidence.whole_set import other_siblings
+    from rurk_core.evidence.whole_words import siblings_words
 
-    store = state.store()
-    key = whole_set_key(case_of(run, method, attack))
+    method, attack = document["method"], document["attack"]
+    apart = other_siblings(case_of(run, method, attack), document["key"])
+    if apart is None:
+        return
+    st.caption(siblings_words(*apart))
+    if job is not None:
+        show_jobs([job])
+    elif dataset is not None and st.button("Measure again", icon=":material/refresh:", key="wholeset_start"):
+        measure(run, method, attack, looks[method])
+
+
+def document_of(run: str, method: str, attack: str) -> dict[str, Any] | None:
+    from rurk_core.evidence.whole_set import kept_whole_set
+
+    key = kept_whole_set(case_of(run, method, attack))
     try:
-        return _document(store.url, key) if store.trusts(key) else None
+        return _document(state.store().url, key) if key else None
     except RurkError:  # damaged: it is offered to be made anew
         return None
 
@@ -90,10 +108,15 @@ def offer(run: str, result: dict[str, Any], dataset: Any, method: str, attack: s
         )
         with st.container(horizontal=True, vertical_alignment="center", gap="medium"):
             if st.button("Measure the whole set", type="primary", icon=":material/play_arrow:", key="wholeset_start"):
-                title = f"The whole forget set: {look.title}, {ATTACKS[attack].title}"
-                start({"run": run, "method": method, "attack": attack, "title": title}, kind="wholeset")
-                st.rerun()
+                measure(run, method, attack, look)
             st.markdown(time_words(run, result, dataset, method, attack), width="stretch")
+
+
+def measure(run: str, method: str, attack: str, look: Look) -> None:
+    """Start the job that makes the document."""
+    title = f"The whole forget set: {look.title}, {ATTACKS[attack].title}"
+    start({"run": run, "method": method, "attack": attack, "title": title}, kind="wholeset")
+    st.rerun()
 
 
 def time_words(run: str, result: dict[str, Any], dataset: Any, method: str, attack: str) -> str:

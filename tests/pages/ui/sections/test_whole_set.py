@@ -121,6 +121,15 @@ def test_progress_says_how_far_it_is(app, tiny_store, tiny_run, monkeypatch):
     assert any("3 of 21 searches" in text and "about 40 s left" in text for text in texts)
 
 
+def test_more_seeds_leave_what_was_measured_and_offer_to_measure_again(app, measured, monkeypatch):
+    store, result, _ = measured
+    monkeypatch.setattr("rurk_core.evidence.whole_set.siblings", lambda *_: {"unlearned-0123456789abcdef": "scores-0"})
+    test = app("review.py", store, run=result["key"], more="whole")
+    assert not test.error and charts(test)
+    assert "held 0 other models of this method" in said(test) and "now it holds 1." in said(test)
+    assert test.button(key="wholeset_start").label == "Measure again"
+
+
 def test_what_was_measured_is_shown(app, measured):
     store, result, document = measured
     test = app("review.py", store, run=result["key"], more="whole")
@@ -129,7 +138,7 @@ def test_what_was_measured_is_shown(app, measured):
     assert any("l2 length of the change" in title for title in titles)
     assert any("samples accused" in title for title in titles)
     assert any("distance to the nearest forgotten sample" in title for title in titles)
-    assert any("excess over re-trained models" in title for title in titles)
+    assert any("beyond re-trained models (log-odds" in title for title in titles)
     text = said(test)
     assert text.count("See:") >= 4 and "Of the 100 retained samples" in text
     assert f"{document['membership'][0]['auc']:.2f}" in text and "0 in, 2 out" in text
