@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from cases import case
 from streamlit.testing.v1 import AppTest
+from ui.sections.story import Story, fourth_beat
 
 from rurk_core.evidence.case import open_case
 from rurk_core.evidence.findings import find
-from rurk_core.evidence.parts import parts
+from rurk_core.evidence.parts import part_words, parts
 from rurk_core.evidence.words import set_words, short_words
 from rurk_core.run.experiment import run
 from rurk_core.run.spec import make_spec
@@ -35,12 +38,12 @@ def test_it_is_the_first_page_and_says_what_was_counted(opened, tiny_run):
     store, result = tiny_run
     app = opened()
     assert app.title[0].value.startswith("What does an unlearned model")
-    case = open_case(store, result["key"], method="gd")
-    own = 100 * np.mean(case.verdicts.recognised("gd")[:, 1:]) / case.verdicts.draws
-    each = 100 * np.mean(case.verdicts.reference_recognised()[:, :, 1:]) / case.verdicts.draws
+    opened_case = open_case(store, result["key"], method="gd")
+    own = 100 * np.mean(opened_case.verdicts.recognised("gd")[:, 1:]) / opened_case.verdicts.draws
+    each = 100 * np.mean(opened_case.verdicts.reference_recognised()[:, :, 1:]) / opened_case.verdicts.draws
     text = words(app)
     assert f"2 re-trained models <b>{each:.1f}%</b> on average" in text and f"GD (<b>{own:.1f}%</b>)" in text
-    found = find(case)
+    found = find(opened_case)
     assert short_words(found) in text.partition("Copies of the forgotten samples")[2]
     assert any(set_words(found) in item.value.replace("\\", "") for item in app.markdown)
 
@@ -94,14 +97,32 @@ def test_the_four_beats_say_what_the_evidence_says(app):
     (key,) = [entry.key for entry in store.list("run")]
     found = {name: find(open_case(store, key, method=name)) for name in ("gd", "scrub", "ssd", "rurk-paper", "rurk")}
     told = parts(found)
-    assert told.leaves and told.destroys and told.nearest and told.alike
-    cards = text.partition("And all samples together?")[2]
-    for name in (told.leaves, told.destroys, told.nearest):
-        assert short_words(found[name]) in cards
+    assert told.leaves and told.destroys and told.nearest
+    third, _, fourth = text.partition("Who still knows it?")[2].partition("And all samples together?")
+    for of in found.values():
+        assert f">{part_words(of)}</" in fourth and short_words(of) in fourth
+    assert fourth.count('class="rk-card"') == 3 and third.count("<tr>") == 7
     first = found[told.leaves].samples[0]
     many = len(found["gd"].samples)
     assert f"Training sample {first.sample}," in text
     assert f"Of {many} it is <b>the one most beyond a re-training</b>, not a usual one:" in text
+
+
+def test_every_one_of_seventeen_methods_has_a_place():
+    """Three as cards, the others folded behind a line that counts them."""
+    model = np.zeros(40)
+    plain, leaves = find(case(model=model)), find(case(model=np.full(40, 11.0)))
+    found = {f"m{at}": leaves if at == 9 else plain for at in range(17)}
+    looks = {name: SimpleNamespace(label=lambda name=name: f"[{name}]") for name in found}
+    story = Story(SimpleNamespace(looks=looks), found, parts(found))  # type: ignore[arg-type]
+    assert story.order[0] == "m9" and sorted(story.order) == sorted(found)
+    text = fourth_beat(story, {"models": []})
+    assert [text.count(f"[{name}]") for name in found] == [1] * 17
+    assert text.count('class="rk-card"') == 3 and "<h3>Leaves knowledge</h3>" in text.partition("[m9]")[0]
+    assert "<summary>14 more methods: 14 × not told from a re-training</summary>" in text
+    few = {name: found[name] for name in ("m9", "m1", "m2", "m3")}
+    text = fourth_beat(Story(story.view, few, parts(few)), {"models": []})
+    assert "<details" not in text and text.count("[m") == 4
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,9 @@ import numpy as np
 from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.numbers import signed
-from rurk_core.evidence.parts import Parts, parts
+from rurk_core.evidence.parts import Parts, part_words, parts
 from rurk_core.evidence.words import set_words, short_words
+from rurk_core.run.standing import stands_apart
 from ui.figures.finding import HUES, stack
 from ui.figures.look import GREEN, REFERENCES
 from ui.figures.sheet import Sheet, make_sheet
@@ -20,6 +22,8 @@ from ui.session.view import View
 from ui.text import escape, number, percent
 
 FEW_COPIES = 16
+CARDS, LINES = 3, 3
+"""Methods that are shown as cards, and as lines below them, before the others are folded."""
 BINS = 28
 
 
@@ -35,6 +39,16 @@ class Story:
     def finding(self) -> Finding:
         """Of the sample, under the method in view."""
         return finding_of(self.found[self.view.method], self.view.sample)
+
+    @property
+    def order(self) -> list[str]:
+        """All methods: those that play a part first, the others as the run has them."""
+        told = self.parts
+        return [name for name in dict.fromkeys([told.leaves, told.nearest, told.destroys, *self.found]) if name]
+
+    @property
+    def retrained(self) -> bool:
+        return bool(self.view.verdicts.references)
 
 
 def story_of(view: View, methods: list[str]) -> Story:
@@ -155,56 +169,75 @@ def second_beat(view: View) -> str:
 
 
 def third_beat(story: Story) -> str:
-    """Who still gives the copies the sample's class: a bar with its number for every model of the story."""
-    view, of = story.view, story.view.verdicts.draws
-    named = [story.parts.leaves, story.parts.nearest, story.parts.destroys, view.method]
-    names = dict.fromkeys(["original", REFERENCES, *filter(None, named)])
-    rows = []
-    for name in names:
-        if name not in view.verdicts.models and not (name == REFERENCES and view.verdicts.references):
-            continue
-        count = float(view.counts(name)[view.at, view.label])
-        look, spread = view.looks[name], ""
-        each = view.verdicts.reference_recognised()[:, view.place, view.at]
-        if name == REFERENCES and len(each) > 1:
-            left, right = 100 * each.min() / of, 100 * each.max() / of
-            spread = f'<u style="left:{left:.1f}%;width:{max(1.0, right - left):.1f}%;background:{GREEN}"></u>'
-        rows.append(
-            f'<tr><td>{look.label()}</td><td><div class="rk-bar"><i style="width:{100 * count / of:.1f}%;'
-            f'background:{look.colour}"></i>{spread}</div></td><td class="num"><b>{number(count)}</b> of {of}</td></tr>'
-        )
+    """Who still gives the copies the sample's class: a bar with its number for every model that judged them."""
+    view = story.view
+    names = dict.fromkeys(["original", REFERENCES, *story.order])
+    judges = [name for name in names if name in view.verdicts.models or (name == REFERENCES and story.retrained)]
+    rows = [_who(view, name) for name in judges]
+    shown, rest = rows[: CARDS + LINES], rows[CARDS + LINES :]
     return (
-        f'<table class="rk-table rk-who">{"".join(rows)}</table><p>Copies that each model still takes for '
-        f"“{escape(view.classes[view.label])}”. Whether a model is beyond re-training is what the finding says, "
-        "not the spread of the bars.</p>"
+        f'<table class="rk-table rk-who">{"".join(shown)}</table>'
+        + _folded(f"{len(rest)} more", f'<table class="rk-table rk-who">{"".join(rest)}</table>' if rest else "")
+        + f"<p>Copies that each model still takes for “{escape(view.classes[view.label])}”. Whether a model is beyond "
+        "re-training is what the finding says, not the spread of the bars.</p>"
     )
 
 
-def fourth_beat(story: Story, accuracy: dict[str, float]) -> str:
-    """One method that leaves, one that destroys, one that does neither, as far as there are such."""
-    view, told = story.view, story.parts
-    nearest = "Of the others, nearest to a re-training" if told.leaves or told.destroys else "Nearest to a re-training"
-    cards = [
-        (told.leaves, "Leaves knowledge"),
-        (told.destroys, "Forgets too far"),
-        (told.nearest, "Not told from a re-training" if told.alike else nearest),
-    ]
-    cards = [(name, title) for name, title in cards if name]
-    if not cards:
-        name, found = next(iter(story.found.items()))
-        return f"<p>{view.looks[name].label()}: {escape(set_words(found))}</p>"
-    drawn = []
-    for name, title in cards:
-        found = story.found[name]
-        test = ""
-        if name in accuracy and "references" in accuracy:
-            test = f" Test accuracy {percent(accuracy[name])}, of re-trained models {percent(accuracy['references'])}."
-        drawn.append(
-            f'<div class="rk-card"><h3>{title}</h3><div class="rk-name">{view.looks[name].label()}</div>'
-            f"{stack(found.counts())}<p>Of {len(found.samples):,} samples: {escape(short_words(found))}.{test}</p>"
-            "</div>"
-        )
-    return f'<div class="rk-cards">{"".join(drawn)}</div>'
+def _who(view: View, name: str) -> str:
+    of, count = view.verdicts.draws, float(view.counts(name)[view.at, view.label])
+    look, spread = view.looks[name], ""
+    each = view.verdicts.reference_recognised()[:, view.place, view.at]
+    if name == REFERENCES and len(each) > 1:
+        left, right = 100 * each.min() / of, 100 * each.max() / of
+        spread = f'<u style="left:{left:.1f}%;width:{max(1.0, right - left):.1f}%;background:{GREEN}"></u>'
+    return (
+        f'<tr><td>{look.label()}</td><td><div class="rk-bar"><i style="width:{100 * count / of:.1f}%;'
+        f'background:{look.colour}"></i>{spread}</div></td><td class="num"><b>{number(count)}</b> of {of}</td></tr>'
+    )
+
+
+def _folded(summary: str, body: str) -> str:
+    """What there is no room for, behind a click; nothing where there is nothing."""
+    return f'<details class="rk-more"><summary>{summary}</summary>{body}</details>' if body else ""
+
+
+def fourth_beat(story: Story, result: dict[str, Any]) -> str:
+    """Every method: three as cards, those that play a part first, and the others a line each, many of them folded."""
+    order, accuracy = story.order, accuracies_of(result)
+    notes = {row["name"]: stands_apart(row) for row in result["models"]}
+    cards = "".join(_card(story, name, accuracy, notes.get(name, [])) for name in order[:CARDS])
+    rest = order[CARDS:]
+    lines = "".join(
+        f"<tr><td>{story.view.looks[name].label()}</td><td>{stack(story.found[name].counts())}</td>"
+        f"<td><b>{part_words(story.found[name])}</b>: {escape(short_words(story.found[name]))}</td></tr>"
+        for name in rest
+    )
+    lines = f'<table class="rk-table rk-others">{lines}</table>' if rest else ""
+    if len(rest) > LINES:
+        kinds = Counter(part_words(story.found[name]) for name in rest)
+        told = ", ".join(f"{count} × {words[0].lower()}{words[1:]}" for words, count in kinds.most_common())
+        lines = _folded(f"{len(rest)} more methods: {told}", lines)
+    return f'<div class="rk-cards">{cards}</div>{lines}'
+
+
+def _card(story: Story, name: str, accuracy: dict[str, float], notes: list[str]) -> str:
+    found, told, test = story.found[name], story.parts, ""
+    if name in accuracy and "references" in accuracy:
+        test = f" Test accuracy {percent(accuracy[name])}, of re-trained models {percent(accuracy['references'])}."
+    said = f"Of {len(found.samples):,} samples: {short_words(found)}." if telling(found) else set_words(found)
+    said = escape(" ".join([said, *notes]))
+    others = " of the others"
+    why = {
+        told.nearest: f"as a set nearest to re-trainings{others if told.leaves or told.destroys else ''}",
+        told.destroys: f"most over-forgotten{others if told.leaves else ''}",
+        told.leaves: "most residual knowledge",
+    }
+    of_all = f' <span class="rk-quiet">{why[name]}</span>' if name in why and len(story.found) > CARDS else ""
+    return (
+        f'<div class="rk-card"><h3>{part_words(found)}</h3>'
+        f'<div class="rk-name">{story.view.looks[name].label()}{of_all}</div>'
+        f"{stack(found.counts())}<p>{said}{test}</p></div>"
+    )
 
 
 def accuracies_of(result: dict[str, Any]) -> dict[str, float]:
@@ -214,10 +247,9 @@ def accuracies_of(result: dict[str, Any]) -> dict[str, float]:
     return found | ({"references": float(np.mean(each))} if each else {})
 
 
-def telling(story: Story) -> bool:
+def telling(found: Findings) -> bool:
     """Whether the evidence can name anything at all."""
-    judged = story.found[story.view.method].judged
-    return judged is not None and judged.references >= NEEDED
+    return not found.why and found.judged is not None and found.judged.references >= NEEDED
 
 
 def drawn(story: Story, result: dict[str, Any]) -> str:
@@ -226,7 +258,7 @@ def drawn(story: Story, result: dict[str, Any]) -> str:
         ("A picture to forget", first_beat(story)),
         ("Copies of it, changed a little", second_beat(story.view)),
         ("Who still knows it?", third_beat(story)),
-        ("And all samples together?", fourth_beat(story, accuracies_of(result))),
+        ("And all samples together?", fourth_beat(story, result)),
     )
     return '<div class="rk-story">' + "".join(
         f'<section class="rk-beat rk-beat-{at}"><h2><span>{at}</span>{title}</h2>{body}</section>'
