@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,11 @@ def _memory(found: Finding, of: Findings) -> str:
             f"{AS_THEY}."
         )
     return f"{open_}, and no number of further Originals up to {MEMBERS[-1] - 1} is sure to show it."
+
+
+def planted_words(canaries: Collection[int], sample: int, label: str) -> str:
+    """A hint beside a sample that is a canary, see :func:`rurk_core.data.dataset.plant`; "" of all others."""
+    return f"A canary: its label “{label}” was planted, and is wrong." if sample in canaries else ""
 
 
 def settling_words(one: Settling, of: Findings) -> str:

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from ..arrays import Floats
 from ..errors import UsageError
+from ..evidence.words import planted_words
 from ..measure.verdicts import LOG_ODDS_BOUND, log_odds
 from ..perturb.copies import ATTACKS
 from ..perturb.planes import Plane, ball_outline, beliefs
@@ -76,7 +77,8 @@ def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -
     Args:
         levels: steps of the noise from none to the largest; room: bytes of it, at most.
     """
-    place, known = scene.place(sample), {}
+    (first, *more), place, known = scene.said(sample), scene.place(sample), {}
+    planted = planted_words(scene.data.canaries, sample, scene.data.classes[scene.label(sample)])
     if scene.measured and place is not None:
         judging = [name for name in scene.models if name in scene.like.models]
         known = {name: scene.like.recognised(name)[place].tolist() for name in judging}
@@ -88,7 +90,7 @@ def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -
         "kind": "base",
         "sample": sample,
         "label": scene.label(sample),
-        "said": scene.said(sample),
+        "said": [" ".join(filter(None, [planted, first])), *more],
         "order": scene.ordered(sample),
         "telling": scene.telling(sample),
         "counts": known,

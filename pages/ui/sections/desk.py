@@ -10,7 +10,7 @@ import streamlit as st
 from rurk_core.errors import RurkError
 from rurk_core.evidence.findings import SAID, Finding
 from rurk_core.evidence.reviews import MAX_AUTHOR, VERDICTS, Judgement, Note, judge, keep_note, notes
-from rurk_core.evidence.words import sample_words
+from rurk_core.evidence.words import planted_words, sample_words
 from rurk_core.measure.residual import Verdicts
 from ui.components.console import console
 from ui.figures.finding import HUES
@@ -70,7 +70,9 @@ def _keep_decision(run: str, method: str, one: dict[str, Any], author: str) -> N
         judge(state.store(), run, said)
 
 
-def cards_of(queue: Queue, window: list[Finding], classes: list[str], verdicts: Verdicts) -> list[dict[str, Any]]:
+def cards_of(
+    queue: Queue, window: list[Finding], classes: list[str], canaries: tuple[int, ...], verdicts: Verdicts
+) -> list[dict[str, Any]]:
     """What the desk shows of every sample at hand."""
     texts = notes(state.store(), queue.run)
     each = verdicts.reference_recognised()
@@ -79,6 +81,7 @@ def cards_of(queue: Queue, window: list[Finding], classes: list[str], verdicts: 
     cards = []
     for finding in window:
         said, note = queue.said.get(finding.sample), texts.get((queue.method, finding.sample))
+        planted = planted_words(canaries, finding.sample, classes[finding.label])
         counts: dict[str, list[float]] = {name: of[finding.place].tolist() for name, of in own.items()}
         if len(each):
             of = each[:, finding.place]
@@ -90,7 +93,7 @@ def cards_of(queue: Queue, window: list[Finding], classes: list[str], verdicts: 
                 "id": finding.sample,
                 "class": classes[finding.label],
                 "finding": finding.finding,
-                "words": sample_words(finding, queue.found),
+                "words": " ".join(filter(None, [planted, sample_words(finding, queue.found)])),
                 "counts": counts,
                 "verdict": said.verdict if said else "",
                 "by": f"Decided by {said.author or 'nobody named'}, {said.time[:16].replace('T', ' ')} UTC."
@@ -116,7 +119,7 @@ def desk(queue: Queue, result: dict[str, Any], dataset: Any, verdicts: Verdicts,
     names = dict.fromkeys(["original", *([REFERENCES] if verdicts.references else []), queue.method])
     console(
         "desk",
-        cards=cards_of(queue, window, result["dataset"]["classes"], verdicts),
+        cards=cards_of(queue, window, result["dataset"]["classes"], dataset.canaries if dataset else (), verdicts),
         sheet=None if dataset is None else sheet_of(dataset.fingerprint, tuple(f.sample for f in window), dataset),
         at=at,
         groups=[{"name": name, "title": word, "colour": HUES[name]} for name, word in SAID.items()],

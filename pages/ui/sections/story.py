@@ -12,8 +12,8 @@ from rurk_core.evidence.findings import SAID, Finding, Findings
 from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.numbers import signed
 from rurk_core.evidence.parts import Parts, part_words, parts
-from rurk_core.evidence.words import set_words, short_words
-from rurk_core.run.standing import stands_apart
+from rurk_core.evidence.words import planted_words, set_words, short_words
+from rurk_core.run.standing import NOTHING, stands_apart
 from ui.figures.finding import HUES, stack
 from ui.figures.look import GREEN, REFERENCES
 from ui.figures.sheet import Sheet, make_sheet
@@ -22,8 +22,8 @@ from ui.session.view import View
 from ui.text import escape, number, percent
 
 FEW_COPIES = 16
-CARDS, LINES = 3, 3
-"""Methods that are shown as cards, and as lines below them, before the others are folded."""
+CARDS, LINES, BARS = 3, 3, 7
+"""Methods shown as cards, and as lines below them, and models shown as bars, before the others are folded."""
 BINS = 28
 
 
@@ -116,10 +116,11 @@ def histogram(found: Findings, sample: int) -> str:
 def first_beat(story: Story) -> str:
     view, finding = story.view, story.finding
     look, n = view.looks[view.method], len(story.found[view.method].samples)
-    drawn = ""
+    drawn = planted = ""
     if view.dataset is not None:
         sheet = make_sheet(view.dataset.train_images[[view.sample]])
         alt = f"sample {view.sample}, class {view.classes[view.label]}"
+        planted = planted_words(view.dataset.canaries, view.sample, view.classes[view.label])
         drawn = f"<style>{sheet.rule}</style>{picture(sheet, 0, 112, alt)}"
     values, _ = excesses(story.found[view.method])
     own = values[[one.sample for one in story.found[view.method].samples].index(view.sample)]
@@ -133,7 +134,7 @@ def first_beat(story: Story) -> str:
     asked = "It was to be forgotten" if view.method == "original" else f"{look.label()} was to forget it"
     return (
         f'<div class="rk-fact">{drawn}<p>Training sample {view.sample}, class “{escape(view.classes[view.label])}”. '
-        f"{asked}. {which}</p></div>"
+        f"{escape(planted)} {asked}. {which}</p></div>"
         f"{histogram(story.found[view.method], finding.sample)}"
     )
 
@@ -174,7 +175,7 @@ def third_beat(story: Story) -> str:
     names = dict.fromkeys(["original", REFERENCES, *story.order])
     judges = [name for name in names if name in view.verdicts.models or (name == REFERENCES and story.retrained)]
     rows = [_who(view, name) for name in judges]
-    shown, rest = rows[: CARDS + LINES], rows[CARDS + LINES :]
+    shown, rest = rows[:BARS], rows[BARS:]
     return (
         f'<table class="rk-table rk-who">{"".join(shown)}</table>'
         + _folded(f"{len(rest)} more", f'<table class="rk-table rk-who">{"".join(rest)}</table>' if rest else "")
@@ -204,7 +205,8 @@ def _folded(summary: str, body: str) -> str:
 def fourth_beat(story: Story, result: dict[str, Any]) -> str:
     """Every method: three as cards, those that play a part first, and the others a line each, many of them folded."""
     order, accuracy = story.order, accuracies_of(result)
-    notes = {row["name"]: stands_apart(row) for row in result["models"]}
+    # that it over-forgets is what its title says
+    notes = {row["name"]: [note for note in stands_apart(row) if note.startswith(NOTHING)] for row in result["models"]}
     cards = "".join(_card(story, name, accuracy, notes.get(name, [])) for name in order[:CARDS])
     rest = order[CARDS:]
     lines = "".join(
