@@ -16,6 +16,7 @@ from ui.session import state
 from ui.text import plain
 
 from rurk_core.run.again import as_command, as_python, view_as_command, view_as_python, view_of
+from rurk_core.store.index import Entry
 
 OFFERED = 200
 """Experiments to choose from beside a page: more would be sent to the browser at every click."""
@@ -61,6 +62,12 @@ def made_by() -> None:
         st.caption(f":material/history: {plain(sentence)}")
 
 
+def described(entry: Entry) -> None:
+    """The experiment in view in full: a list beside a page cuts it off."""
+    facts = [entry.title, *state.facts_of(entry.key), f"{entry.created[:16].replace('T', ' ')} UTC"]
+    st.caption(plain(" · ".join(filter(None, facts))))
+
+
 def sidebar() -> None:
     entries, current = state.runs(newest=OFFERED), state.run_in_view()
     if current and current not in {entry.key for entry in entries}:
@@ -77,6 +84,7 @@ def sidebar() -> None:
             help="Finished experiments of your store, newest first, then the one that came with the app. Of very many "
             f"the newest {OFFERED} are offered; Unlearn lists all.",
         )
+        described(next(entry for entry in entries if entry.key == current))
         made_by()
         result = state.result_in_view()
         if result and st.button("Copy as code", icon=":material/code:", width="stretch"):

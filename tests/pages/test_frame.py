@@ -75,3 +75,31 @@ def test_a_damaged_run_is_one_sentence_and_can_be_deleted(app, tiny_run, tmp_pat
     test = app("unlearn.py", store=copy, run=result["key"])
     test.button(key=f"delete-{result['key']}").click().run()
     assert not Store(copy).has(result["key"])
+
+
+def test_experiments_of_one_title_begin_with_what_tells_them_apart(monkeypatch):
+    from ui.session import state
+
+    from rurk_core.store.index import Entry
+
+    facts = {"a": ("seed 7", "3 re-trained"), "b": ("seed 8", "3 re-trained"), "c": ("seed 7", "3 re-trained")}
+    monkeypatch.setattr(state, "facts_of", facts.__getitem__)
+    entries = [Entry(f"{key}", "run", f"2026-11-28T13:4{at}:00", 1, "Digits") for at, key in enumerate("ab")]
+    assert state.names_of(entries) == {"a": "seed 7 · Digits", "b": "seed 8 · Digits"}
+    alone = Entry("c", "run", "", 1, "Fashion")
+    assert state.names_of([*entries, alone])["c"] == "Fashion"
+    same = state.names_of([*entries, Entry("c", "run", "2026-11-28T13:49:00", 1, "Digits")])
+    assert same == {
+        "a": "seed 7 · Digits · 11-28 13:40 · a",
+        "b": "seed 8 · Digits",
+        "c": "seed 7 · Digits · 11-28 13:49 · c",
+    }
+    monkeypatch.setattr(state, "facts_of", lambda key: ("", ""))
+    assert len(set(state.names_of(entries).values())) == 2, "also where they cannot be read"
+
+
+def test_the_list_beside_a_page_and_that_of_experiments_say_the_seed(app, tiny_store, tiny_run):
+    test = app("unlearn.py", tiny_store, run=tiny_run[1]["key"])
+    seed = f"seed {tiny_run[1]['seed']}"
+    assert any(seed in caption.value and "re-trained" in caption.value for caption in test.sidebar.caption)
+    assert any(f"UTC · {seed} · " in item.value for item in test.main.markdown)

@@ -50,7 +50,7 @@ def test_experiments_of_one_title_stay_apart(app, tiny_run, tiny_spec, tmp_path)
     for key in (first, other):
         test = fine(app("compare.py", store, bundled=False, run=key))
         names = test.sidebar.selectbox[0].options
-        assert len(set(names)) == 2 and all(name.startswith("Tiny digits · ") for name in names)
+        assert set(names) == {f"seed {tiny_spec.seed + at} · Tiny digits" for at in (0, 1)}
         fine(test.pills[0].set_value("gd").run())
         assert test.query_params["run"] in (key, [key]) and test.sidebar.selectbox[0].value == key
 

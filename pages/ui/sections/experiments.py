@@ -51,10 +51,11 @@ def run_row(entry: Entry) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key=f"run-{entry.key}"):
         came = " · came with the app" if entry.bundled else " · imported" if entry.imported else ""
         came += " · audit" if "audit" in result else ""
+        facts = " · ".join(state.facts_of(entry.key)[:2])
         seen = " · in view" if entry.key == state.run_in_view() else ""
         st.markdown(
             f"**{plain(entry.title)}**  \n:small[:gray[{entry.created[:16].replace('T', ' ')} UTC · "
-            f"{len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
+            f"{facts} · {len(result['forget']['indices'])} forgotten of {result['dataset']['train']:,} · "
             f"{duration(result['seconds'])} on {plain(result['device'])}{came}{seen}]]",
             width="stretch",
         )

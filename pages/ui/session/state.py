@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections import Counter
 from collections.abc import Callable, Container, Sequence
 from typing import Any
 
@@ -40,10 +41,34 @@ def runs(newest: int = -1) -> list[Entry]:
 
 
 def names_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """Key → title; equal titles carry the time and the end of the key too (see :func:`ui.text.distinct`)."""
-    titles = [entry.title for entry in entries]
-    more = [f"{entry.created[5:16].replace('T', ' ')} · {entry.key[-4:]}" for entry in entries]
-    return dict(zip([entry.key for entry in entries], distinct(titles, more), strict=True))
+    """Key → title; equal ones begin with the facts in which they differ, for the end is cut off beside a page.
+
+    Where these are the same too, the time and the end of the key stand behind (see :func:`ui.text.distinct`).
+    """
+    alike: dict[str, list[Entry]] = {}
+    for entry in entries:
+        alike.setdefault(entry.title, []).append(entry)
+    names = {}
+    for title, group in alike.items():
+        facts = [facts_of(entry.key) for entry in group] if len(group) > 1 else [()]
+        differs = [len(set(each)) > 1 for each in zip(*facts, strict=True)]
+        for entry, each in zip(group, facts, strict=True):
+            own = [fact for fact, told in zip(each, differs, strict=True) if fact and told]
+            names[entry.key] = " · ".join([*own, title])
+    times = [f"{entry.created[5:16].replace('T', ' ')} · {entry.key[-4:]}" for entry in entries]
+    return dict(
+        zip([entry.key for entry in entries], distinct([names[entry.key] for entry in entries], times), strict=True)
+    )
+
+
+def facts_of(key: str) -> tuple[str, ...]:
+    """Seed, re-trained models and unlearned ones of an experiment in words; empty where it cannot be read."""
+    try:
+        result = result_of(key)
+    except RurkError:
+        return "", "", ""
+    roles = Counter(row["role"] for row in result["models"])
+    return f"seed {result['seed']}", f"{roles['reference']} re-trained", f"{roles['unlearned']} unlearned"
 
 
 def result_of(key: str) -> dict[str, Any]:
