@@ -203,7 +203,7 @@ def test_without_the_data_there_are_no_pictures_and_a_sentence(tiny_run, monkeyp
     def missing(*_):
         raise UsageError("The data is not there.")
 
-    monkeypatch.setattr(reports, "load_dataset", missing)
+    monkeypatch.setattr(reports, "data_of", missing)
     report = make_report(store, result["key"], sample=result["forget"]["indices"][0])
     assert "no pictures: The data is not there." in report.html and "<img" not in report.html
 
@@ -285,7 +285,7 @@ def smallest(tmp_path_factory):
 def test_what_a_report_says_is_true_of_one_of_everything(smallest):
     store, result = smallest
     text = make_report(store, result["key"]).html
-    assert "1 of 120 training samples of iris was to be forgotten" in text and "copies of it that" in text
+    assert "1 of 108 training samples of iris was to be forgotten" in text and "copies of it that" in text
     assert "over the copies at τ = 0:" in text and "radii above 0:" not in text
     assert "Counts are of one copy at each radius" in text and "1 sample, rule indices:3" in text
     assert "nothing was removed from it" in text

@@ -13,7 +13,7 @@ from rurk_core.evidence.null import NEEDED
 from rurk_core.evidence.numbers import signed
 from rurk_core.evidence.parts import Parts, part_words, parts
 from rurk_core.evidence.words import planted_words, set_words, short_words
-from rurk_core.run.standing import NOTHING, stands_apart
+from rurk_core.run.standing import MORE, NOTHING, stands_apart
 from ui.figures.finding import HUES, stack
 from ui.figures.look import GREEN, REFERENCES
 from ui.figures.sheet import Sheet, make_sheet
@@ -206,7 +206,10 @@ def fourth_beat(story: Story, result: dict[str, Any]) -> str:
     """Every method: three as cards, those that play a part first, and the others a line each, many of them folded."""
     order, accuracy = story.order, accuracies_of(result)
     # that it over-forgets is what its title says
-    notes = {row["name"]: [note for note in stands_apart(row) if note.startswith(NOTHING)] for row in result["models"]}
+    notes = {
+        row["name"]: [note for note in stands_apart(row) if note.startswith((MORE, NOTHING))]
+        for row in result["models"]
+    }
     cards = "".join(_card(story, name, accuracy, notes.get(name, [])) for name in order[:CARDS])
     rest = order[CARDS:]
     lines = "".join(
