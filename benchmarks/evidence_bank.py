@@ -92,7 +92,7 @@ EXPERIMENTS = {
         (0.02,),
     ),
     "digits": Experiment(
-        lambda: load_dataset("digits"),
+        lambda: load_dataset("digits?validation=0"),
         "cnn",
         TrainConfig(epochs=15, lr=0.1, batch=64, precision="float32"),
         "class:0:0.5",
