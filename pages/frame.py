@@ -64,7 +64,7 @@ def made_by() -> None:
 
 def described(entry: Entry) -> None:
     """The experiment in view in full: a list beside a page cuts it off."""
-    facts = [entry.title, *state.facts_of(entry.key), f"{entry.created[:16].replace('T', ' ')} UTC"]
+    facts = [entry.title, *state.facts_of(entry.key)[:2], f"{entry.created[:16].replace('T', ' ')} UTC"]
     st.caption(plain(" · ".join(filter(None, facts))))
 
 

@@ -162,7 +162,7 @@ def _memory(found: Finding, of: Findings) -> str:
 
 def planted_words(canaries: Collection[int], sample: int, label: str) -> str:
     """A hint beside a sample that is a canary, see :func:`rurk_core.data.dataset.plant`; "" of all others."""
-    return f"A canary: its label “{label}” was planted, and is wrong." if sample in canaries else ""
+    return f"It is a canary, planted under the wrong label “{label}”." if sample in canaries else ""
 
 
 def settling_words(one: Settling, of: Findings) -> str:

@@ -90,7 +90,7 @@ def base(scene: Scene, sample: int, *, levels: int = LEVELS, room: int = ROOM) -
         "kind": "base",
         "sample": sample,
         "label": scene.label(sample),
-        "said": [" ".join(filter(None, [planted, first])), *more],
+        "said": [" ".join(filter(None, [first, planted])), *more],
         "order": scene.ordered(sample),
         "telling": scene.telling(sample),
         "counts": known,

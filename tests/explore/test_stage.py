@@ -244,8 +244,8 @@ def test_a_canary_is_said_to_be_one_beside_the_sample(make_scene, data):
     scene = replace(make_scene(), data=replace(data, canaries=(2,)))
     plain, planted = (unpack(stage.base(scene, sample))[0]["said"] for sample in (0, 2))
     label = data.classes[int(data.train_labels[2])]
-    assert planted[0].startswith(f"A canary: its label “{label}” was planted, and is wrong. ")
-    assert planted[0].endswith(scene.said(2)[0]) and plain == scene.said(0)
+    assert planted[0] == f"{scene.said(2)[0]} It is a canary, planted under the wrong label “{label}”."
+    assert plain == scene.said(0)
 
 
 def test_a_sample_that_was_not_measured_is_judged_and_compared_with_nothing(make_scene):

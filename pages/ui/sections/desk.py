@@ -93,7 +93,7 @@ def cards_of(
                 "id": finding.sample,
                 "class": classes[finding.label],
                 "finding": finding.finding,
-                "words": " ".join(filter(None, [planted, sample_words(finding, queue.found)])),
+                "words": " ".join(filter(None, [sample_words(finding, queue.found), planted])),
                 "counts": counts,
                 "verdict": said.verdict if said else "",
                 "by": f"Decided by {said.author or 'nobody named'}, {said.time[:16].replace('T', ' ')} UTC."
