@@ -63,7 +63,7 @@ def unreferenced_words(found: dict[str, Any], rate: float = RATE) -> tuple[str, 
     worth = (
         f"Measured here, it gives the same answer as the re-trained models for {agreement['same']:.0%} of the samples. "
         f"Both are taken for every sample by itself at a level of {rate_text(rate)} on either side, not corrected for "
-        "many samples as findings are, so they name more samples than there are findings: held-out samples name "
+        "many samples as findings are, so they may name more samples than there are findings: held-out samples name "
         f"{agreement['alarms']:.0%} of the samples as recognised more or less than they should be, re-trained models "
         f"{agreement['alarms_calibrated']:.0%} (of one more re-training that would be about {rate_text(2 * rate)})"
     )

@@ -54,9 +54,10 @@ def standing(queue: Queue) -> None:
     """The declaration beside the findings, and signing off."""
     declared = declarations(state.store(), queue.run)
     if declared:
-        st.caption(f"{plain(declared_words(declared, queue.past))} {RULE}")
+        st.caption(plain(declared_words(declared, queue.past)))
         for row in against(declared[-1], queue.found):
             st.markdown(f"{MARKS[row.met]} · {plain(row.condition)}: **{plain(row.found)}**")
+        st.caption(RULE)
     else:
         st.caption(
             "What is acceptable was not declared yet; the button “What is acceptable” at the top of the page is for "
