@@ -231,10 +231,9 @@ def _card(story: Story, name: str, accuracy: dict[str, float], notes: list[str])
         test = f" Test accuracy {percent(accuracy[name])}, of re-trained models {percent(accuracy['references'])}."
     said = f"Of {len(found.samples):,} samples: {short_words(found)}." if telling(found) else set_words(found)
     said = escape(" ".join([said, *notes]))
-    others = " of the others"
     why = {
-        told.nearest: f"as a set nearest to re-trainings{others if told.leaves or told.destroys else ''}",
-        told.destroys: f"most over-forgotten{others if told.leaves else ''}",
+        told.nearest: f"{'of the others ' if told.leaves or told.destroys else ''}nearest to re-trainings as a set",
+        told.destroys: f"{'of the others ' if told.leaves else ''}most over-forgotten",
         told.leaves: "most residual knowledge",
     }
     of_all = f' <span class="rk-quiet">{why[name]}</span>' if name in why and len(story.found) > CARDS else ""
