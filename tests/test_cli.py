@@ -35,6 +35,15 @@ def test_lists(what, capsys):
     assert code == 0 and all(row["name"].split()[0] in table for row in rows)
 
 
+@pytest.mark.parametrize("command", ["run", "tune"])
+def test_help_names_every_rule_of_a_forget_set(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    said = capsys.readouterr().out
+    rules = ("class:", "indices:", "random:", "twins:", "hardest:", "easiest:", "file:", "canaries")
+    assert not [rule for rule in rules if rule not in said]
+
+
 def test_the_variable_names_the_store_and_brackets_are_shown_as_they_are(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("RURK_STORE", str(tmp_path / "[red]results"))
     _, out, _ = rurk(capsys, "doctor")

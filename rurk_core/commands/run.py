@@ -27,7 +27,8 @@ TRAINING = (
 
 SPEC = {
     "dataset": "a name from 'rurk datasets', or a path (default: digits)",
-    "forget": "class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, hardest:50, easiest:50, file:F.json",
+    "forget": "class:0:0.5, class:0, indices:1,5-9, random:50, twins:50, hardest:50, easiest:50, file:F.json, "
+    "or canaries, which --dataset NAME?canaries=20 plants",
     "model": "a name from 'rurk models', width after a colon: resnet9:32",
     "methods": "with commas: gd,rurk@digits:tau=0.1:v=2; or all",
     "references": "K, how many Re-trains (default: 8); findings need 3",

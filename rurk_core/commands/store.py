@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import UsageError
 from . import Command
-from .output import answer, answer_list, where
+from .output import answer, answer_list, named_run, where
 
 SHOWN = 50
 """Entries that a list shows unless asked for all."""
@@ -43,7 +43,7 @@ def register(command: Command) -> None:
     )
     verify.add_argument("--data", help="where data sets lie (default: the variable RURK_DATA)")
     export = act("export", _export, "Write one experiment with all its stages to one file.")
-    export.add_argument("key", metavar="KEY", help="an experiment: run-...")
+    export.add_argument("run", metavar="KEY", help="an experiment: run-..., or 'latest'")
     export.add_argument("file", type=Path, metavar="FILE")
     export.add_argument(
         "--sign", action="store_true", help="vouch for it with your key, which is made if there is none"
@@ -76,7 +76,7 @@ def _ls(options: argparse.Namespace) -> int:
     if not rows:
         return _say(options, [], f"There is no '{options.kind}'." if options.kind else "The store holds nothing yet.")
     count = store.count(options.kind)
-    title = f"{len(rows)} entries" if len(rows) >= count else f"The newest {len(rows)} of {count:,} entries (--all)"
+    title = _entries(len(rows)) if len(rows) >= count else f"The newest {len(rows)} of {count:,} entries (--all)"
     return answer_list(options, title, rows)
 
 
@@ -113,7 +113,7 @@ def _verify(options: argparse.Namespace) -> int:
     store = _open(options)
     wrong, count = verify(store), len(store.list())
     about: dict[str, Any] = {"entries": count, "damaged": wrong}
-    lines = [*wrong.values(), f"{count} entries, {len(wrong)} damaged."]
+    lines = [*wrong.values(), f"{_entries(count)}, {len(wrong)} damaged."]
     if options.deep:
         against, unread = verify_deep(store, options.data)
         about |= {"contradictions": against, "not_counted_again": unread}
@@ -128,10 +128,10 @@ def _export(options: argparse.Namespace) -> int:
     from ..run.archive import export
     from ..run.signing import own_key
 
-    count = export(_open(options), options.key, options.file, signed=options.sign)
+    count = export(*named_run(options), options.file, signed=options.sign)
     size = options.file.stat().st_size
     about: dict[str, Any] = {"file": str(options.file), "entries": count, "bytes": size}
-    text = f"{options.file}: {count} entries, {size / 1e6:.1f} MB."
+    text = f"{options.file}: {_entries(count)}, {size / 1e6:.1f} MB."
     if options.sign:
         about["signer"] = own_key()
         text += f"\nSigned. Who trusts you imports it with --trust {own_key()}"
@@ -144,12 +144,17 @@ def _import(options: argparse.Namespace) -> int:
 
     trust = own_key() if options.trust == "own" else options.trust
     found = import_apart(_open(options), options.file, trust=trust)
-    lines = [f"{found.key}: {found.new} new entries."]
+    lines = [f"{found.key}: {_entries(found.new, 'new ')}."]
     if not trust:
         lines.append("Nobody vouches for it: it can be looked at and compared, and no run builds on it (--trust KEY).")
-    if found.differs:
-        lines.append(f"{len(found.differs)} entries are here already with other content; yours were kept.")
+    if differ := len(found.differs):
+        are, kept = ("is", "was") if differ == 1 else ("are", "were")
+        lines.append(f"{_entries(differ)} {are} here already with other content; yours {kept} kept.")
     return _say(options, asdict(found), "\n".join(lines))
+
+
+def _entries(count: int, which: str = "") -> str:
+    return f"{count} {which}{'entry' if count == 1 else 'entries'}"
 
 
 def _say(options: argparse.Namespace, document: Any, text: str) -> int:

@@ -17,7 +17,12 @@ def register(command: Command) -> None:
     tune.add_argument(
         "--jobs", default="1", help="processes that try settings at once (default: 1); they share the trials"
     )
-    tune.add_argument("--name", default="", help="of the preset that is kept in the store (default: tuned DATASET)")
+    tune.add_argument(
+        "--name",
+        default="",
+        help="of the preset that is kept in the store, used as METHOD@NAME with - for blanks (default: tuned-DATASET: "
+        "what rurk finds on digits is rurk@tuned-digits)",
+    )
     spec_flags(
         tune,
         ("dataset", "forget", "model", "references", "taus", "attacks", "draws", "recipe", "seed"),

@@ -349,7 +349,8 @@ def test_the_commands(exported, tiny_run, tmp_path, capsys):
     assert rurk("store", "import", exported)[1]["key"] == key
     assert key in [row["key"] for row in rurk("store", "ls", "--kind", "run")[1]]
     assert rurk("store", "verify") == (0, {"entries": len(tiny_run[0].list()), "damaged": {}})
-    assert rurk("store", "export", key, tmp_path / "again.rurk")[1]["entries"] == len(tiny_run[0].list())
+    for name in (key, "latest"):
+        assert rurk("store", "export", name, tmp_path / "again.rurk")[1]["entries"] == len(tiny_run[0].list())
     code, rows = rurk("doctor")
     assert code == 0 and {"Python", "packages", "CPU", "store", "free space"} <= {row["what"] for row in rows}, rows
     victim = tmp_path / "s" / "imported" / "runs" / key / "result.json"
@@ -363,6 +364,15 @@ def test_the_commands(exported, tiny_run, tmp_path, capsys):
     assert len(rurk("store", "gc")[1]["deleted"]) > 3 and rurk("store", "ls")[1] == []
     assert rurk("store", "rm", "run-0123456789abcdef")[0] == 2
     assert rurk("store", "export", key, tmp_path / "none.rurk")[0] == 1
+
+
+def test_one_entry_that_differs_is_one(exported, tmp_path, capsys, monkeypatch):
+    for keys, said in ((["run-1"], "1 entry is here already"), (["run-1", "run-2"], "2 entries are here already")):
+        found = Imported("run-0", 1, "", keys)
+        monkeypatch.setattr("rurk_core.run.archive.import_apart", lambda *_, found=found, **__: found)
+        assert main(["store", "import", str(exported), "--store", str(tmp_path / "s")]) == 0
+        printed = capsys.readouterr().out
+        assert said in printed and "1 new entry." in printed
 
 
 def test_an_export_that_fails_leaves_no_file(tiny_run, tmp_path):
