@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from rurk_core.report.share import bundle
+
 from .conftest import settled, written
 
 pytestmark = pytest.mark.e2e
@@ -130,6 +132,52 @@ def test_blocks_hold_every_copy_and_say_who_knows_them(stage):
     # and numbers over the panels are those of the table that was stored
     number = int(stage.locator(".rks-panels b").last.inner_text())
     assert number == stage.evaluate(f"{STAGE}.copies.base.counts.gd[Math.round({STAGE}.my.t)]")
+
+
+ORIGINAL, GD, BOTH = ["original"], ["gd"], ["original", "gd"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "who", "retrained", "k", "said"),
+    [
+        (BOTH, BOTH, None, 0, "known to Original and GD"),
+        (ORIGINAL, ORIGINAL, None, 0, "known to Original"),
+        (BOTH, [], None, 0, "not known to Original or GD"),
+        (BOTH, [*BOTH, "references"], [1, 1], 1, "known to Original, GD and Re-trained"),
+        (BOTH, GD, [0, 0], 1, "known to GD, not to Original or Re-trained"),
+        (BOTH, [*BOTH, "references"], [2, 2], 2, "known to Original, GD and both re-trained models"),
+        (BOTH, BOTH, [0, 1], 2, "known to Original and GD, to at most 1 of 2 re-trained models"),
+        (BOTH, BOTH, [1, 1], 2, "known to Original and GD, to 1 of 2 re-trained models"),
+        (BOTH, [], [0, 0], 2, "not known to Original, GD or any re-trained model"),
+        (BOTH, [*BOTH, "references"], [2, 3], 3, "known to Original, GD and at least 2 of 3 re-trained models"),
+        (
+            BOTH,
+            [*ORIGINAL, "references"],
+            [5, 7],
+            8,
+            "known to Original and at least 5 of 8 re-trained models, not to GD",
+        ),
+        (BOTH, [*BOTH, "references"], [8, 8], 8, "known to Original, GD and all 8 re-trained models"),
+        (BOTH, [], [0, 4], 8, "known to at most 4 of 8 re-trained models, not to Original or GD"),
+        (ORIGINAL, ["references"], [5, 5], 8, "known to 5 of 8 re-trained models, not to Original"),
+    ],
+)
+def test_who_knows_a_block_is_true_of_every_model_in_it(browser, asked, who, retrained, k, said):
+    titles = {"original": "Original", "gd": "GD", "references": "Re-trained"}
+    names = [*asked, "references"] if k else asked
+    page = browser.new_page()
+    words = page.evaluate(
+        f"""({{asked, who, retrained, k}}) => {{ {bundle("stage_copies.js")}
+        return wordsOf({{asked, who: asked.filter((one) => who.includes(one.name)), retrained}}, k); }}""",
+        {
+            "asked": [{"name": name, "look": {"title": titles[name]}} for name in names],
+            "who": who,
+            "retrained": retrained,
+            "k": k,
+        },
+    )
+    page.close()
+    assert words == said
 
 
 def test_copies_that_are_not_those_that_were_counted_are_said_to_be_so(stage):

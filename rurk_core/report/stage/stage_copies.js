@@ -72,15 +72,22 @@ export class Copies {
     return found;
   }
 
-  /** The copies in blocks by who recognises them: [{who, copies}], those that only the unlearned model knows first. */
+  /**
+   * The copies in blocks by who recognises them, those that only the unlearned model knows first:
+   * [{who, asked, copies, retrained: of the re-trained models, how many recognise each copy, from the fewest to the most}].
+   */
   groups() {
     if (!this.at) return [];
     const asked = this.groupers;
     const found = new Map();
     for (let i = 0; i < this.count; i++) {
       const key = asked.map((who) => (who.knows(i) ? 1 : 0)).join("");
-      if (!found.has(key)) found.set(key, { key, who: asked.filter((who) => who.knows(i)), asked, copies: [] });
-      found.get(key).copies.push(i);
+      if (!found.has(key))
+        found.set(key, { key, who: asked.filter((who) => who.knows(i)), asked, copies: [], retrained: [Infinity, 0] });
+      const block = found.get(key);
+      const many = this.retrained(i);
+      block.retrained = [Math.min(block.retrained[0], many), Math.max(block.retrained[1], many)];
+      block.copies.push(i);
     }
     return [...found.values()].sort((a, b) => rank(a, this.data.method) - rank(b, this.data.method));
   }
@@ -155,13 +162,25 @@ function rank(block, method) {
   return who.some((one) => one.name === method) ? 3 : 4;
 }
 
-/** "known to Original, not to RURK and most re-trained models": who recognises the copies of a block. */
-export function wordsOf({ who, asked }, many) {
-  const name = (one) =>
-    one.name === "references" ? (many > 1 ? "most re-trained models" : "Re-trained") : one.look.title;
-  const knows = new Set(who.map((one) => one.name));
-  if (!who.length) return "known to none";
-  if (who.length === asked.length) return asked.length > 2 ? "known to all" : "known to both";
-  const others = asked.filter((one) => !knows.has(one.name));
-  return `known to ${who.map(name).join(" and ")}, not to ${others.map(name).join(" and ")}`;
+const listed = (names, last) => [names.slice(0, -1).join(", "), names.at(-1)].filter(Boolean).join(` ${last} `);
+
+/** Of k re-trained models, how many recognise a copy of a block: from the fewest to the most of them. */
+function retrainedWords([fewest, most], k) {
+  if (most === 0) return "any re-trained model";
+  if (fewest === k) return k > 2 ? `all ${k} re-trained models` : "both re-trained models";
+  const bound = fewest === most ? "" : 2 * fewest > k ? "at least " : "at most ";
+  return `${bound}${2 * fewest > k ? fewest : most} of ${k} re-trained models`;
+}
+
+/**
+ * Who recognises the copies of a block: "known to Original and at least 5 of 8 re-trained models, not to RURK". What is
+ * said is true of each of its copies.
+ */
+export function wordsOf({ who, asked, retrained }, k) {
+  const name = (one) => (one.name === "references" && k > 1 ? retrainedWords(retrained, k) : one.look.title);
+  const others = asked.filter((one) => !who.includes(one));
+  const few = (one) => one.name === "references" && k > 1 && retrained[1] > 0;
+  const to = [listed(who.map(name), "and"), ...others.filter(few).map(name)].filter(Boolean).join(", to ");
+  const not = listed(others.filter((one) => !few(one)).map(name), "or");
+  return to ? `known to ${to}${not && `, not to ${not}`}` : `not known to ${not}`;
 }

@@ -1,4 +1,5 @@
 // What a stage says: the sentences on top, the numbers over the panels, and what is read out.
+import { wordsOf } from "./stage_copies.js";
 import { write } from "./stage_side.js";
 
 const rounded = (number) => (Number.isInteger(number) ? `${number}` : number.toFixed(1));
@@ -48,13 +49,10 @@ export function radiusWords({ data }, copies) {
 export function told(stage) {
   const { copies, my, data } = stage;
   if (!copies || copies.base.sample !== my.sample) return "";
-  const blocks = copies.groups().map(({ who, copies: some }) => {
-    const names = who.map((one) => one.look.title).join(" and ") || "no model";
-    return `${some.length} by ${names}`;
-  });
+  const blocks = copies.groups().map((block) => `${block.copies.length} ${wordsOf(block, data.references.length)}`);
   const at = stage.sequence.findIndex((place) => data.samples[place][0] === my.sample);
   return (
     `Sample ${my.sample}, ${at + 1} of ${stage.sequence.length}. ${copies.base.said[0]} ${radiusWords(stage, copies)} ` +
-    (blocks.length ? `Recognised: ${blocks.join(", ")}.` : "")
+    (blocks.length ? `Copies: ${blocks.join("; ")}.` : "")
   );
 }
