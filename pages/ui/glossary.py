@@ -16,7 +16,8 @@ TERMS: dict[str, str] = {
     "class unlearning": "Forgetting every sample of a class.",
     "copy": "The sample with a small change to its pixels, made anew for every draw.",
     "perturbation": "A small change to the pixels of a sample, by chance or made by an attack.",
-    "radius": "τ, how far a copy may be from its sample, in pixel units (pixels run from 0 to 1).",
+    "radius": "τ, how far a copy may be from its sample: in pixel units (pixels run from 0 to 1), or for a shift, a "
+    "rotation and the like as a share of what τ = 1 would do.",
     "draws": "How many copies of a sample are made at each radius; the paper takes 100.",
     "verdict": "The class a model gives a copy.",
     "recognised": "A copy is recognised when a model still gives it the class of its sample.",

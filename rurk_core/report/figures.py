@@ -16,6 +16,7 @@ from ..measure.residual import Verdicts
 from .looks import REFERENCES, Look
 from .pictures import as_pictures, png_uri
 from .svg import Curve, curves, histogram, mark, nice, round_numbers
+from .units import PIXELS, tau_title
 
 SIDE = 96
 """Larger pictures are reduced to this."""
@@ -87,6 +88,7 @@ def recognition(
         lines,
         band,
         title="copies recognised (%)",
+        across=tau_title(verdicts.attack),
         label=f"Copies recognised over the radius, {what}",
     )
     see = (
@@ -137,7 +139,7 @@ def radii(norm: str, found: dict[str, Any], look: Look, looks: dict[str, Look], 
         lines,
         (each.min(0), each.max(0)) if len(each) > 1 else None,
         title="samples whose label is said (%)",
-        across=f"{NORMS[norm]}, pixel units: ← brings the label back · takes it away →",
+        across=f"{NORMS[norm]}, {PIXELS}: ← brings the label back · takes it away →",
         label=f"Samples whose label is said, over the size of a change, {NORMS[norm]}",
         ticks=round_numbers(share["grid"][0], share["grid"][-1], 6),
         marked=5,

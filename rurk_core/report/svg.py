@@ -49,7 +49,7 @@ def curves(
     *,
     title: str,
     label: str,
-    across: str = "radius τ (pixel units, pixels run from 0 to 1)",
+    across: str,
     top: float = 100.0,
     ticks: Sequence[float] | None = None,
     marked: int = 1,

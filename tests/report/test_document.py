@@ -244,7 +244,7 @@ RED = Look("m", "<M>", "M", "#D55E00", "diamond", "dash")
 
 
 def test_curves_lie_where_the_numbers_say():
-    svg = curves([0.0, 0.5, 1.0], [Curve(RED, np.array([0.0, 50, 100]))], None, title="a < b", label="l")
+    svg = curves([0.0, 0.5, 1.0], [Curve(RED, np.array([0.0, 50, 100]))], None, title="a < b", across="τ", label="l")
     Page(svg)
     ((points,),) = [re.findall(r'polyline points="([^"]*)"', svg)]
     found = [tuple(map(float, point.split(","))) for point in points.split()]
@@ -252,12 +252,13 @@ def test_curves_lie_where_the_numbers_say():
 
 
 def test_a_curve_without_a_value_has_a_gap_and_one_radius_is_enough():
-    assert curves([0.1], [Curve(RED, np.array([np.nan]))], None, title="t", label="l").count("<circle") == 0
+    assert curves([0.1], [Curve(RED, np.array([np.nan]))], None, title="t", across="τ", label="l").count("<circle") == 0
     svg = curves(
         [0.0, 1.0],
         [Curve(RED, np.array([1.0, np.nan]))],
         (np.array([0.0, 1]), np.array([1.0, 2])),
         title="t",
+        across="τ",
         label="l",
     )
     assert "nan" not in svg and svg.count("<polygon") == 1

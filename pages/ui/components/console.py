@@ -55,7 +55,7 @@ def console(
             "by", "note"}``, counts by name of the models of ``curve``; sheet: their pictures.
         at: the sample in view; groups: ``{"name", "title", "colour"}`` of the findings; decisions: ``{"name", "title",
             "help"}``.
-        curve: ``{"taus", "draws", "looks": {name: {"colour", "letter", "ink", "title", "dash"}}}``.
+        curve: ``{"taus", "across", "draws", "looks": {name: {"colour", "letter", "ink", "title", "dash"}}}``.
         version: names the model and run that the cards are of.
     """
 

@@ -4,7 +4,7 @@ const DASHES = { dash: "7 5", dot: "2 4", dashdot: "8 4 2 4", longdash: "12 5", 
 const plain = (text) => text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 
 /** The figure as SVG with its key; every line is said in words too. */
-export function curve({ taus, draws, looks }, card) {
+export function curve({ taus, across, draws, looks }, card) {
   const span = taus.at(-1) - taus[0] || 1;
   const x = (tau) => LEFT + ((WIDE - LEFT - RIGHT) * (tau - taus[0])) / span;
   const y = (count) => HIGH - BOTTOM - ((HIGH - TOP - BOTTOM) * count) / draws;
@@ -42,7 +42,7 @@ export function curve({ taus, draws, looks }, card) {
   return (
     `<svg viewBox="0 0 ${WIDE} ${HIGH}" role="img" aria-label="${plain(`Of ${draws} copies recognised at each radius: ${said.join("; ")}`)}">` +
     `${rows.join("")}${ticks.join("")}${band}${lines.join("")}` +
-    `<text x="${(LEFT + WIDE - RIGHT) / 2}" y="${HIGH - 6}" text-anchor="middle">radius τ (pixel units)</text>` +
+    `<text x="${(LEFT + WIDE - RIGHT) / 2}" y="${HIGH - 6}" text-anchor="middle">${plain(across)}</text>` +
     `<text transform="translate(10 ${(TOP + HIGH - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">copies recognised (%)</text>` +
     `</svg><div class="rk-key">${key.join("")}${low ? "<span class='rk-quiet'>green: from the lowest to the highest re-trained</span>" : ""}</div>`
   );

@@ -1,5 +1,5 @@
 """How models, samples and numbers are drawn: one look, one chart of curves, names where there is room."""
 
-from ui.figures.chart import TAU_TITLE, Line, between, curve, download, draw, finished, recognised, shared, span
+from ui.figures.chart import Line, between, curve, download, draw, finished, recognised, shared, span
 
-__all__ = ["TAU_TITLE", "Line", "between", "curve", "download", "draw", "finished", "recognised", "shared", "span"]
+__all__ = ["Line", "between", "curve", "download", "draw", "finished", "recognised", "shared", "span"]

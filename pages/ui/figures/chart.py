@@ -14,8 +14,6 @@ from rurk_core.compare.texts import to_csv
 from ui.figures.look import GREEN, LEVEL, Look, faded
 from ui.text import escape, number
 
-TAU_TITLE = "radius τ (pixel units, pixels run from 0 to 1)"
-
 
 @dataclass(frozen=True)
 class Line:
@@ -33,7 +31,7 @@ def curve(
     tau: float | None,
     *,
     title: str,
-    across: str = TAU_TITLE,
+    across: str,
     top: float | None = None,
     one: bool = False,
     band_name: str = "Re-trained, lowest–highest",
@@ -95,7 +93,7 @@ def recognised(
     """Copies recognised in per cent of ``of``, over τ, and its lines; ``band`` is in copies too.
 
     Args:
-        counts: look and copies recognised [T] of each model; options: for :func:`curve`.
+        counts: look and copies recognised [T] of each model; options: for :func:`curve`, ``across`` always.
     """
     lines = [
         Line(look, 100 * values / of, [f"{look.letter}: {number(value)} of {of}" for value in values])

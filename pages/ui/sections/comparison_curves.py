@@ -9,6 +9,7 @@ import streamlit as st
 
 from rurk_core.compare.table import BANDS, CURVES
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.report.units import tau_title
 from ui import figures
 from ui.components.multiples import multiples
 from ui.sections.comparison import View, pick
@@ -49,7 +50,7 @@ def small(view: View, curves: list[dict[str, Any]], figure: str, scale: float, r
     picked = multiples(
         f"small-{figure}",
         panels,
-        across=figures.TAU_TITLE,
+        across=tau_title(curves[0]["attack"]),
         up=CURVES[figure] + ("" if ratio else " (%)"),
         level=1.0 if ratio else None,
         selected=view.chosen,

@@ -12,6 +12,7 @@ from rurk_core.evidence.findings import SAID, Finding
 from rurk_core.evidence.reviews import MAX_AUTHOR, VERDICTS, Judgement, Note, judge, keep_note, notes
 from rurk_core.evidence.words import planted_words, sample_words
 from rurk_core.measure.residual import Verdicts
+from rurk_core.report.units import unit_of
 from ui.components.console import console
 from ui.figures.finding import HUES
 from ui.figures.look import REFERENCES, Look
@@ -129,6 +130,7 @@ def desk(queue: Queue, result: dict[str, Any], dataset: Any, verdicts: Verdicts,
         ],
         curve={
             "taus": verdicts.taus.tolist(),
+            "across": f"radius τ ({unit_of(verdicts.attack)})",
             "draws": verdicts.draws,
             "looks": {
                 name: {of: getattr(looks[name], of) for of in ("colour", "letter", "ink", "title", "dash")}

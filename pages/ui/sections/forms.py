@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -12,6 +13,7 @@ from rurk_core.config import Config
 from rurk_core.data import dataset_entry, find_recipe
 from rurk_core.models import MODELS
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.report.units import PIXELS, unit_of
 from rurk_core.run.spec import parse_taus
 from rurk_core.run.titles import data_words
 
@@ -95,6 +97,13 @@ def training_form(dataset: str, recipe: str, mark: str) -> dict[str, dict[str, A
     return {"train": train, "pretrain": {} if epochs == pretrain.epochs else {"epochs": epochs}}
 
 
+def units_help(attacks: Sequence[str]) -> str:
+    """What τ is under the attacks that are chosen."""
+    shares = [f"{ATTACKS[attack].title}: a {unit_of(attack)}." for attack in attacks if unit_of(attack) != PIXELS]
+    grid = f"In {PIXELS}: pixels run from 0 to 1. The paper's grid ends at 0.0314 = 8/255."
+    return " ".join([*([] if attacks and len(shares) == len(attacks) else [grid]), *shares])
+
+
 def perturbation_form(dataset: str, mark: str, attacks: list[str], steps: int, draws: int) -> dict[str, Any]:
     """Attacks, radii, draws and the seed, by the names an experiment gives them; the arguments are chosen at first."""
     chosen = st.multiselect(
@@ -119,7 +128,7 @@ def perturbation_form(dataset: str, mark: str, attacks: list[str], steps: int, d
         format="%.4g",
         step=0.01,
         key=f"high-{dataset}",
-        help="In pixel units: pixels run from 0 to 1. The paper's grid ends at 0.0314 = 8/255.",
+        help=units_help(chosen),
         persist_state="session",
     )
     radii = three.number_input(

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
+from rurk_core.explore.lesson_case import ATTACK
+from rurk_core.report.units import tau_title
 from ui import figures
 from ui.figures.look import LEVEL
 from ui.glossary import help_of
@@ -171,6 +173,12 @@ def radius_figure(found: dict[str, Any], run: dict[str, Any], radius: float) -> 
         lines.append(figures.Line(look, ratio, hover))
     low, high = (np.array([edge[i] for edge in found["band"]], float) for i in (0, 1))
     figure = figures.curve(
-        found["radii"], lines, (low, high), radius, title="ratio of means over the forget set", one=True
+        found["radii"],
+        lines,
+        (low, high),
+        radius,
+        title="ratio of means over the forget set",
+        across=tau_title(ATTACK),
+        one=True,
     )
     return lettered(figure)

@@ -8,6 +8,7 @@ import numpy as np
 import streamlit as st
 
 from rurk_core.measure.residual import reference_band, residual_knowledge
+from rurk_core.report.units import tau_title
 from ui import figures
 from ui.figures.look import REFERENCES, Look
 from ui.session.view import View
@@ -32,14 +33,15 @@ def show_curve(view: View, shown: list[str]) -> None:
     if not counts:
         st.caption("Choose a model above to see its curve.")
         return
+    across = tau_title(v.attack)
     if ratio:
         band = reference_band(v.reference_recognised()[:, places]) if len(each) > 1 else None
         lines = [_ratio_line(view.looks[name], u, each.mean(0)) for name, u in counts.items()]
         title = "r̂ = model / mean of re-trained"
-        figure = figures.curve(v.taus.tolist(), lines, band, view.tau, title=title, one=True)
+        figure = figures.curve(v.taus.tolist(), lines, band, view.tau, title=title, across=across, one=True)
     else:
         of_each = [(view.looks[name], u) for name, u in counts.items()]
-        figure, _ = figures.recognised(v.taus.tolist(), of_each, figures.span(each), view.tau, trials)
+        figure, _ = figures.recognised(v.taus.tolist(), of_each, figures.span(each), view.tau, trials, across=across)
     name = f"curve-{'all' if whole else view.sample}"
     figures.draw(figure, "curve", name, "Curves over the radius")
     st.html(f'<div class="rk-see">{_see(ratio, whole, each)}</div>')

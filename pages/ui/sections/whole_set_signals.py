@@ -10,6 +10,7 @@ import streamlit as st
 
 from rurk_core.measure.radius import NORMS
 from rurk_core.perturb.copies import ATTACKS
+from rurk_core.report.units import PIXELS
 from ui import figures
 from ui.figures.look import REFERENCES, Look
 from ui.sections.whole_set_figures import GREY, KINDS, diagonal, figure_of
@@ -67,7 +68,7 @@ def show_radii(document: dict[str, Any], norm: str, kind: str, looks: dict[str, 
         band,
         0.0,
         title="samples whose label is said (%)",
-        across=f"{NORMS[norm]} (pixel units)<br>← brings the label back · takes it away →",
+        across=f"{NORMS[norm]} ({PIXELS})<br>← brings the label back · takes it away →",
         top=100.0,
     )
     figures.draw(figure, "radii", f"radii-{file}-{norm}", "Samples whose label is said, over the size of a change")
