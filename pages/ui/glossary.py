@@ -21,10 +21,20 @@ TERMS: dict[str, str] = {
     "draws": "How many copies of a sample are made at each radius; the paper takes 100.",
     "verdict": "The class a model gives a copy.",
     "recognised": "A copy is recognised when a model still gives it the class of its sample.",
-    "residual knowledge": "What an unlearned model still recognises around a forgotten sample and re-trained models "
-    "do not; measured by r̂.",
-    "r̂": "Copies the model recognises divided by copies the re-trained models recognise; above 1 is residual "
-    "knowledge, below 1 over-forgetting.",
+    "residual knowledge": "What an unlearned model recognises around a forgotten sample beyond re-trained models. As a "
+    "finding: more than one more re-training would, by the evidence.",
+    "finding": "What the evidence says of a sample: residual knowledge, over-forgotten, clear, nothing to see, or "
+    "cannot be told. Below three re-trained models nothing is called.",
+    "over-forgotten": "A finding: the sample is recognised less than one more re-training would, by the evidence.",
+    "clear": "A finding: the Original is told from re-trainings on the sample, and half of what it has beyond them is "
+    "excluded.",
+    "nothing to see": "A finding: not even the Original can be told from a re-training on the sample.",
+    "cannot be told": "A finding: too few copies or re-trained models to say; it is said how many would do, or that no "
+    "number of them would.",
+    "canary": "A training sample under a wrong label drawn at random, which nobody says who has not seen it.",
+    "near-twin": "A sample with a close neighbour of its own class that stays: it may be recognised for that alone.",
+    "r̂": "Copies the model recognises divided by the mean that the re-trained models do. Re-trainings are off 1 too: "
+    "whether it is residual knowledge is what the finding says.",
     "undefined ratio": "Where no re-trained model recognises any copy there is nothing to divide by; such samples are "
     "counted, never dropped.",
     "ratio of means": "All copies the model recognises, over all copies the re-trained models recognise on average.",
@@ -72,6 +82,9 @@ _ALSO = {
     "radii": "radius",
     "mia": "membership inference",
     "verdicts": "verdict",
+    "findings": "finding",
+    "canaries": "canary",
+    "near-twins": "near-twin",
     "perturbations": "perturbation",
 }
 

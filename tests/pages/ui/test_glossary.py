@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from ui import glossary
 
+from rurk_core.evidence.findings import SAID
+
 PAGES = Path(__file__).parents[3] / "pages"
 
 
@@ -15,6 +17,14 @@ PAGES = Path(__file__).parents[3] / "pages"
 def test_a_term_is_one_short_sentence(name):
     text = glossary.TERMS[name]
     assert name == name.lower() and text[-1] == "." and len(text) < 200
+
+
+def test_every_finding_is_a_term():
+    assert set(SAID.values()) <= set(glossary.TERMS)
+
+
+def test_a_ratio_alone_is_no_finding():
+    assert "finding says" in glossary.TERMS["r̂"] and "is residual knowledge, below" not in glossary.TERMS["r̂"]
 
 
 def test_html_of_a_term_is_escaped_and_holds_its_sentence():
