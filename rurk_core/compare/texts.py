@@ -13,13 +13,15 @@ from .table import ranks
 
 
 def cell_text(key: str, cell: Result | None) -> str:
-    """ "93.83 ± 0.42" in shown units; "> 30" where re-learning never ended; "not measured" for None."""
+    """ "93.83 ± 0.42" in shown units; "> 30" where re-learning never ended, "> 20.50" where it did for some seeds: such
+    a mean has no deviation; "not measured" for None.
+    """
     if cell is None:
         return "not measured"
     metric = COLUMNS[key]
     value = f"{metric.scale * cell['mean']:.{metric.digits}f}"
     if cell["over"]:
-        value = f"> {value}"
+        return f"> {value.removesuffix('.00')}"
     return value if cell["sd"] is None else f"{value} ± {metric.scale * cell['sd']:.{metric.digits}f}"
 
 

@@ -33,7 +33,19 @@ def state_of(view: View, key: str, name: str) -> str:
     return "not measured"
 
 
-def line_of(view: View, key: str, row: dict[str, Any], reach: float) -> str:
+def in_words(key: str, cell: dict[str, Any]) -> str:
+    return cell_text(key, cell).replace("> ", "more than ")
+
+
+def without_target(of: dict[str, Any] | None) -> str:
+    """Why a value has no distance to Re-train, whose cell is ``of``."""
+    if of is not None and of["over"]:
+        return "how far from Re-train is not known: it takes longer than was looked"
+    return "Re-train has no number to compare with"
+
+
+def line_of(view: View, key: str, row: dict[str, Any], reach: float, of: dict[str, Any] | None) -> str:
+    """A model's difference to Re-train in a metric, whose cell is ``of``."""
     look, cell, metric = view.looks[row["name"]], row["cells"][key], COLUMNS[key]
     on = " on" if row["name"] == view.chosen else ""
     head = f'<div class="rk-dot-row{on}"><span class="rk-dot-name">{look.label()}</span>'
@@ -41,8 +53,8 @@ def line_of(view: View, key: str, row: dict[str, Any], reach: float) -> str:
         return f'{head}<span class="rk-dot-state">{state_of(view, key, row["name"])}</span></div>'
     if cell["gap"] is None:
         return (
-            f'{head}<span class="rk-dot-state">Re-train has no value to compare with</span>'
-            f"<span class='rk-dot-text'>{escape(cell_text(key, cell))}</span></div>"
+            f'{head}<span class="rk-dot-state rk-dot-wide">{in_words(key, cell)} {metric.unit}; '
+            f"{without_target(of)}</span></div>"
         )
 
     def at(difference: float) -> float:
@@ -76,9 +88,9 @@ def show_dots(view: View) -> None:
         if not any(cells):
             continue
         metric, reach = COLUMNS[key], reach_of(cells)
-        lines = "".join(line_of(view, key, row, reach) for row in rows)
         of = next((row["cells"][key] for row in view.rows if row["name"] == RETRAIN), None)
-        about = "1, where there is no excess" if key == "residual" else cell_text(key, of) if of else "each other"
+        lines = "".join(line_of(view, key, row, reach, of) for row in rows)
+        about = "1, where there is no excess" if key == "residual" else in_words(key, of) if of else "each other"
         panels.append(
             f'<section class="rk-dots"><h3>{metric.title} <span class="rk-quiet">{metric.help}</span></h3>'
             f'<div class="rk-dot-about">difference to Re-train ({escape(about)}), {metric.unit}</div>{lines}</section>'

@@ -31,15 +31,18 @@ def test_the_widest_of_all_decides_how_far_the_scale_goes():
 
 def test_a_dot_lies_where_the_difference_is_and_says_it():
     row = {"name": "gd", "cells": {"test_accuracy": cell(0.15, within=True)}}
-    drawn = line_of(view(), "test_accuracy", row, 0.3)
+    drawn = line_of(view(), "test_accuracy", row, 0.3, cell(None))
     assert "left:74.0%" in drawn and "+15.00 ≈" in drawn and "as near as re-trainings" in drawn
 
 
 def test_what_has_no_number_is_said_not_left_empty():
     row = {"name": "gd", "cells": {"residual": None, "test_accuracy": cell(None)}}
-    assert "not measured" in line_of(view(), "residual", row, 1.0)
+    assert "not measured" in line_of(view(), "residual", row, 1.0, None)
     measured = view([{"name": "gd"}])
-    assert "there is no re-trained model" in line_of(measured, "residual", row, 1.0)
+    assert "there is no re-trained model" in line_of(measured, "residual", row, 1.0, None)
     measured.rows.append({"name": RETRAIN})
-    assert "no re-trained model recognises any copy" in line_of(measured, "residual", row, 1.0)
-    assert "no value to compare with" in line_of(view(), "test_accuracy", row, 1.0)
+    assert "no re-trained model recognises any copy" in line_of(measured, "residual", row, 1.0, None)
+    assert "50.00 %; Re-train has no number to compare with" in line_of(view(), "test_accuracy", row, 1.0, None)
+    never = cell(None) | {"over": 1, "mean": 30.0}
+    said = line_of(view(), "relearn", {"name": "gd", "cells": {"relearn": never}}, 1.0, never)
+    assert "more than 30 epochs; how far from Re-train is not known" in said
