@@ -73,12 +73,21 @@ def table(view: View, shown: list[str]) -> str:
     return f"<div class='rk-scroll'><table class='rk-table'>{head}{''.join(rows)}</table></div>"
 
 
+def ratio_text(ratio: float) -> str:
+    """An end of an interval; what is far beyond all that copies can tell apart is not written out.
+
+    >>> ratio_text(1.638), ratio_text(62.47), ratio_text(365_000.0)
+    ('1.64', '62.5', 'over 1,000')
+    """
+    return "over 1,000" if ratio > 1000 else f"{ratio:.2f}" if ratio < 10 else f"{ratio:,.3g}"
+
+
 def ratio_words(u: int, each: np.ndarray, draws: int) -> tuple[str, str]:
     """("83 / 41 = 2.02", "1.64 – 2.51"); a ratio with nothing below the line is undefined."""
     if not len(each):
         return "–", ""
     _, low, high = log_ratio_posterior(np.array(u), draws, np.array(each.sum()), draws * len(each))
-    interval = f"{np.exp(low):.2f} – {np.exp(high):.3g}"
+    interval = f"{ratio_text(float(np.exp(low)))} – {ratio_text(float(np.exp(high)))}"
     if each.sum() == 0:
         return f"{u} / 0: undefined (0 of {draws})", interval
     return f"{u} / {number(each.mean())} = <b>{u / each.mean():.2f}</b>", interval

@@ -193,10 +193,10 @@ LABELS = {
 def label_of(name: str) -> str:
     """What a setting is called in a form.
 
-    >>> label_of("lr"), label_of("weight_decay")
-    ('Learning rate', 'Weight decay')
+    >>> label_of("lr"), label_of("weight_decay"), label_of("pgd_steps")
+    ('Learning rate', 'Weight decay', 'PGD steps')
     """
-    return LABELS.get(name) or name.replace("_", " ").capitalize()
+    return LABELS.get(name) or name.replace("_", " ").capitalize().replace("Pgd", "PGD")
 
 
 def _widget(field: dataclasses.Field, value: Any, key: str) -> Any:
