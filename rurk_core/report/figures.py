@@ -28,6 +28,8 @@ SIGNALS = {
 }
 """Mark and line of the signals that do not look at radii; they are grey, as they belong to no model: light on the
 samples themselves, dark on their perturbed copies."""
+MARKED = 12
+"""Models that have a mark on every copy, at most: three lines of marks."""
 GREY, DARK = "#7D8796", "#3B4553"
 
 
@@ -191,7 +193,7 @@ def roc(signals: Sequence[dict[str, Any]], look: Look) -> Markup:
 def copies_of(found: Copies, verdicts: Verdicts, looks: dict[str, Look]) -> Markup:
     """Copies with a mark for every model that recognises them."""
     names = [name for name in verdicts.models if name not in verdicts.references]
-    shown = [REFERENCES, *names[:5]] if verdicts.references else names[:6]
+    shown = [REFERENCES, *names[: MARKED - 1]] if verdicts.references else names[:MARKED]
     tiles = []
     for i, image in enumerate(as_pictures(found.images)):
         marks = []

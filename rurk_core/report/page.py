@@ -125,6 +125,7 @@ def provenance(document: dict[str, Any]) -> dict[str, str]:
     entries = {
         "Data": f"{data['name']}, {data['train']:,} training and {data['test']:,} test samples, fingerprint "
         f"{data['fingerprint']}; {data['source']}; {data['licence']}",
+        "Notes on data": " ".join(document["notes"]),
         "Forget set": f"{many}, rule {forget['rule'] or 'none'}, SHA-256 {forget['sha256']}",
         "Made with": ", ".join(f"{name} {version}" for name, version in made["versions"].items()),
         "Models by": _makers(document["makers"]["entries"]),
@@ -133,7 +134,7 @@ def provenance(document: dict[str, Any]) -> dict[str, str]:
     }
     if document["rerun"]["experiment"] is None:
         entries["Settings"] = json.dumps(document["settings"], ensure_ascii=False)
-    return entries
+    return {name: text for name, text in entries.items() if text}
 
 
 def _makers(entries: Sequence[dict[str, Any]]) -> str:

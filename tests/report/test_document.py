@@ -22,7 +22,7 @@ from rurk_core.evidence.reviews import Judgement, judge
 from rurk_core.evidence.words import set_words
 from rurk_core.report import document as reports
 from rurk_core.report.document import latest_run, make_report, write_report
-from rurk_core.report.looks import Look
+from rurk_core.report.looks import Look, looks_of
 from rurk_core.report.svg import Curve, curves, histogram, nice
 from rurk_core.run.experiment import run
 from rurk_core.run.spec import make_spec
@@ -325,3 +325,17 @@ def test_what_marks_on_copies_mean(references, taus, unmarked, said):
     table = SimpleNamespace(references=tuple("r" * references), taus=np.array(taus))
     words = _marks_words(0.1, table, unmarked)
     assert said in words and ("no mark here" in words) == bool(unmarked)
+
+
+def test_every_model_of_a_usual_run_has_a_mark_on_copies():
+    from types import SimpleNamespace
+
+    from rurk_core.report.figures import Copies, copies_of
+
+    methods = [f"unlearned-{i + 1}" for i in range(8)]
+    names = ["original", "reference-1", *methods]
+    looks = looks_of([{"name": "original", "role": "original"}, {"name": "reference-1", "role": "reference"}])
+    looks |= dict.fromkeys(methods, looks["original"])
+    table = SimpleNamespace(models=tuple(names), references=("reference-1",), taus=np.array([0.0, 0.1]))
+    drawn = copies_of(Copies(0.1, np.zeros((1, 1, 4, 4), np.float32), np.ones((10, 1))), table, looks)
+    assert "no mark here" not in drawn and drawn.count("opacity:1.00") == 10
