@@ -40,9 +40,8 @@ def over_words(jobs: Sequence[JobStatus]) -> str:
     """What must be over first: “Fashion · GD” is over, “Digits” and 2 others are over; "" where nothing must."""
     if not jobs:
         return ""
-    named = [f"“{title_of(job)}”" for job in jobs[:NAMED]]
-    if len(jobs) > NAMED:
-        more = len(jobs) - NAMED
+    named = list(dict.fromkeys(f"“{title_of(job)}”" for job in jobs[:NAMED]))
+    if more := len(jobs) - len(named):
         named[-1] = f"{named[-1]} and {more} {'other' if more == 1 else 'others'}"
         return ", ".join(named) + " are over"
     return f"{' and '.join(named)} {'is' if len(jobs) == 1 else 'are'} over"

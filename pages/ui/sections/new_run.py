@@ -25,7 +25,7 @@ EVERY = FULL | {"methods": list(METHODS)}
 PAPER = EVERY | {"draws": 100, "attacks": ["gaussian", "fgsm", "pgd"], "recipe": "paper", "model": "resnet18"}
 PRESETS: dict[str, dict[str, Any]] = {
     "Quick look": {
-        "says": "Two methods, one re-trained model, few copies: a first impression, not a judgement.",
+        "says": "Begins with two methods, one re-trained model and few copies: a first impression, not a judgement.",
         "methods": ["gd", "rurk"],
         "references": 1,
         "draws": 10,
@@ -33,12 +33,12 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "Thorough": FULL
     | {
-        "says": "Three methods and eight re-trained models, so that differences can be set against how much "
-        "re-training itself varies.",
+        "says": "Begins with three methods and eight re-trained models, so that differences can be set against how "
+        "much re-training itself varies.",
         "methods": ["gd", "neggrad_plus", "rurk"],
     },
     "Every method": EVERY
-    | {"says": "All methods with their defaults against eight re-trained models, on Gaussian copies."},
+    | {"says": "Begins with all methods with their defaults against eight re-trained models, on Gaussian copies."},
     "Paper, small CIFAR-5": PAPER
     | {
         "says": "The paper’s main table: five classes of CIFAR-10, half of the airplanes, ResNet-18, three attacks. "

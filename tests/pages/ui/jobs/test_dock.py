@@ -73,6 +73,7 @@ def test_what_a_job_waits_for_is_named_with_its_time(monkeypatch):
     assert over_words([]) == "" and over_words(others[:1]) == "“Run 0” is over"
     assert over_words(others[:2]) == "“Run 0” and “Run 1” are over"
     assert over_words(others) == "“Run 0”, “Run 1” and 2 others are over"
+    assert over_words([others[0], others[0]]) == "“Run 0” and 1 other are over", "a title is said once"
 
 
 def test_a_run_that_finished_is_told_before_what_failed_and_a_stop_is_no_news(app, jobs, monkeypatch):
