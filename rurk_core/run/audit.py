@@ -265,7 +265,7 @@ def _kept(work: Work, reading: Reading, name: str, path: Checkpoint, sha256: str
         files = {"model.safetensors": save_tensors(loaded.state_dict()), "info.json": json.dumps(info).encode()}
         if isinstance(loaded, Exported):
             files["program.json"] = json.dumps(loaded.program).encode()
-        work.store.put(stage.key, inputs, files)
+        work.store.put(stage.key, stage.inputs, files)
     work.tracker.check()
     return stage
 

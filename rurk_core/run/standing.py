@@ -84,12 +84,12 @@ def stands_apart(row: Mapping[str, Any]) -> list[str]:
 
 
 def _over_forgets(row: Mapping[str, Any], taus: Any, usual: Mapping[str, Sequence[float]], original: Any) -> list[str]:
-    found, retrained = [], usual["reference"]
+    found, retrained = list[str](), usual["reference"]
     if retrained and row["retain_accuracy"] < min(*retrained, *usual["original"], 1) - POINTS:
         theirs = "every re-trained model on at least" if len(retrained) > 1 else "the re-trained model on"
         found.append(
-            f"{OVER}: it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, {theirs} "
-            f"{100 * min(retrained):.1f}%."
+            f"it is right on {100 * row['retain_accuracy']:.1f}% of the retained samples, {theirs} "
+            f"{100 * min(retrained):.1f}%"
         )
     known = [original is None or not _low(before) for before in original or taus or ()]
     low = [at for at, knew in zip(taus or (), known, strict=True) if knew and _low(at)]
@@ -98,10 +98,11 @@ def _over_forgets(row: Mapping[str, Any], taus: Any, usual: Mapping[str, Sequenc
         copies = "copy" if worst["numerator"] == 1 else "copies"
         theirs = "re-trained models on average" if len(retrained) > 1 else "the re-trained model"
         found.append(
-            f"{OVER}: at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} {copies} of forget samples, "
-            f"{theirs} {count_words(worst['denominator'])}{LESS if 'method' in row else '.'}"
+            f"at τ = {worst['tau']:g} it recognises {worst['numerator']:.0f} {copies} of forget samples, "
+            f"{theirs} {count_words(worst['denominator'])}"
         )
-    return found
+    less = LESS if low and "method" in row else "."
+    return [f"{OVER}: {'; '.join(found)}{less}"] if found else []
 
 
 def _low(at: Mapping[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from rurk_core.errors import Cancelled, UsageError
 from rurk_core.evidence.case import open_case, why_not
 from rurk_core.evidence.words import caveats
 from rurk_core.models import create_model
+from rurk_core.run.archive import export, import_file, verify
 from rurk_core.run.audit import audit, audit_job
 from rurk_core.run.misfit import misfits
 from rurk_core.run.stored import load_model, load_verdicts
@@ -72,6 +73,13 @@ def test_an_audit_finds_the_numbers_of_the_experiment(audited, tiny_run):
     accuracies = ("retain_accuracy", "unlearn_accuracy", "test_accuracy")
     for row, other_row in zip(found["models"], expected["models"], strict=True):
         assert [row[name] for name in accuracies] == pytest.approx([other_row[name] for name in accuracies])
+
+
+def test_what_it_keeps_is_what_its_names_say_and_can_be_handed_on(audited, tmp_path):
+    store, result = audited
+    assert verify(store) == {}
+    export(store, result["key"], tmp_path / "audit.zip")
+    assert import_file(Store(tmp_path / "other"), tmp_path / "audit.zip").key == result["key"]
 
 
 def test_it_is_a_run_that_names_its_files(audited, files):
