@@ -262,7 +262,9 @@ def _class_parts(dataset: Dataset, rest: str) -> tuple[int, str | None, str | No
     known = ", ".join(dataset.classes[:12]) + (", ..." if len(dataset.classes) > 12 else "")
     share = re.fullmatch(r"(.*?):[0-9.]+(?::[0-9]+)?", rest, re.DOTALL)  # what follows a name is a share and a seed
     asked = share[1] if share else rest
-    raise UsageError(f"There is no class '{asked[:40]}'; name one of 0 to {len(dataset.classes) - 1} or of {known}.")
+    numbered = list(dataset.classes) == [str(label) for label in range(len(dataset.classes))]
+    names = "" if numbered else f" or of {known}"
+    raise UsageError(f"There is no class '{asked[:40]}'; name one of 0 to {len(dataset.classes) - 1}{names}.")
 
 
 def _count(rest: str, rule: str, limit: int) -> tuple[int, int]:
