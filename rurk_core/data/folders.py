@@ -30,6 +30,9 @@ def load_folder(path: Path, *, size: int | None = None, progress: Progress | Non
     classes = sorted({folder.name for root in roots.values() for folder in _folders(root) if _has_images(folder)})
     if not classes:
         raise RurkError(f"The folder {path} holds no Parquet files and no class folders with images.")
+    bare = sorted({folder for root in roots.values() for folder in _folders(root) if folder.name not in classes})
+    if bare:
+        notes = [*notes, f"No class, since no image lies directly in it: {in_words(bare, path)}."]
     files = {split: [_images_in(root / name) for name in classes] for split, root in roots.items()}
     least = 2 if "test" in roots else 3  # two to train on, and one to hold out
     for name, found in zip(classes, files["train"], strict=True):
@@ -140,7 +143,7 @@ def _images_in(folder: Path) -> list[Path]:
     for file in sorted(folder.iterdir()) if folder.is_dir() else []:
         if is_junk(file.name) or file.suffix.lower() in _NOTES:
             continue
-        if file.is_dir() or not (file.suffix.lower() in SUFFIXES or _is_image(file)):
+        if not file.is_file() or not (file.suffix.lower() in SUFFIXES or _is_image(file)):
             raise RurkError(f"In the class folder {folder}, '{file.name}' is not an image ({', '.join(SUFFIXES)}).")
         found.append(file)
     return found

@@ -242,8 +242,10 @@ def _of_class(dataset: Dataset, rest: str, rule: str) -> list[int]:
         fraction, number = float(share), int(seed or 0)
     except ValueError:
         fraction, number = -1.0, 0
-    if not 0 < fraction <= 1 or number < 0:
-        raise UsageError(f"In '{rule[:60]}' the share must be above 0 and at most 1, and the seed a whole number.")
+    if not 0 < fraction <= 1 or not 0 <= number < 10**9:
+        raise UsageError(
+            f"In '{rule[:60]}' the share must be above 0 and at most 1, the seed a whole number of at most 9 digits."
+        )
     count = max(1, round(fraction * len(members))) if len(members) else 0
     order = torch.randperm(len(members), generator=torch.Generator().manual_seed(number))
     return members[order[:count]].tolist()

@@ -47,6 +47,8 @@ def read_bytes(name: str) -> tuple[Path, bytes]:
     """
     try:
         path = find_list(name)
+        if not path.is_file():  # a device has no end, and a pipe may have no beginning
+            raise UsageError(f"The forget-set file {name[:200]} is no file.") if path.exists() else FileNotFoundError
         if path.stat().st_size > MAX_BYTES:
             raise UsageError(f"The file {path} is too large to be a forget set.")
         return path, path.read_bytes()

@@ -135,8 +135,8 @@ def said(trials: Sequence[Trial]) -> str:
     best = min(trials, key=lambda trial: abs(trial.apart))
     tried = ", ".join(f"{trial.q:g}" for trial in trials)
     side, times = "above" if best.apart > 0 else "below", math.exp(abs(best.apart))
-    where = f"{side} their band by a factor of {times:.2f} on average" if best.apart else "inside their band"
+    where = f"{side} their band by a factor of {times:.4g} on average" if best.apart else "inside their band"
     return (
         f"The ceiling q = {best.q:g} was chosen against the references on the forget set itself (tried: {tried}); with "
-        f"it the ratio of means lay {where}."
+        f"it the copies recognised, half a one added to every sum, lay {where}."
     )

@@ -204,8 +204,8 @@ def _check_together(spec: Spec) -> None:
 
 def _typed(settings: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     """Training settings in their own types, so that the text of a command gives the very experiment of a number."""
-    plain = TrainConfig.from_dict(settings).to_dict()
-    return tuple(sorted((name, plain[name]) for name in settings))
+    config = TrainConfig.from_dict(settings)
+    return tuple(sorted((name, getattr(config, name)) for name in settings))
 
 
 def spec_from_dict(values: Any) -> Spec:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import queue
+import signal
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
@@ -11,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..apart.reading import die_with_parent
 from ..data import Images, batches
 from ..data.recipes import TrainConfig
 from ..device import autocast
@@ -78,6 +80,8 @@ def _fit_one_after_another(
 
 def _work(messages, build, images, labels, config, seeds: Sequence[int]) -> None:
     """What a worker does: its models one after another, in one thread; all it has to say goes to the queue."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    die_with_parent()  # its pipe never breaks: a child holds both ends of it
     torch.set_num_threads(1)
     try:
         for seed in seeds:

@@ -38,6 +38,7 @@ from ..errors import RurkError, UsageError, need
 from ..jobs.processes import die_with_parent, locked, tie_children
 from ..perturb.copies import ATTACKS
 from ..progress import Progress, Tracker
+from ..run.auto import is_auto
 from ..run.code import code_of
 from ..run.presets import check_name, save_preset
 from ..run.result import load_result
@@ -124,6 +125,11 @@ def _checked(spec: Spec, store: Store, trials: int, processes: int) -> Spec:
     """``spec`` with the one attack that tuning measures with; raises as :func:`tune`."""
     if len(spec.methods) != 1:
         raise UsageError("Name exactly one method to tune.")
+    if is_auto(spec.methods[0].config):
+        raise UsageError(
+            "A strength that is 'auto' is found by an experiment, against its references; to tune the method, name a "
+            "preset or a number instead."
+        )
     for what, number, most in (("trials", trials, MAX_TRIALS), ("processes", processes, MAX_PROCESSES)):
         if not 1 <= number <= most:
             raise UsageError(f"'{what}' must be a whole number from 1 to {most}, not {number}.")

@@ -85,8 +85,9 @@ def limits(
     if stay.any():
         if name and not validation:
             logger.warning(
-                "%s: no samples are held out, so the ceiling is the loss of retained ones and little will be "
-                "forgotten; hold a part out (a data set's name with ?validation=0.1 behind it), or set 'ceiling' to 0.",
+                "%s: no samples are held out, so the ceiling is the loss of retained ones, about that of the forget "
+                "samples, and at q = 1 little will be forgotten; hold a part out (a data set's name with "
+                "?validation=0.1 behind it), or choose a larger 'ceiling'.",
                 name,
             )
         peers = validation or retain

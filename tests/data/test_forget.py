@@ -65,6 +65,8 @@ def test_retain_is_the_rest(digits):
         ("class:0:1.5", "share"),
         ("class:0:nan", "share"),
         ("class:0:0.5:-1", "share"),
+        ("class:0:0.5:99999999999999999999999", "at most 9 digits"),
+        ("file:/dev/zero", "is no file"),
         ("indices:", "written like"),
         ("indices:1,1", "twice"),
         ("indices:5-3", "backwards"),

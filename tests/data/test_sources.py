@@ -164,6 +164,25 @@ class TestFolder:
         assert data.classes == ("cat", "dog") and len(data.train_labels) == 8 and len(data.test_labels) == 2
         assert data.name == "pets"
 
+    def test_a_folder_that_is_no_class_is_named(self, tmp_path):
+        root = folder_of(tmp_path / "pets", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5)
+        folder_of(root / "bird" / "deep", a=[encoded(square(1))])
+        (root / "fish").mkdir()
+        data = load_dataset(str(root))
+        assert data.classes == ("cat", "dog")
+        assert [note for note in data.notes if note == "No class, since no image lies directly in it: bird, fish."]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes in folders here")
+    def test_what_is_no_file_is_named(self, tmp_path):
+        root = folder_of(tmp_path / "pets", cat=[encoded(square(s)) for s in range(5)], dog=[encoded(square(9))] * 5)
+        os.mkfifo(root / "cat" / "zz.png")
+        with pytest.raises(RurkError, match=r"'zz\.png' is not an image"):
+            load_dataset(str(root))
+        (root / "cat" / "zz.png").unlink()
+        (root / "cat" / "zz.png").symlink_to("nowhere")
+        with pytest.raises(RurkError, match=r"'zz\.png' is not an image"):
+            load_dataset(str(root))
+
     def test_train_and_test_folders(self, tmp_path):
         for split, count in (("train", 4), ("test", 2)):
             folder_of(tmp_path / split, a=[encoded(square(1))] * count, b=[encoded(square(2))] * count)

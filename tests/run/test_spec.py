@@ -137,3 +137,10 @@ def test_a_radius_in_units_of_8_bit_pixels_is_asked_about():
     assert make_spec(taus="0,8", attacks="uniform_l2").taus == (0.0, 8.0)
     with pytest.raises(UsageError, match="Radii are written"):
         parse_taus("8/0")
+
+
+def test_no_limit_for_gradients_can_be_asked_for():
+    """A setting that is left out of the dictionary at its default is a setting all the same."""
+    spec = make_spec("moons", train={"clip": 0, "optimizer": "sgd"})
+    assert dict(spec.train) == {"clip": 0.0, "optimizer": "sgd"} and spec.training().train.clip == 0
+    assert spec_from_dict(spec.to_dict()) == spec

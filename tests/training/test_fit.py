@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
+import subprocess
+import sys
+import time
 
+import psutil
 import pytest
 import torch
 
@@ -171,3 +176,31 @@ def test_where_a_gpu_has_not_the_memory_fewer_models_are_stacked(data, monkeypat
     monkeypatch.setattr(references, "fit_stacked", lambda *_, **__: (_ for _ in ()).throw(torch.OutOfMemoryError))
     with pytest.raises(torch.OutOfMemoryError):
         list(references._fit_in_stacks(build, *data, config, [3, 4], None))
+
+
+ENDLESS = """
+import os, psutil, torch
+from rurk_core.data.recipes import TrainConfig
+from rurk_core.models import create_model
+from rurk_core.training.references import fit_references
+images, labels = torch.rand(40, 1, 8, 8), torch.arange(40) % 3
+def step(*_):
+    print(*[child.pid for child in psutil.Process().children()], flush=True)
+build = lambda seed: create_model("linear", (1, 8, 8), 3, seed=seed)
+list(fit_references(build, images, labels, TrainConfig(epochs=10**4, batch=2), seeds=[1, 2], on_step=step, workers=2))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel ends children on Linux alone")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_whoever_started_them(how):
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, text=True) as parent:
+        children = [int(pid) for pid in parent.stdout.readline().split()]
+        parent.send_signal(how)
+        parent.stdout.close()
+        parent.wait(30)
+    assert len(children) == 2
+    limit = time.monotonic() + 30
+    while left := [pid for pid in children if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]:
+        assert time.monotonic() < limit, left
+        time.sleep(0.05)

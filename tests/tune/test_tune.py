@@ -199,7 +199,11 @@ def test_what_cannot_be_tuned_is_said_in_words(spec, tmp_path):
     store = Store(tmp_path)
     with pytest.raises(UsageError, match="'processes' must be a whole number from 1 to 64, not 0"):
         tune(spec, store, processes=0)
-    for methods, message in (("ssd,gd", "exactly one"), ("retrain", "no settings to tune")):
+    for methods, message in (
+        ("ssd,gd", "exactly one"),
+        ("rurk@auto", "a preset or a number instead"),
+        ("retrain", "no settings to tune"),
+    ):
         with pytest.raises(UsageError, match=message):
             tune(make_spec(methods=methods), store)
     with pytest.raises(UsageError, match="random copies"):

@@ -39,7 +39,9 @@ class RurkConfig(Config):
     pgd_steps: int = number(10, 1, 100, "steps of the PGD search")
     pgd_step_size: float = number(2 / 255, 0.0, 1.0, "size of a step of the PGD search, in pixel units")
     epochs: int = number(2, 0, 1000, "N: passes over the retain samples", search=(1, 8, "linear"))
-    min_iterations: int = number(0, 0, 1_000_000, "steps that it takes at least, where N passes are fewer")
+    min_iterations: int = number(
+        0, 0, 1_000_000, "steps that it takes at least, if the next setting allows them and N is not 0"
+    )
     max_iterations: int = number(200, 0, 1_000_000, "steps after which it stops whatever N is; 0 = no cap")
     lr: float = number(0.01, 0.0, 10.0, "peak learning rate of SGD (cosine schedule)", search=(1e-3, 0.1, "log"))
     momentum: float = number(0.9, 0.0, 0.999, "momentum")
