@@ -16,6 +16,7 @@ from rurk_core.compare.table import CURVES, compare
 from rurk_core.compare.targets import SCALES, TARGETS
 from rurk_core.report.looks import Look, looks_of
 from rurk_core.report.svg import HEIGHT, WIDTH, Curve, curves, mark
+from rurk_core.report.units import tau_title
 from rurk_core.run.spec import spec_from_dict
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -147,7 +148,8 @@ def _figure(comparison: Mapping[str, Any], results: Sequence[Mapping[str, Any]])
     band = tuple(np.array(drawn[0]["bands"]["r_mean"][edge], dtype=float) for edge in ("low", "high"))
     svg = curves(
         drawn[0]["taus"], lines, band,  # type: ignore[arg-type]
-        title="residual knowledge r̂ (mean of ratios)", label="Mean of ratios over the radius, a line a model", top=2.0,
+        title="residual knowledge r̂ (mean of ratios)", across=tau_title("gaussian"),
+        label="Mean of ratios over the radius, a line a model", top=2.0,
     )  # fmt: skip
     return _alone(svg, [line.look for line in lines])
 

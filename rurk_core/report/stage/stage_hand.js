@@ -73,7 +73,7 @@ export class Hand {
       knobs.append(label);
       return { name, at, sign, input };
     });
-    const tools = made("div", "rks-tools");
+    const tools = made("div", "");
     tools.append(buttons, knobs);
     root.replaceChildren(top, tools);
     this.brush();

@@ -12,7 +12,9 @@ LOOK = looks_of([])["original"]
 def test_copies_recognised_are_drawn_in_per_cent_with_the_span_of_references():
     each = np.array([[10, 4], [20, 1], [12, 2]])
     counts = [(LOOK, np.array([20, 5])), (LOOK, each.mean(0))]
-    figure, lines = figures.recognised([0.0, 0.1], counts, figures.span(each), 0.1, 20, band_name="others")
+    figure, lines = figures.recognised(
+        [0.0, 0.1], counts, figures.span(each), 0.1, 20, band_name="others", across="radius τ"
+    )
     assert lines[0].values.tolist() == [100.0, 25.0] and lines[0].hover == ["O: 20 of 20", "O: 5 of 20"]
     assert lines[1].hover == ["O: 14 of 20", "O: 2.3 of 20"]
     high, low, *drawn = figure.data
@@ -23,7 +25,7 @@ def test_copies_recognised_are_drawn_in_per_cent_with_the_span_of_references():
 
 def test_fewer_than_two_models_span_nothing():
     assert figures.span(np.zeros((0, 3))) is None and figures.span(np.ones((1, 3))) is None
-    figure, _ = figures.recognised([0.0], [(LOOK, np.array([1]))], None, 0.0, 2)
+    figure, _ = figures.recognised([0.0], [(LOOK, np.array([1]))], None, 0.0, 2, across="radius τ")
     assert len(figure.data) == 1
 
 
